@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+/// @title VRC-3: the vault of isolated participant escrow
+/// @notice Holds the escrow of many channels. Each channel's money is its own ledger and never pays another's claim.
+/// A channel ends by dispute: somebody puts a state forward, anybody may override it with a newer one while the window
+/// is open, and what then stands is paid. Nobody owns, pauses or upgrades this contract.
+interface IVipe {
+    // ------------------------------------------------------------------------------------------------ types
+
+    /// @notice The life of a channel. `Open` waits for the counterparty's consent.
+    enum Status {
+        None,
+        Open,
+        Live,
+        Disputed,
+        Settled,
+        Cancelled
+    }
+
+    /// @notice What an override did to the claim that stood.
+    enum OverrideKind {
+        Lower,
+        Equal,
+        Raise
+    }
+
+    /// @notice The rules of a deployment; immutable.
+    /// @param disputeWindow Seconds from the opening of a dispute, or from a raise, to its deadline.
+    /// @param responseExtension Seconds that a lowering override leaves at least (up to `maxExtension` in all).
+    /// @param maxExtension Seconds by which all lowerings together may move one deadline.
+    /// @param feeFloor Smallest fee of an opening, in wei.
+    /// @param feeGas The fee is at least this much gas at the opening block's base fee.
+    /// @param towerBps Share of a struck-down bond that the beneficiary of the override gets, in 1/10,000.
+    /// @param slashBps Share of the struck-down claim that is slashed at settlement, in 1/10,000.
+    /// @param verifier The live-state verifier.
+    /// @param verifierCodeHash What `verifier.codehash` must be at construction.
+    struct Rules {
+        uint64 disputeWindow;
+        uint64 responseExtension;
+        uint64 maxExtension;
+        uint128 feeFloor;
+        uint64 feeGas;
+        uint16 towerBps;
+        uint16 slashBps;
+        address verifier;
+        bytes32 verifierCodeHash;
+    }
+
+    /// @notice An asset that this deployment accepts, and how much of it.
+    struct AssetCap {
+        address asset;
+        uint112 perChannel;
+        uint112 total;
+    }
+
+    /// @notice What the participant fixes when it opens a channel.
+    /// @param participantKey,counterpartyKey Channel keys: the five elements of w = y/x, each below the Goldilocks prime.
+    /// @param keysDigest Poseidon(TAG_KEYS, pkP, pkH): four elements, each 8 bytes big endian. Not recomputed here:
+    /// everyone recomputes it from the emitted keys and ignores a channel where it differs.
+    /// @param disputeHash keccak256 of the channel's dispute key; never used before in this deployment.
+    /// @param salt Random; the dispute key is derived with it.
+    /// @param rate Bond in wei per base unit of claim, times 2^64.
+    /// @param acceptBy Last second at which the counterparty may accept; afterwards only `cancel` is possible.
+    struct OpenRequest {
+        address counterparty;
+        address vip;
+        address asset;
+        uint64[5] participantKey;
+        uint64[5] counterpartyKey;
+        bytes32 keysDigest;
+        address participantSession;
+        address counterpartySession;
+        bytes32 disputeHash;
+        bytes32 salt;
+        uint96 rate;
+        uint112 deposit;
+        uint64 acceptBy;
+    }
+
+    /// @notice The part of a channel state that the chain reads: (n, v, b).
+    struct StateClaim {
+        uint56 nonce;
+        uint56 version;
+        uint112 balance;
+    }
+
+    /// @notice A secp256k1 signature in the compact form of EIP-2098.
+    struct CompactSignature {
+        bytes32 r;
+        bytes32 vs;
+    }
+
+    /// @notice The second lock: both session keys' EIP-712 signatures over
+    /// `State(uint56 channelId,uint56 nonce,uint56 version,uint112 balance)`.
+    struct SessionSignatures {
+        CompactSignature participant;
+        CompactSignature counterparty;
+    }
+
+    /// @notice One channel as it stands.
+    struct Channel {
+        Status status;
+        address participant;
+        address counterparty;
+        address vip;
+        address asset;
+        address participantSession;
+        address counterpartySession;
+        bytes32 keysDigest;
+        bytes32 disputeHash;
+        uint96 rate;
+        uint64 acceptBy;
+        uint56 version;
+        uint64 epoch;
+        StateClaim checkpoint;
+    }
+
+    /// @notice A dispute as it stands. `claim` is W, `peak` is C of the specification.
+    struct Dispute {
+        address disputer;
+        address payer;
+        address corrector;
+        bool raised;
+        bool byParticipant;
+        uint56 nonce;
+        uint64 openedAt;
+        uint64 deadline;
+        uint64 windowEnd;
+        uint112 claim;
+        uint112 peak;
+        uint256 fee;
+    }
+
+    // ------------------------------------------------------------------------------------------------ events
+
+    event Opened(
+        uint56 indexed channelId,
+        address indexed participant,
+        address indexed counterparty,
+        address vip,
+        address asset,
+        uint64[5] participantKey,
+        uint64[5] counterpartyKey,
+        bytes32 keysDigest,
+        address participantSession,
+        address counterpartySession,
+        bytes32 disputeHash,
+        bytes32 salt,
+        uint96 rate,
+        uint112 deposit,
+        uint64 acceptBy
+    );
+    event Accepted(uint56 indexed channelId, uint112 allocation);
+    event Cancelled(uint56 indexed channelId);
+    /// @notice A new version of the ledger: p is what the participant put in less what it took out, h the same for the VIP.
+    event LedgerAppended(uint56 indexed channelId, uint56 version, int128 p, int128 h);
+    /// @notice Everything a tower needs. `disputeKey` opens the channel's backups.
+    event DisputeOpened(
+        uint56 indexed channelId,
+        address indexed disputer,
+        uint64 epoch,
+        uint56 nonce,
+        uint56 version,
+        uint112 balance,
+        uint112 claim,
+        uint64 deadline,
+        uint256 fee,
+        uint256 bond,
+        bytes32 disputeKey
+    );
+    /// @param claim What the disputer is now paid (W').
+    /// @param reward What was credited to the beneficiary now, in wei.
+    event Overridden(
+        uint56 indexed channelId,
+        address indexed beneficiary,
+        OverrideKind kind,
+        uint56 nonce,
+        uint56 version,
+        uint112 balance,
+        uint112 claim,
+        uint64 deadline,
+        uint256 reward
+    );
+    /// @param corrector Who got `fee`; zero if nobody corrected (then the disputer's payer got it back).
+    event Settled(
+        uint56 indexed channelId,
+        uint112 toParticipant,
+        uint112 toVip,
+        uint112 slash,
+        address indexed corrector,
+        uint256 fee,
+        uint256 bondReturned
+    );
+    event AssetCredited(address indexed account, address indexed asset, uint256 amount);
+    event EtherCredited(address indexed account, uint256 amount);
+    event AssetClaimed(address indexed account, address indexed asset, address to, uint256 amount);
+    event EtherClaimed(address indexed account, address to, uint256 amount);
+
+    // ------------------------------------------------------------------------------------------------ life of a channel
+
+    /// @notice Opens a channel and takes the participant's deposit. Live only after `accept`.
+    function open(OpenRequest calldata request) external returns (uint56 channelId);
+
+    /// @notice Brings the counterparty's consent `Accept` (EIP-712; ECDSA, then ERC-1271), which repeats all of the request.
+    /// With an allocation the channel's VIP itself must call and have approved it; without one anybody may.
+    function accept(uint56 channelId, uint112 allocation, uint64 deadline, bytes calldata signature) external;
+
+    /// @notice Returns the whole deposit before the counterparty's consent. Participant only.
+    function cancel(uint56 channelId) external;
+
+    /// @notice Adds to the participant's side. Participant only, live channels only.
+    function deposit(uint56 channelId, uint112 amount) external;
+
+    /// @notice Adds to the VIP's side. The channel's VIP only, live channels only.
+    function allocate(uint56 channelId, uint112 amount) external;
+
+    // ------------------------------------------------------------------------------------------------ disputes
+
+    /// @notice Opens a dispute, by a party. From the checkpoint: `state` equals it and `proof` is empty; otherwise the state is
+    /// newer, `proof` is a live-state proof whose beneficiary is the caller, and both session signatures are needed.
+    /// @dev `msg.value` at least `openingFee() + bond(channelId, claim)`; the excess is credited back.
+    function dispute(
+        uint56 channelId,
+        StateClaim calldata state,
+        uint112 claim,
+        bytes32 disputeKey,
+        SessionSignatures calldata signatures,
+        bytes calldata proof
+    ) external payable;
+
+    /// @notice Puts a newer state in the place of the one that stands, while `block.timestamp < deadline`.
+    /// @param beneficiary Bound inside the proof; gets the tower's share at once and, as the last corrector, the fee.
+    function overrideState(
+        uint56 channelId,
+        StateClaim calldata state,
+        address beneficiary,
+        SessionSignatures calldata signatures,
+        bytes calldata proof
+    ) external payable;
+
+    /// @notice Pays what stands. Anybody, once `block.timestamp >= deadline`.
+    function settle(uint56 channelId) external;
+
+    // ------------------------------------------------------------------------------------------------ pull payments
+
+    /// @notice Sends the caller's credit of `asset` to `to`.
+    function claimAsset(address asset, address to) external returns (uint256 amount);
+
+    /// @notice Sends the caller's ether credit to `to`.
+    function claimEther(address payable to) external returns (uint256 amount);
+
+    // ------------------------------------------------------------------------------------------------ views
+
+    function rules() external view returns (Rules memory);
+    function domain() external view returns (bytes21);
+    function domainSeparator() external view returns (bytes32);
+    function channelCount() external view returns (uint56);
+    function channel(uint56 channelId) external view returns (Channel memory);
+    function disputeOf(uint56 channelId) external view returns (Dispute memory);
+    function ledger(uint56 channelId, uint56 version) external view returns (int128 p, int128 h);
+    function escrow(uint56 channelId, uint56 version) external view returns (uint112);
+    /// @notice What a state would pay each side now.
+    function payout(uint56 channelId, uint56 version, uint112 balance)
+        external
+        view
+        returns (uint112 toParticipant, uint112 toVip);
+    /// @notice u(W): the bond of a claim, in wei.
+    function bond(uint56 channelId, uint112 claim) external view returns (uint256);
+    /// @notice F: the fee of an opening in this block, in wei.
+    function openingFee() external view returns (uint256);
+    function assetCap(address asset) external view returns (uint112 perChannel, uint112 total);
+    function assetCredit(address account, address asset) external view returns (uint256);
+    function etherCredit(address account) external view returns (uint256);
+}

@@ -1,0 +1,3 @@
+//! The `watchtower` binary.
+
+fn main() {}
