@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# The whole test suite, in order of cost. Installs what the tests need (npm packages for the contracts and for anvil) by itself;
+# Rust 1.95, Node 20 with npm, Python 3 and git are all it expects.
+#
+#   ./test.sh              everything
+#   ./test.sh rust         formatting, lints, Rust tests, documentation
+#   ./test.sh contracts    contracts: artifacts equal their sources, forge tests
+#   ./test.sh e2e          the story end to end, with real processes and a real anvil
+set -euo pipefail
+cd "$(dirname "$0")"
+export CARGO_TERM_COLOR=never CARGO_INCREMENTAL=0
+what="${1:-all}"
+
+step() { printf '\n== %4ss  %s\n' "$SECONDS" "$1"; }
+wants() { [ "$what" = all ] || [ "$what" = "$1" ]; }
+
+# cargo-nextest where the machine has it; otherwise cargo's own runner, one test binary after another.
+rust_tests() {
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --workspace --release --locked --profile ci
+    else
+        cargo test --workspace --release --locked --all-targets -- --skip e2e_
+    fi
+}
+end_to_end_tests() {
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --package integration-tests --release --locked --profile e2e --no-fail-fast
+    else
+        cargo test --package integration-tests --release --locked --test e2e -- --test-threads=1
+    fi
+}
+
+case "$what" in
+    all | rust | contracts | e2e) ;;
+    *) sed -n '2,8p' "$0"; exit 2 ;;
+esac
+
+if wants contracts || wants e2e; then
+    step "npm packages of the contracts (compiler, forge, anvil)"
+    (cd chain/contracts && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+fi
+if wants contracts; then
+    step "contracts: artifacts equal their sources; forge tests"
+    (cd chain/contracts && npm test)
+fi
+if wants rust; then
+    step "formatting"
+    cargo fmt --all --check
+    step "lints"
+    cargo clippy --workspace --all-targets --release --locked -- -D warnings
+    step "Rust tests"
+    rust_tests
+    step "examples in the documentation, and its links"
+    cargo test --workspace --doc --release --locked
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --release --locked
+fi
+if wants e2e; then
+    step "end to end"
+    cargo build --release --locked --package watchtower
+    ANVIL="${ANVIL:-$PWD/chain/contracts/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil}" end_to_end_tests
+fi
+step "done"
