@@ -202,8 +202,13 @@ interface IVipe {
     /// @notice Opens a channel and takes the participant's deposit. Live only after `accept`.
     function open(OpenRequest calldata request) external returns (uint56 channelId);
 
-    /// @notice Brings the counterparty's consent `Accept` (EIP-712; ECDSA, then ERC-1271), which repeats all of the request.
+    /// @notice Brings the counterparty's consent (EIP-712; ECDSA, then ERC-1271), which repeats all of the request:
+    /// `Accept(uint56 channelId,address participant,address counterparty,address vip,address asset,bytes32 keysDigest,
+    /// bytes32 channelKeysHash,address participantSession,address counterpartySession,bytes32 disputeHash,bytes32 salt,
+    /// uint96 rate,uint112 deposit,uint112 allocation,uint64 acceptBy,uint64 deadline)` (no blanks after the commas), where
+    /// `channelKeysHash` is keccak256 of both keys as ten 32-byte words, the participant's first.
     /// With an allocation the channel's VIP itself must call and have approved it; without one anybody may.
+    /// @param deadline Last second at which this consent may be used.
     function accept(uint56 channelId, uint112 allocation, uint64 deadline, bytes calldata signature) external;
 
     /// @notice Returns the whole deposit before the counterparty's consent. Participant only.

@@ -1,0 +1,123 @@
+// Builds chain/artifacts/<Name>.json from src/, so that users of the Rust crates need neither node nor a compiler.
+//
+//   node build.mjs           writes the artifacts
+//   node build.mjs --check   recompiles and fails when a checked-in artifact differs, is missing or has no source
+//
+// Each contract is compiled by itself with the imports it reaches, so its bytecode depends on nothing else in the tree.
+// `sourceHash` is SHA-256 over the compiler's version and settings, the versions of the libraries, and the path and SHA-256
+// of each of our own sources (`sources`), one per line: whoever has no compiler can still see that a source moved on.
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+
+import { readSource, root, settings, solc } from "./compiler.mjs";
+
+const OUT = join(root, "..", "artifacts");
+/** Nothing in these directories is deployed by itself. */
+const NOT_DEPLOYED = ["src/interfaces/", "src/libraries/"];
+
+const sha256 = (text) => createHash("sha256").update(text).digest("hex");
+
+function solidityFiles(directory) {
+  return readdirSync(join(root, directory), { withFileTypes: true })
+    .flatMap((entry) => {
+      const path = `${directory}/${entry.name}`;
+      return entry.isDirectory() ? solidityFiles(path) : path.endsWith(".sol") ? [path] : [];
+    })
+    .sort();
+}
+
+/** Compiles `entry` with everything it imports; throws on an error or a warning. */
+function compile(entry) {
+  const reached = new Map();
+  const read = (path) => {
+    try {
+      const contents = readSource(path);
+      reached.set(path, contents);
+      return { contents };
+    } catch (error) {
+      return { error: String(error) };
+    }
+  };
+  const input = {
+    language: "Solidity",
+    sources: { [entry]: { content: read(entry).contents } },
+    settings: {
+      ...settings,
+      outputSelection: { [entry]: { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"] } },
+    },
+  };
+  const output = JSON.parse(solc().compile(JSON.stringify(input), { import: read }));
+  // A library's warning is its authors' business; ours stop the build.
+  const faults = (output.errors ?? []).filter((e) => e.severity === "error" || !e.sourceLocation?.file?.startsWith("@"));
+  if (faults.length > 0) throw new Error(faults.map((e) => e.formattedMessage).join("\n"));
+  return { contracts: output.contracts[entry] ?? {}, reached };
+}
+
+function libraryVersions(paths) {
+  const names = paths.filter((p) => p.startsWith("@")).map((p) => p.split("/").slice(0, 2).join("/"));
+  return [...new Set(names)].sort().map((name) => {
+    const { version } = JSON.parse(readSource(`${name}/package.json`));
+    return `${name} ${version}`;
+  });
+}
+
+function artifact(contractName, contract, reached) {
+  const paths = [...reached.keys()].sort();
+  const sources = paths.filter((p) => !p.startsWith("@"));
+  const lines = [
+    `solc ${solc().version().replace(/\.Emscripten.*/, "")}`,
+    `settings ${JSON.stringify(settings)}`,
+    ...libraryVersions(paths),
+    ...sources.map((p) => `${p} ${sha256(reached.get(p))}`),
+  ];
+  return {
+    contractName,
+    sourceHash: sha256(lines.map((line) => `${line}\n`).join("")),
+    sources,
+    abi: contract.abi,
+    bytecode: `0x${contract.evm.bytecode.object}`,
+    deployedBytecode: `0x${contract.evm.deployedBytecode.object}`,
+  };
+}
+
+function buildAll() {
+  const built = new Map();
+  for (const entry of solidityFiles("src")) {
+    if (NOT_DEPLOYED.some((prefix) => entry.startsWith(prefix))) continue;
+    const { contracts, reached } = compile(entry);
+    for (const [name, contract] of Object.entries(contracts)) {
+      if (contract.evm.bytecode.object === "") continue; // abstract
+      if (name !== basename(entry, ".sol")) throw new Error(`${entry}: one contract per file, named like the file: ${name}`);
+      if (built.has(name)) throw new Error(`two contracts are named ${name}`);
+      built.set(name, `${JSON.stringify(artifact(name, contract, reached), null, 1)}\n`);
+    }
+  }
+  return built;
+}
+
+function main() {
+  const built = buildAll();
+  mkdirSync(OUT, { recursive: true });
+  const old = readdirSync(OUT).filter((f) => f.endsWith(".json"));
+  const orphans = old.filter((f) => !built.has(basename(f, ".json")));
+  if (process.argv.includes("--check")) {
+    const differs = [...built].filter(([name, text]) => {
+      const file = join(OUT, `${name}.json`);
+      return !existsSync(file) || readFileSync(file, "utf8") !== text;
+    });
+    const faults = [...differs.map(([name]) => `${name}.json differs from its source`), ...orphans.map((f) => `${f} has no source`)];
+    for (const fault of faults) console.error(`artifacts: ${fault} (run: npm run build)`);
+    if (faults.length > 0) process.exit(1);
+    console.log(`artifacts: ${built.size} are what the pinned compiler makes of the sources`);
+    return;
+  }
+  for (const file of orphans) rmSync(join(OUT, file));
+  for (const [name, text] of built) {
+    writeFileSync(join(OUT, `${name}.json`), text);
+    const bytes = (JSON.parse(text).deployedBytecode.length - 2) / 2;
+    console.log(`${name}: ${bytes} bytes deployed`);
+  }
+}
+
+main();

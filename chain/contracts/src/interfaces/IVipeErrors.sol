@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {IVipe} from "./IVipe.sol";
+
+/// @title Why the vault refuses
+/// @notice Every refusal of the vault is one of these; a call that is refused changes nothing.
+interface IVipeErrors {
+    // ------------------------------------------------------------------------------------------------ construction
+
+    /// @notice A rule is out of range, or the verifier's code is not the one that was named.
+    error BadRules();
+    /// @notice An asset is listed twice, has no code, or its caps are zero or the wrong way round.
+    error BadAssetCap(address asset);
+
+    // ------------------------------------------------------------------------------------------------ life of a channel
+
+    /// @notice The channel is not in the status that the call needs.
+    error WrongStatus(uint56 channelId, IVipe.Status status);
+    error NotParticipant();
+    error NotVip();
+    error NotParty();
+    error ZeroAmount();
+    error ZeroAddress();
+    /// @notice Participant, counterparty, VIP, vault and asset must be five different addresses.
+    error SameAccount(address account);
+    /// @notice A session key is zero, or both are the same.
+    error BadSessionKeys();
+    /// @notice A channel key has an element that is not below the Goldilocks prime, or is the neutral element.
+    error BadChannelKey();
+    error SameChannelKeys();
+    /// @notice An element of the keys digest is not below the Goldilocks prime.
+    error BadKeysDigest();
+    error ZeroDisputeHash();
+    error DisputeHashUsed(bytes32 disputeHash);
+    error AssetNotListed(address asset);
+    error ChannelCapExceeded(uint256 escrow, uint112 cap);
+    error AssetCapExceeded(uint256 total, uint112 cap);
+    /// @notice `acceptBy` has passed.
+    error AcceptByPassed(uint64 acceptBy);
+    /// @notice The consent's own deadline has passed.
+    error ConsentExpired(uint64 deadline);
+    /// @notice Neither the counterparty's key nor its contract stands behind the consent.
+    error ConsentRefused();
+    /// @notice The token moved another amount than it was asked to.
+    error WrongAmountReceived(uint256 expected, uint256 received);
+
+    // ------------------------------------------------------------------------------------------------ states
+
+    error UnknownVersion(uint56 version, uint56 newest);
+    error BalanceAboveEscrow(uint112 balance, uint112 escrow);
+    /// @notice The state's nonce is not above the one that stands.
+    error StaleNonce(uint56 nonce, uint56 standing);
+    /// @notice The state has the checkpoint's nonce and is not the checkpoint.
+    error NotTheCheckpoint();
+    /// @notice The checkpoint needs no proof, and none may come with it.
+    error UnexpectedProof();
+    error BadSessionSignature(bool ofParticipant);
+    error ProofRefused();
+
+    // ------------------------------------------------------------------------------------------------ disputes
+
+    error WrongDisputeKey();
+    error ClaimAbovePay(uint112 claim, uint112 pay);
+    error ZeroBeneficiary();
+    error WrongValue(uint256 required, uint256 sent);
+    /// @notice Only the disputer may raise the claim.
+    error RaiseByDisputerOnly();
+    /// @notice The claim was raised before.
+    error AlreadyRaised();
+    error WindowClosed(uint64 deadline);
+    error WindowOpen(uint64 deadline);
+
+    // ------------------------------------------------------------------------------------------------ pull payments
+
+    error NothingToClaim();
+    error EtherTransferFailed();
+}
