@@ -168,6 +168,12 @@ impl Amount {
         self.0
     }
 
+    /// The amount as the chain's word.
+    #[must_use]
+    pub fn to_word(self) -> U256 {
+        U256::from(self.0)
+    }
+
     /// The two 56-bit limbs, low limb first.
     #[must_use]
     pub fn limbs(self) -> [F; 2] {
@@ -210,12 +216,6 @@ impl TryFrom<U256> for Amount {
 impl From<Amount> for u128 {
     fn from(amount: Amount) -> Self {
         amount.0
-    }
-}
-
-impl From<Amount> for U256 {
-    fn from(amount: Amount) -> Self {
-        Self::from(amount.0)
     }
 }
 

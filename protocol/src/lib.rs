@@ -13,6 +13,7 @@
 )]
 
 pub mod ids;
+pub mod vipe;
 
 pub use alloy_primitives::{Address, B256, U256};
 pub use ids::{Amount, ChannelId, Domain, EscrowVersion, IdError, Nonce, Role};
