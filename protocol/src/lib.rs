@@ -12,7 +12,18 @@
     warn(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)
 )]
 
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    reason = "field arithmetic wraps by design, and digits below 16 index tables of 16"
+)]
+pub mod ecgfp5;
+pub mod hash;
 pub mod ids;
+pub mod keys;
+pub mod schnorr;
+pub mod tags;
 pub mod vipe;
 
 pub use alloy_primitives::{Address, B256, U256};
