@@ -1,1 +1,359 @@
-//! Not written yet.
+//! The durable store of a tower and of a node.
+//!
+//! One file, one writer thread, batched commits, and an answer only after the commit. Readers see a snapshot and trouble
+//! nobody. The rows are shapes; the rules of the network are in `protocol`, except the three that a transaction must
+//! enforce itself: which envelope a slot keeps ([`Store::offer_backup`]), that no two states are signed at one nonce
+//! ([`Store::record_signature`]), and that the cursor moves together with the effects of what was read
+//! ([`Store::commit`]).
+//!
+//! **Invariant:** what was acknowledged is there after a crash at any instant.
+//! **Invariant:** a check and the record that it protects are one transaction.
+//! **Invariant:** a file of another chain, vault, account or layout is refused, with both values.
+//!
+//! Known gap: a disk that silently returns old bytes for a whole, consistent file (a restored snapshot) is not noticed
+//! here; nodes restore from towers before they sign, towers read the chain again from the older cursor.
+
+mod backend;
+mod backups;
+mod change;
+mod engine;
+mod error;
+mod json;
+mod rows;
+mod schema;
+mod signing;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use alloy_primitives::Address;
+use protocol::ChannelId;
+use redb::ReadableTable;
+
+pub use backend::{FileStorage, Storage};
+pub use backups::{Backup, Evidence, JumpLimit, Slot, Verdict};
+pub use change::{Change, JOURNAL_MAX};
+pub use error::StoreError;
+pub use rows::{
+    AccountRow, AnswerRow, ChannelRow, ChannelStatus, CursorRow, DisputeId, DisputeRow, JournalRow,
+    OpeningRow, Outcome, Phase, ProofRow, ReceiptRow, StandingRow,
+};
+pub use schema::{Facts, LAYOUT};
+pub use signing::{Recorded, STATES_KEPT, SignedRow};
+
+use engine::{Engine, Writer};
+
+/// A cheap handle; clones share one writer. The file is free once the last clone is gone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    // Dropped before the engine, so that the last commit finds an open file.
+    writer: Arc<Writer>,
+    engine: Arc<Engine>,
+    facts: Facts,
+}
+
+impl Store {
+    /// Opens the file at `path`, or makes it, and verifies every page and the facts.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`], [`StoreError::Corrupt`], [`StoreError::WrongFact`], [`StoreError::UnknownLayout`],
+    /// [`StoreError::DiskFull`], [`StoreError::DiskFailed`].
+    pub fn open(path: impl AsRef<Path>, facts: Facts) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        if !path.exists() {
+            create(path, &facts)?;
+        }
+        Self::open_on(Box::new(FileStorage::new(path.to_owned())), facts)
+    }
+
+    /// The same on other storage: how tests make a disk fail.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_on(storage: Box<dyn Storage>, facts: Facts) -> Result<Self, StoreError> {
+        let engine = Arc::new(Engine::open(storage)?);
+        engine.write(|transaction| schema::establish(transaction, &facts))?;
+        let writer = Arc::new(Writer::start(Arc::clone(&engine))?);
+        Ok(Self { writer, engine, facts })
+    }
+
+    /// What the file belongs to.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        self.facts
+    }
+
+    /// Whether requests can succeed.
+    ///
+    /// # Errors
+    /// The reason why they cannot.
+    pub fn health(&self) -> Result<(), StoreError> {
+        self.engine.health()
+    }
+
+    /// Stores all changes, or none.
+    ///
+    /// # Errors
+    /// When the disk is full or fails; then none of the changes is stored.
+    pub async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        self.writer
+            .submit(move |transaction| {
+                changes.iter().try_for_each(|change| change::apply(transaction, change))
+            })
+            .await
+    }
+
+    /// Offers an envelope to its slot. The caller has verified it; this decides whether it is the one to keep.
+    ///
+    /// # Errors
+    /// When the disk is full or fails; then the slot is as it was.
+    pub async fn offer_backup(
+        &self,
+        slot: Slot,
+        offered: Backup,
+        limit: JumpLimit,
+    ) -> Result<Verdict, StoreError> {
+        self.writer
+            .submit(move |transaction| backups::offer(transaction, slot, offered, limit))
+            .await
+    }
+
+    /// The envelope in a slot.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn backup(&self, slot: Slot) -> Result<Option<Backup>, StoreError> {
+        self.engine.read(|transaction| backups::get(transaction, slot))
+    }
+
+    /// The first `limit` slots in order of channel and role.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn backups(&self, limit: usize) -> Result<Vec<(Slot, Backup)>, StoreError> {
+        self.engine.read(|transaction| backups::list(transaction, limit))
+    }
+
+    /// Two envelopes of a slot at one nonce, if its owner ever signed two.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn evidence(&self, slot: Slot) -> Result<Option<Evidence>, StoreError> {
+        self.engine.read(|transaction| backups::evidence(transaction, slot))
+    }
+
+    /// Asks for permission to sign: the state is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadySigned`] for a second, different state at a nonce; [`StoreError::BelowFloor`];
+    /// [`StoreError::SigningStopped`]; or the disk.
+    pub async fn record_signature(
+        &self,
+        channel_id: ChannelId,
+        row: SignedRow,
+    ) -> Result<Recorded, StoreError> {
+        self.writer.submit(move |transaction| signing::record(transaction, channel_id, &row)).await
+    }
+
+    /// Replaces the payload of a recorded state; the digest must be the same.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadySigned`] for another digest, [`StoreError::Row`] when nothing is recorded, or the disk.
+    pub async fn amend_signature(
+        &self,
+        channel_id: ChannelId,
+        row: SignedRow,
+    ) -> Result<(), StoreError> {
+        self.writer.submit(move |transaction| signing::amend(transaction, channel_id, &row)).await
+    }
+
+    /// Ends signing on a channel, for good.
+    ///
+    /// # Errors
+    /// When the disk is full or fails.
+    pub async fn stop_signing(
+        &self,
+        channel_id: ChannelId,
+        reason: String,
+    ) -> Result<(), StoreError> {
+        self.writer.submit(move |transaction| signing::stop(transaction, channel_id, &reason)).await
+    }
+
+    /// Why a channel signs nothing more, if it does not.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn signing_stopped(&self, channel_id: ChannelId) -> Result<Option<String>, StoreError> {
+        self.engine.read(|transaction| signing::stopped(transaction, channel_id))
+    }
+
+    /// The newest states on record, in order of their nonces; at most [`STATES_KEPT`] and one.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn signed_states(&self, channel_id: ChannelId) -> Result<Vec<SignedRow>, StoreError> {
+        self.engine.read(|transaction| signing::list(transaction, channel_id))
+    }
+
+    /// Keeps a receipt: one for each slot and tower, the newest.
+    ///
+    /// # Errors
+    /// When the disk is full or fails.
+    pub async fn put_receipt(
+        &self,
+        slot: Slot,
+        tower: Address,
+        receipt: ReceiptRow,
+    ) -> Result<(), StoreError> {
+        self.writer
+            .submit(move |transaction| {
+                let row = json::encode("receipts-1", &receipt)?;
+                let (channel, role) = slot.key();
+                let mut table = transaction.open_table(schema::RECEIPTS)?;
+                table.insert((channel, role, tower.into_array()), row.as_slice())?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// The newest receipt of `tower` for a slot.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn receipt(&self, slot: Slot, tower: Address) -> Result<Option<ReceiptRow>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::RECEIPTS)?;
+            let (channel, role) = slot.key();
+            let row = table.get((channel, role, tower.into_array()))?;
+            row.map(|row| json::decode("receipts-1", row.value())).transpose()
+        })
+    }
+
+    /// How far the chain has been read.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn cursor(&self) -> Result<Option<CursorRow>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::CURSOR)?;
+            let row = table.get(change::CHAIN_CURSOR)?;
+            row.map(|row| json::decode("cursor-1", row.value())).transpose()
+        })
+    }
+
+    /// What the chain says of a channel.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn channel(&self, channel_id: ChannelId) -> Result<Option<ChannelRow>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::CHANNELS)?;
+            let row = table.get(channel_id.get())?;
+            row.map(|row| json::decode("channels-1", row.value())).transpose()
+        })
+    }
+
+    /// The first `limit` channels in order of their ids.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn channels(&self, limit: usize) -> Result<Vec<ChannelRow>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::CHANNELS)?;
+            let mut found = Vec::new();
+            for entry in table.iter()?.take(limit) {
+                found.push(json::decode("channels-1", entry?.1.value())?);
+            }
+            Ok(found)
+        })
+    }
+
+    /// One dispute.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn dispute(&self, id: DisputeId) -> Result<Option<DisputeRow>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::DISPUTES)?;
+            let row = table.get(change::key(id))?;
+            row.map(|row| json::decode("disputes-1", row.value())).transpose()
+        })
+    }
+
+    /// All disputes in order of channel and epoch.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn disputes(&self, limit: usize) -> Result<Vec<DisputeRow>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::DISPUTES)?;
+            let mut found = Vec::new();
+            for entry in table.iter()?.take(limit) {
+                found.push(json::decode("disputes-1", entry?.1.value())?);
+            }
+            Ok(found)
+        })
+    }
+
+    /// A dispute's proof, once there is one.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn proof(&self, id: DisputeId) -> Result<Option<ProofRow>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::PROOFS)?;
+            let row = table.get(change::key(id))?;
+            row.map(|row| json::decode("proofs-1", row.value())).transpose()
+        })
+    }
+
+    /// A dispute's history, oldest step first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn journal(&self, id: DisputeId) -> Result<Vec<JournalRow>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::JOURNAL)?;
+            let (channel, epoch) = change::key(id);
+            let mut found = Vec::new();
+            for entry in table.range((channel, epoch, 0)..=(channel, epoch, u64::MAX))? {
+                found.push(json::decode("journal-1", entry?.1.value())?);
+            }
+            Ok(found)
+        })
+    }
+
+    /// All obligations that have not ended, by name.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn outbox(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::OUTBOX)?;
+            let mut found = Vec::new();
+            for entry in table.iter()? {
+                let (name, body) = entry?;
+                found.push((name.value().to_owned(), body.value().to_vec()));
+            }
+            Ok(found)
+        })
+    }
+}
+
+/// Makes a whole file under another name and moves it into place, so that a power cut leaves a store or none.
+fn create(path: &Path, facts: &Facts) -> Result<(), StoreError> {
+    let failed = |error| StoreError::from(redb::Error::Io(error));
+    let unfinished = path.with_extension("unfinished");
+    match std::fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let engine = Engine::open(Box::new(FileStorage::new(unfinished.clone())))?;
+    engine.write(|transaction| schema::establish(transaction, facts))?;
+    drop(engine);
+    std::fs::rename(&unfinished, path).map_err(failed)?;
+    // The directory holds the name; without this the file may be gone after a power cut.
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = std::fs::File::open(directory.unwrap_or(Path::new("."))).map_err(failed)?;
+    directory.sync_all().map_err(failed)
+}

@@ -1,0 +1,109 @@
+//! Changes that belong together: one `commit`, one transaction.
+//!
+//! The cursor moves in the same transaction as the effects of the block's events; a dispute's row changes in the same
+//! transaction as the journal line that says so and the obligation that follows from it.
+
+use protocol::ChannelId;
+use redb::{ReadableTable, WriteTransaction};
+
+use crate::error::StoreError;
+use crate::json;
+use crate::rows::{ChannelRow, CursorRow, DisputeId, DisputeRow, JournalRow, ProofRow};
+use crate::schema::{CHANNELS, CURSOR, DISPUTES, JOURNAL, OUTBOX, PROOFS};
+
+/// The one cursor of a tower.
+pub(crate) const CHAIN_CURSOR: &str = "chain";
+
+/// Steps kept for one dispute: a hundred times what a healthy one writes. Beyond it steps are dropped, not rows.
+pub const JOURNAL_MAX: u64 = 2_000;
+
+/// One of the writes of a [`crate::Store::commit`].
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Change {
+    /// The chain was read up to here.
+    Cursor(CursorRow),
+    /// What the chain says of a channel.
+    Channel(Box<ChannelRow>),
+    /// A channel left the chain in a reorganisation.
+    ForgetChannel(ChannelId),
+    /// A dispute's life went on.
+    Dispute(Box<DisputeRow>),
+    /// A proof is ready.
+    Proof(Box<ProofRow>),
+    /// Add a step to a dispute's history.
+    Journal(DisputeId, Box<JournalRow>),
+    /// An obligation, as its owner encodes it, under its name.
+    Outbox {
+        /// The obligation's name.
+        name: String,
+        /// Its encoding.
+        body: Vec<u8>,
+    },
+    /// An obligation has ended.
+    OutboxDone {
+        /// The obligation's name.
+        name: String,
+    },
+}
+
+/// Carries out one change in the caller's transaction.
+pub(crate) fn apply(transaction: &WriteTransaction, change: &Change) -> Result<(), StoreError> {
+    match change {
+        Change::Cursor(row) => {
+            let row = json::encode("cursor-1", row)?;
+            transaction.open_table(CURSOR)?.insert(CHAIN_CURSOR, row.as_slice())?;
+        }
+        Change::Channel(channel) => {
+            let row = json::encode("channels-1", channel)?;
+            let mut table = transaction.open_table(CHANNELS)?;
+            table.insert(channel.channel_id.get(), row.as_slice())?;
+        }
+        Change::ForgetChannel(channel_id) => {
+            transaction.open_table(CHANNELS)?.remove(channel_id.get())?;
+        }
+        Change::Dispute(dispute) => {
+            let row = json::encode("disputes-1", dispute)?;
+            transaction.open_table(DISPUTES)?.insert(key(dispute.id), row.as_slice())?;
+        }
+        Change::Proof(proof) => {
+            let row = json::encode("proofs-1", proof)?;
+            transaction.open_table(PROOFS)?.insert(key(proof.id), row.as_slice())?;
+        }
+        Change::Journal(id, step) => append(transaction, *id, step)?,
+        Change::Outbox { name, body } => {
+            transaction.open_table(OUTBOX)?.insert(name.as_str(), body.as_slice())?;
+        }
+        Change::OutboxDone { name } => {
+            transaction.open_table(OUTBOX)?.remove(name.as_str())?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn key(id: DisputeId) -> (u64, u64) {
+    (id.channel_id.get(), id.epoch)
+}
+
+fn append(
+    transaction: &WriteTransaction,
+    id: DisputeId,
+    step: &JournalRow,
+) -> Result<(), StoreError> {
+    let (channel, epoch) = key(id);
+    let row = json::encode("journal-1", step)?;
+    let mut table = transaction.open_table(JOURNAL)?;
+    let next = {
+        let mut steps = table.range((channel, epoch, 0)..=(channel, epoch, u64::MAX))?;
+        match steps.next_back().transpose()? {
+            Some((last, _row)) => last.value().2.saturating_add(1),
+            None => 0,
+        }
+    };
+    if next >= JOURNAL_MAX {
+        tracing::warn!(dispute = %id, step = step.step, "the history is full: step not kept");
+        return Ok(());
+    }
+    table.insert((channel, epoch, next), row.as_slice())?;
+    Ok(())
+}

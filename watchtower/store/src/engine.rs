@@ -1,0 +1,301 @@
+//! The database, one writer thread, and a reply only after the commit.
+//!
+//! ```text
+//! callers --jobs--> queue (bounded) --> writer thread: begin, run up to BATCH_MAX jobs, commit --replies--> callers
+//! readers ------------------------------------> a snapshot, without troubling the writer
+//! ```
+//!
+//! Batching comes for free: while one commit runs, the next batch gathers. A job decides and writes inside the same
+//! transaction, so a check and the record that it protects cannot be torn apart.
+//!
+//! **Invariant:** no job is answered with success before the transaction that holds its writes is on disk.
+//! **Invariant:** a job that is refused has written nothing.
+//! **Invariant:** after the disk was full the database is opened again from the last commit; after a failed sync it
+//! is never trusted again in this process.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
+
+use redb::{
+    Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase, WriteTransaction,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::backend::{Storage, Watched};
+use crate::error::StoreError;
+
+/// The most jobs that share one commit: enough to hide the cost of the sync, small enough that a failure
+/// answers a bounded number of callers.
+pub(crate) const BATCH_MAX: usize = 256;
+
+/// How much of the file the engine may keep in memory, in bytes.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// One change and its caller.
+pub(crate) trait Job: Send {
+    /// Decides and writes. `Err` means that the whole batch must be abandoned.
+    fn run(&mut self, transaction: &WriteTransaction) -> Result<(), StoreError>;
+    /// Tells the caller how it ended.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Typed<T, F> {
+    apply: Option<F>,
+    outcome: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Job for Typed<T, F>
+where
+    T: Send,
+    F: FnOnce(&WriteTransaction) -> Result<T, StoreError> + Send,
+{
+    fn run(&mut self, transaction: &WriteTransaction) -> Result<(), StoreError> {
+        let Some(apply) = self.apply.take() else { return Err(StoreError::Stopped) };
+        match apply(transaction) {
+            Err(error) if !error.is_refusal() => Err(error),
+            outcome => {
+                self.outcome = Some(outcome);
+                Ok(())
+            }
+        }
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let outcome = match committed {
+            Ok(()) => self.outcome.unwrap_or(Err(StoreError::Stopped)),
+            Err(error) => Err(error),
+        };
+        // A caller that has gone away does not need the answer.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+/// What the file is right now.
+enum State {
+    Open(Database),
+    /// Closed after a full disk; opened again by the next batch.
+    Closed(StoreError),
+    /// A sync failed: for good.
+    Failed(StoreError),
+}
+
+/// The database and the way to open it again.
+pub(crate) struct Engine {
+    storage: Box<dyn Storage>,
+    state: RwLock<State>,
+    sync_failed: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("storage", &self.storage).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Opens the database and verifies the checksum of every page.
+    pub(crate) fn open(storage: Box<dyn Storage>) -> Result<Self, StoreError> {
+        let sync_failed = Arc::new(AtomicBool::new(false));
+        let database = open_database(storage.as_ref(), &sync_failed)?;
+        Ok(Self { storage, state: RwLock::new(State::Open(database)), sync_failed })
+    }
+
+    fn lock(&self) -> RwLockReadGuard<'_, State> {
+        // The state is replaced as a whole, so a panic elsewhere cannot have left it half written.
+        self.state.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Reads from a snapshot.
+    pub(crate) fn read<T>(
+        &self,
+        read: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match &*self.lock() {
+            State::Open(database) => read(&database.begin_read()?),
+            State::Closed(error) | State::Failed(error) => Err(error.clone()),
+        }
+    }
+
+    /// Whether requests can succeed; the reason when not.
+    pub(crate) fn health(&self) -> Result<(), StoreError> {
+        match &*self.lock() {
+            State::Open(_) => Ok(()),
+            State::Closed(error) | State::Failed(error) => Err(error.clone()),
+        }
+    }
+
+    /// Runs `write` in one transaction and commits it durably.
+    pub(crate) fn write<T>(
+        &self,
+        write: impl FnOnce(&WriteTransaction) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.reopen_if_closed()?;
+        let outcome = match &*self.lock() {
+            State::Open(database) => commit(database, write),
+            State::Closed(error) | State::Failed(error) => return Err(error.clone()),
+        };
+        outcome.map_err(|error| self.after_failure(error))
+    }
+
+    fn reopen_if_closed(&self) -> Result<(), StoreError> {
+        let mut state = self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let State::Closed(_) = &*state {
+            match open_database(self.storage.as_ref(), &self.sync_failed) {
+                Ok(database) => {
+                    tracing::info!("the store resumes");
+                    *state = State::Open(database);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the database out of use when the failure touched the disk.
+    fn after_failure(&self, error: StoreError) -> StoreError {
+        let mut state = self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if self.sync_failed.load(Ordering::SeqCst) {
+            let failure = StoreError::DiskFailed { detail: error.to_string() };
+            *state = State::Failed(failure.clone());
+            return failure;
+        }
+        match error {
+            StoreError::DiskFull => {
+                *state = State::Closed(StoreError::DiskFull);
+                // At once, so that readers go on while the disk is full.
+                if let Ok(database) = open_database(self.storage.as_ref(), &self.sync_failed) {
+                    *state = State::Open(database);
+                }
+            }
+            StoreError::DiskFailed { .. } => *state = State::Failed(error.clone()),
+            _ => {}
+        }
+        error
+    }
+
+    /// Runs a batch and answers everyone in it.
+    fn run_batch(&self, mut jobs: Vec<Box<dyn Job>>) {
+        let outcome = self.write(|transaction| {
+            for job in &mut jobs {
+                job.run(transaction)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = &outcome {
+            tracing::error!(%error, jobs = jobs.len(), "a batch was not stored; its callers were told");
+        }
+        for job in jobs {
+            job.answer(outcome.clone());
+        }
+    }
+}
+
+fn open_database(
+    storage: &dyn Storage,
+    sync_failed: &Arc<AtomicBool>,
+) -> Result<Database, StoreError> {
+    let backend = Watched::new(storage.open()?, Arc::clone(sync_failed));
+    Database::builder()
+        .set_cache_size(CACHE_BYTES)
+        .set_check_integrity_on_open(true)
+        .create_with_backend(backend)
+        .map_err(|error| open_error(storage, error))
+}
+
+fn open_error(storage: &dyn Storage, error: DatabaseError) -> StoreError {
+    let path = storage.path();
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { path },
+        DatabaseError::Storage(redb::StorageError::Io(io))
+            if matches!(
+                io.kind(),
+                std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
+            ) =>
+        {
+            StoreError::Corrupt { path, detail: io.to_string() }
+        }
+        DatabaseError::Storage(redb::StorageError::Corrupted(detail)) => {
+            StoreError::Corrupt { path, detail }
+        }
+        DatabaseError::UpgradeRequired(version) => {
+            StoreError::Corrupt { path, detail: format!("file format {version}") }
+        }
+        DatabaseError::RepairAborted => {
+            StoreError::Corrupt { path, detail: "the repair was aborted".to_owned() }
+        }
+        other => StoreError::from(other),
+    }
+}
+
+fn commit<T>(
+    database: &Database,
+    write: impl FnOnce(&WriteTransaction) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let mut transaction = database.begin_write()?;
+    // The default, said aloud: `commit` returns after the sync.
+    transaction
+        .set_durability(Durability::Immediate)
+        .map_err(|error| StoreError::Database(Arc::new(redb::Error::from(error))))?;
+    let value = match write(&transaction) {
+        Ok(value) => value,
+        Err(error) => {
+            // A failed abort changes nothing: nothing was committed, and the error is already on its way.
+            let _ = transaction.abort();
+            return Err(error);
+        }
+    };
+    transaction.commit()?;
+    Ok(value)
+}
+
+/// The queue to the writer, and the thread to wait for at the end.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    jobs: Option<mpsc::Sender<Box<dyn Job>>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Starts the writer thread.
+    pub(crate) fn start(engine: Arc<Engine>) -> Result<Self, StoreError> {
+        let (jobs, mut queue) = mpsc::channel::<Box<dyn Job>>(BATCH_MAX);
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || {
+                let mut batch = Vec::with_capacity(BATCH_MAX);
+                while queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
+                    engine.run_batch(std::mem::take(&mut batch));
+                }
+            })
+            .map_err(|error| StoreError::from(redb::Error::Io(error)))?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// Hands a change to the writer and waits until it is on disk.
+    ///
+    /// Not cancel-safe in one sense only: once queued, the change is stored even when the caller stops waiting.
+    pub(crate) async fn submit<T, F>(&self, apply: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&WriteTransaction) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Typed { apply: Some(apply), outcome: None, reply };
+        let jobs = self.jobs.as_ref().ok_or(StoreError::Stopped)?;
+        jobs.send(Box::new(job)).await.map_err(|_closed| StoreError::Stopped)?;
+        answer.await.map_err(|_gone| StoreError::Stopped)?
+    }
+}
+
+impl Drop for Writer {
+    /// Lets the queue run dry and waits for the last commit, so that the file is free when the last handle is gone.
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's writer thread panicked");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The store's promises, on real files and on a disk that fails on demand.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failed expectation is a failed test"
+)]
+
+mod crash;
+mod disk;
+mod full;
+mod identity;
+mod signing;
+mod slots;
