@@ -3,6 +3,8 @@
 //   node build.mjs           writes the artifacts
 //   node build.mjs --check   recompiles and fails when a checked-in artifact differs, is missing or has no source
 //
+// Either fails when a contract exceeds what can be deployed (EIP-170, EIP-3860).
+//
 // Each contract is compiled by itself with the imports it reaches, so its bytecode depends on nothing else in the tree.
 // `sourceHash` is SHA-256 over the compiler's version and settings, the versions of the libraries, and the path and SHA-256
 // of each of our own sources (`sources`), one per line: whoever has no compiler can still see that a source moved on.
@@ -16,6 +18,10 @@ const OUT = join(root, "..", "artifacts");
 /** Nothing in these directories is deployed by itself. */
 const NOT_DEPLOYED = ["src/interfaces/", "src/libraries/"];
 
+const MAX_DEPLOYED_BYTES = 24_576;
+const MAX_CREATION_BYTES = 49_152;
+
+const byteLength = (object) => object.length / 2;
 const sha256 = (text) => createHash("sha256").update(text).digest("hex");
 
 function solidityFiles(directory) {
@@ -89,6 +95,10 @@ function buildAll() {
     for (const [name, contract] of Object.entries(contracts)) {
       if (contract.evm.bytecode.object === "") continue; // abstract
       if (name !== basename(entry, ".sol")) throw new Error(`${entry}: one contract per file, named like the file: ${name}`);
+      const { bytecode, deployedBytecode } = contract.evm;
+      if (byteLength(deployedBytecode.object) > MAX_DEPLOYED_BYTES || byteLength(bytecode.object) > MAX_CREATION_BYTES) {
+        throw new Error(`${name} is too large to deploy: ${byteLength(deployedBytecode.object)} bytes`);
+      }
       if (built.has(name)) throw new Error(`two contracts are named ${name}`);
       built.set(name, `${JSON.stringify(artifact(name, contract, reached), null, 1)}\n`);
     }
@@ -115,8 +125,7 @@ function main() {
   for (const file of orphans) rmSync(join(OUT, file));
   for (const [name, text] of built) {
     writeFileSync(join(OUT, `${name}.json`), text);
-    const bytes = (JSON.parse(text).deployedBytecode.length - 2) / 2;
-    console.log(`${name}: ${bytes} bytes deployed`);
+    console.log(`${name}: ${byteLength(JSON.parse(text).deployedBytecode) - 1} bytes deployed`);
   }
 }
 
