@@ -107,9 +107,9 @@ impl Accumulator {
         Doubling { x: d.square().square(), w, z: (self.y * self.z).double() * d }
     }
 
-    /// Sixteen times this. No doubling of a point of odd order has an exception.
-    pub(super) fn double_four_times(&self) -> Self {
-        let Doubling { x, w, z } = self.double().double().double().double();
+    /// Four times this. No doubling of a point of odd order has an exception.
+    pub(super) fn double_twice(&self) -> Self {
+        let Doubling { x, w, z } = self.double().double();
         Self { x, y: w * x, z }
     }
 

@@ -7,16 +7,19 @@
 //!
 //! ```text
 //!   tables   low[i] = U + i G     high[i] = U + i 2^160 G     key[i] = U + i PK, by key[0] = U, key[i + 1] = key[i] + PK
-//!   digits   s = sum s_w 16^w, 80 of them; e = sum e_w 16^w, 16 of the first element, then 16 of the second
+//!   digits   s = sum s_w 16^w, 80 of them; e = sum e_d 4^d, 32 of the first element, then 32 of the second, then 16 zeros
 //!
 //!   acc = H
 //!   for w = 39, 38, ..., 0:
-//!       acc = 16 acc
+//!       acc = 4 acc;   acc = acc + key[e_(2 w + 1)]
+//!       acc = 4 acc;   acc = acc + key[e_(2 w)]
 //!       acc = acc + low[s_w]
 //!       acc = acc + high[s_(w + 40)]
-//!       acc = acc + key[e_w]                 only if w < 32
-//!   R = acc + correction                     correction = -(16^40 H + 2 (16^40 - 1) / 15 U + (16^32 - 1) / 15 U)
+//!   R = acc + correction                     correction = -(16^40 H + 2 (16^40 - 1) / 15 U + (4^80 - 1) / 3 U)
 //! ```
+//!
+//! All windows are alike, so the circuit has one gate for a window. Digits of e have two bits, so that the four-point table of
+//! the key fits into that gate's row and no table has to be looked up elsewhere; it costs the native verifier about a sixth.
 //!
 //! U and H come out of a hash, so nobody knows a relation among U, H and G, and an honest signature meets an exception with
 //! the chance of guessing a discrete logarithm. Who chooses a key as a multiple of U only makes keys that cannot sign.
@@ -34,20 +37,23 @@ use crate::F;
 use crate::hash::poseidon;
 use crate::tags::{self, PoseidonTag};
 
-/// Windows of the chain: each has four doublings and two or three additions.
+/// Windows of the chain: each has four doublings and four additions.
 pub const WINDOWS: usize = 40;
 
-/// Windows that add a multiple of the key: the lowest ones, one for each digit of the challenge.
-pub const KEY_WINDOWS: usize = 32;
+/// Two-bit digits of the challenge, two for each window. The highest 16 are always zero.
+pub const KEY_DIGITS: usize = 2 * WINDOWS;
 
-/// Entries of a table: one for each value of a four-bit digit.
+/// Entries of a table of the generator: one for each value of a four-bit digit.
 pub const TABLE_LEN: usize = 16;
+
+/// Entries of a key's table: one for each value of a two-bit digit.
+pub const KEY_TABLE_LEN: usize = 4;
 
 /// One step of the chain. A digit is counted from the lowest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// acc = 16 acc: four doublings.
-    DoubleFourTimes,
+    /// acc = 4 acc: two doublings.
+    DoubleTwice,
     /// acc = acc + low\[digit of s\].
     AddLow {
         /// Which digit of s: 0 to 39.
@@ -60,7 +66,7 @@ pub enum Step {
     },
     /// acc = acc + key\[digit of e\].
     AddKey {
-        /// Which digit of e: 0 to 31.
+        /// Which digit of e: 0 to 79.
         digit: usize,
     },
     /// acc = acc + correction: the last step.
@@ -70,14 +76,14 @@ pub enum Step {
 /// All steps, in order.
 pub fn steps() -> impl Iterator<Item = Step> {
     let windows = (0..WINDOWS).rev().flat_map(|window| {
-        let key = (window < KEY_WINDOWS).then_some(Step::AddKey { digit: window });
         [
-            Step::DoubleFourTimes,
+            Step::DoubleTwice,
+            Step::AddKey { digit: 2 * window + 1 },
+            Step::DoubleTwice,
+            Step::AddKey { digit: 2 * window },
             Step::AddLow { digit: window },
             Step::AddHigh { digit: window + WINDOWS },
         ]
-        .into_iter()
-        .chain(key)
     });
     windows.chain([Step::AddCorrection])
 }
@@ -108,12 +114,12 @@ impl Constants {
     fn compute() -> Self {
         let (table_offset, offset) = nothing_up_my_sleeve(tags::OFFSET_U);
         let (start, start_point) = nothing_up_my_sleeve(tags::OFFSET_H);
-        let high = times_16_to_the(Point::GENERATOR, WINDOWS);
+        let high = times_4_to_the(Point::GENERATOR, 2 * WINDOWS);
         // The accumulator's offset, by the chain itself: every step that adds a table entry adds U.
         let mut total = start_point;
         for step in steps() {
             total = match step {
-                Step::DoubleFourTimes => times_16_to_the(total, 1),
+                Step::DoubleTwice => times_4_to_the(total, 1),
                 Step::AddLow { .. } | Step::AddHigh { .. } | Step::AddKey { .. } => {
                     total.plus(&offset)
                 }
@@ -147,8 +153,8 @@ fn nothing_up_my_sleeve(tag: PoseidonTag) -> (AffinePoint, Point) {
     }
 }
 
-fn times_16_to_the(point: Point, exponent: usize) -> Point {
-    (0..exponent).fold(point, |point, _| point.double().double().double().double())
+fn times_4_to_the(point: Point, exponent: usize) -> Point {
+    (0..exponent).fold(point, |point, _| point.double().double())
 }
 
 /// `offset + i base` for i in 0..16.
@@ -163,23 +169,23 @@ fn offset_multiples(first: AffinePoint, offset: Point, base: Point) -> [AffinePo
     table
 }
 
-/// The 32 digits of a challenge: 16 of the first element, then 16 of the second, lowest first.
+/// The digits of a challenge, two bits each, lowest first: 32 of the first element, 32 of the second, 16 zeros.
 #[must_use]
-pub fn challenge_digits(challenge: &[F; 2]) -> [u8; KEY_WINDOWS] {
-    let mut digits = [0; KEY_WINDOWS];
+pub fn challenge_digits(challenge: &[F; 2]) -> [u8; KEY_DIGITS] {
+    let mut digits = [0; KEY_DIGITS];
     let bytes = challenge.iter().flat_map(|element| element.to_canonical_u64().to_le_bytes());
-    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
-        pair.copy_from_slice(&[byte & 15, byte >> 4]);
+    for (four, byte) in digits.chunks_exact_mut(4).zip(bytes) {
+        four.copy_from_slice(&[byte & 3, byte >> 2 & 3, byte >> 4 & 3, byte >> 6]);
     }
     digits
 }
 
-/// key\[i\] = U + i PK, by 15 incomplete additions.
+/// key\[i\] = U + i PK, by three incomplete additions.
 ///
 /// # Errors
 /// [`EqualX`] if PK is one of the few multiples of U for which one of them has no answer.
-pub fn key_table(key: &AffinePoint) -> Result<[AffinePoint; TABLE_LEN], EqualX> {
-    let mut table = [Accumulator::from(constants().table_offset); TABLE_LEN];
+pub fn key_table(key: &AffinePoint) -> Result<[AffinePoint; KEY_TABLE_LEN], EqualX> {
+    let mut table = [Accumulator::from(constants().table_offset); KEY_TABLE_LEN];
     let mut sum = table[0];
     for entry in table.iter_mut().skip(1) {
         sum = sum.plus(key)?;
@@ -204,7 +210,7 @@ pub fn commitment(
     let mut sum = Accumulator::from(constants.start);
     for step in steps() {
         sum = match step {
-            Step::DoubleFourTimes => sum.double_four_times(),
+            Step::DoubleTwice => sum.double_twice(),
             Step::AddLow { digit } => sum.plus(&constants.low[usize::from(s_digits[digit])])?,
             Step::AddHigh { digit } => sum.plus(&constants.high[usize::from(s_digits[digit])])?,
             Step::AddKey { digit } => sum.plus(&key_table[usize::from(e_digits[digit])])?,

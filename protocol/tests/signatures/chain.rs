@@ -5,8 +5,8 @@ use plonky2_field::types::{Field, PrimeField64};
 use proptest::prelude::*;
 use protocol::F;
 use protocol::ecgfp5::chain::{
-    KEY_WINDOWS, Step, TABLE_LEN, WINDOWS, challenge_digits, commitment, constants, key_table,
-    steps,
+    KEY_DIGITS, KEY_TABLE_LEN, Step, TABLE_LEN, WINDOWS, challenge_digits, commitment, constants,
+    key_table, steps,
 };
 use protocol::ecgfp5::{AffinePoint, EqualX, Point, Scalar};
 use protocol::hash::element_to_bytes;
@@ -49,7 +49,7 @@ fn sum_before(stop: Step, key: &Point, s: &Scalar, e: &[F; 2]) -> Point {
     let (constants, s, e) = (constants(), s.nibbles(), challenge_digits(e));
     let offset = point(&constants.table_offset);
     steps().take_while(|step| *step != stop).fold(point(&constants.start), |sum, step| match step {
-        Step::DoubleFourTimes => sum.double().double().double().double(),
+        Step::DoubleTwice => sum.double().double(),
         Step::AddLow { digit } => sum.plus(&point(&constants.low[usize::from(s[digit])])),
         Step::AddHigh { digit } => sum.plus(&point(&constants.high[usize::from(s[digit])])),
         Step::AddKey { digit } => {
@@ -62,20 +62,26 @@ fn sum_before(stop: Step, key: &Point, s: &Scalar, e: &[F; 2]) -> Point {
 #[test]
 fn the_steps_are_40_windows_and_a_correction() {
     let steps: Vec<_> = steps().collect();
-    assert_eq!(steps.len(), 3 * WINDOWS + KEY_WINDOWS + 1);
-    assert_eq!(
-        steps[..3],
-        [Step::DoubleFourTimes, Step::AddLow { digit: 39 }, Step::AddHigh { digit: 79 }]
-    );
+    assert_eq!(steps.len(), 6 * WINDOWS + 1);
+    let first = [
+        Step::DoubleTwice,
+        Step::AddKey { digit: 79 },
+        Step::DoubleTwice,
+        Step::AddKey { digit: 78 },
+        Step::AddLow { digit: 39 },
+        Step::AddHigh { digit: 79 },
+    ];
+    assert_eq!(steps[..6], first);
     let last = [
-        Step::DoubleFourTimes,
+        Step::DoubleTwice,
+        Step::AddKey { digit: 1 },
+        Step::DoubleTwice,
+        Step::AddKey { digit: 0 },
         Step::AddLow { digit: 0 },
         Step::AddHigh { digit: 40 },
-        Step::AddKey { digit: 0 },
         Step::AddCorrection,
     ];
-    assert_eq!(steps[steps.len() - 5..], last);
-    assert_eq!(steps[3 * 8 + 3], Step::AddKey { digit: 31 });
+    assert_eq!(steps[steps.len() - 7..], last);
 }
 
 #[test]
@@ -99,11 +105,11 @@ fn the_offsets_have_order_n_and_the_correction_cancels_them() {
     let constants = constants();
     let one = BigUint::from(1u32);
     let all_windows = ((&one << (4 * WINDOWS)) - 1u32) / 15u32;
-    let key_windows = ((&one << (4 * KEY_WINDOWS)) - 1u32) / 15u32;
+    let key_digits = ((&one << (2 * KEY_DIGITS)) - 1u32) / 3u32;
     let (offset, start) = (curve(&constants.table_offset), curve(&constants.start));
     assert_eq!(naive::multiply(offset, &order()), None);
     assert_eq!(naive::multiply(start, &order()), None);
-    let offsets = naive::multiply(offset, &(all_windows * 2u32 + key_windows));
+    let offsets = naive::multiply(offset, &(all_windows * 2u32 + key_digits));
     let total = naive::add(naive::multiply(start, &(&one << (4 * WINDOWS))), offsets);
     assert_eq!(naive::add(total, curve(&constants.correction)), None);
 }
@@ -118,7 +124,7 @@ fn the_public_points_are_pinned() {
     let expected = [
         "5b22104cb5d621ced734980259804f4646987839785bd30613ac7223f245fe3aa7c0dfe67795f62d",
         "acd2a09f27d12a7c890a12f66b8eba5fe34c37e855bae5791a76d94050856f7db179b1744823f345",
-        "3d596572e762fdda9caf1cc77e97e652d7b95390e86e2fd35f82a9ddc22398df46c27b2807e18377",
+        "3af876ae4ad43262d028fcddd6e85f6bfac8764595f6967f989b5863893a7b95a105863a2906d896",
     ];
     assert_eq!(found, expected);
 }
@@ -134,7 +140,7 @@ fn every_step_is_the_naive_chord_or_tangent() {
     let (constants, s_digits, e_digits) = (constants(), s.nibbles(), challenge_digits(&e));
     let table = key_table(&key).unwrap();
     let sum = steps().fold(curve(&constants.start), |sum, step| match step {
-        Step::DoubleFourTimes => (0..4).fold(sum, |sum, _| naive::add(sum, sum)),
+        Step::DoubleTwice => (0..2).fold(sum, |sum, _| naive::add(sum, sum)),
         Step::AddLow { digit } => {
             naive::add(sum, curve(&constants.low[usize::from(s_digits[digit])]))
         }
@@ -151,8 +157,12 @@ fn every_step_is_the_naive_chord_or_tangent() {
 fn the_digits_of_a_challenge_are_lowest_first_and_element_by_element() {
     let e = [F::from_canonical_u64(0xfedc_ba98_7654_3210), F::from_canonical_u64(5)];
     let digits = challenge_digits(&e);
-    assert_eq!(digits[..16], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
-    assert_eq!(digits[16..18], [5, 0]);
+    let nibbles = |digits: &[u8]| {
+        digits.chunks_exact(2).map(|pair| pair[0] + 4 * pair[1]).collect::<Vec<_>>()
+    };
+    assert_eq!(nibbles(&digits[..32]), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+    assert_eq!(digits[32..35], [1, 1, 0]);
+    assert_eq!(digits[64..], [0; 16]);
 }
 
 proptest! {
@@ -170,7 +180,7 @@ proptest! {
 #[test]
 fn a_key_whose_table_meets_an_exception_is_refused() {
     let offset = point(&constants().table_offset);
-    for i in 0..TABLE_LEN as u64 - 1 {
+    for i in 0..KEY_TABLE_LEN as u64 - 1 {
         // key[i] = -PK: U = -(1 + i) PK.
         let opposite = offset.multiply(&inverse(i + 1)).negate().to_affine().unwrap();
         assert_eq!(key_table(&opposite), Err(EqualX), "{i}");
@@ -184,30 +194,32 @@ fn a_key_whose_table_meets_an_exception_is_refused() {
         }
     }
     // The next multiple meets no exception any more.
-    let harmless = offset.multiply(&inverse(TABLE_LEN as u64)).negate().to_affine().unwrap();
+    let harmless = offset.multiply(&inverse(KEY_TABLE_LEN as u64)).negate().to_affine().unwrap();
     assert!(key_table(&harmless).is_ok());
 }
 
 #[test]
 fn an_addition_of_equal_or_opposite_points_is_refused_at_every_kind_of_step() {
     let s = Scalar::from_wide_bytes(&[0x5a; 64]);
-    // The highest digit of e is 1, all others are 0: the key is added once, at the ninth window.
+    // Digit 62 of e is 1, all others are 0: the key is added once, in the ninth window.
     let e = [F::ZERO, F::from_canonical_u64(1 << 60)];
     let offset = point(&constants().table_offset);
     let digits = s.nibbles();
     let other = |step: Step, key: &Point| match step {
         Step::AddLow { digit } => point(&constants().low[usize::from(digits[digit])]),
         Step::AddHigh { digit } => point(&constants().high[usize::from(digits[digit])]),
-        Step::AddKey { digit: 31 } => offset.plus(key),
+        Step::AddKey { digit: 62 } => offset.plus(key),
         Step::AddKey { .. } => offset,
-        Step::AddCorrection | Step::DoubleFourTimes => point(&constants().correction),
+        Step::AddCorrection | Step::DoubleTwice => point(&constants().correction),
     };
-    let first = Step::AddKey { digit: 31 };
+    let first = Step::AddKey { digit: 62 };
     let stops = [
         first,
         Step::AddLow { digit: 30 },
         Step::AddHigh { digit: 70 },
-        Step::AddKey { digit: 30 },
+        Step::AddKey { digit: 61 },
+        Step::AddKey { digit: 60 },
+        Step::AddKey { digit: 1 },
         Step::AddLow { digit: 0 },
         Step::AddHigh { digit: 40 },
         Step::AddKey { digit: 0 },
@@ -215,7 +227,7 @@ fn an_addition_of_equal_or_opposite_points_is_refused_at_every_kind_of_step() {
     ];
     for stop in stops {
         for sign in [Scalar::ONE, Scalar::ZERO.minus(&Scalar::ONE)] {
-            // The sum before `stop` is A + f PK, with f = 16^(windows since the key was added).
+            // The sum before `stop` is A + f PK, with f = 4^(pairs of doublings since the key was added).
             let rest = sum_before(stop, &Point::NEUTRAL, &s, &e);
             let key = if stop == first {
                 // A = +-(U + PK)
@@ -223,8 +235,8 @@ fn an_addition_of_equal_or_opposite_points_is_refused_at_every_kind_of_step() {
             } else {
                 let windows =
                     steps().skip_while(|step| *step != first).take_while(|step| *step != stop);
-                let doublings = windows.filter(|step| *step == Step::DoubleFourTimes).count();
-                let unit = (0..doublings).fold(Scalar::ONE, |unit, _| unit.times(&inverse(16)));
+                let doublings = windows.filter(|step| *step == Step::DoubleTwice).count();
+                let unit = (0..doublings).fold(Scalar::ONE, |unit, _| unit.times(&inverse(4)));
                 let target = other(stop, &Point::NEUTRAL).multiply(&sign);
                 target.plus(&rest.negate()).multiply(&unit)
             };
