@@ -1,8 +1,8 @@
 //! The contracts as Rust sees them.
 //!
-//! The vault's bindings are made from its Solidity interface, the file that the contract itself implements, so the two
-//! cannot drift; a test compares selectors and topics with the compiled contract as well. Nothing here leaves the crate:
-//! [`crate::calls`] and [`crate::events`] speak to the outside.
+//! The vault's bindings are made from its Solidity interface, the file that the contract itself implements, and the others
+//! from the checked-in artifacts, so they cannot drift; a test compares selectors and topics with the compiled vault as
+//! well. Nothing here leaves the crate: [`crate::calls`] and [`crate::events`] speak to the outside.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -13,6 +13,15 @@
 alloy_sol_types::sol! {
     #![sol(all_derives)]
     "contracts/src/interfaces/IVipe.sol"
+}
+
+/// Why the vault refuses: from the artifact, because the macro does not follow imports between interfaces.
+pub mod compiled {
+    alloy_sol_types::sol! {
+        #![sol(all_derives)]
+        Vipe,
+        "artifacts/Vipe.json"
+    }
 }
 
 alloy_sol_types::sol! {
@@ -26,5 +35,108 @@ alloy_sol_types::sol! {
         function allowance(address owner, address spender) external view returns (uint256);
         function decimals() external view returns (uint8);
         function symbol() external view returns (string memory);
+    }
+
+    /// The development asset.
+    interface IDevToken {
+        error NotMinter();
+        constructor(string memory name_, string memory symbol_, uint8 places);
+        function mint(address to, uint256 amount) external;
+    }
+
+    /// The operator's pool.
+    interface IOperatorVip {
+        error NotOperator();
+        error ZeroAmount();
+        error ZeroAddress();
+        error IdleTooSmall(uint256 idle, uint256 wanted);
+        error ForeignChannel(uint56 channelId);
+        error RatioExceeded(uint256 wanted, uint256 limit);
+        error WrongAmountReceived(uint256 expected, uint256 received);
+        constructor(address vault, address token, address owner, uint16 ratio);
+        function deposit(uint256 amount) external;
+        function withdraw(uint256 amount, address to) external;
+        function accept(uint56 channelId, uint112 allocation, uint64 deadline, bytes calldata signature) external;
+        function allocate(uint56 channelId, uint112 amount) external;
+        function collect() external returns (uint256 amount);
+        function idle() external view returns (uint256);
+    }
+
+    /// The counterparty's consent to a channel (EIP-712).
+    struct Accept {
+        uint56 channelId;
+        address participant;
+        address counterparty;
+        address vip;
+        address asset;
+        bytes32 keysDigest;
+        bytes32 channelKeysHash;
+        address participantSession;
+        address counterpartySession;
+        bytes32 disputeHash;
+        bytes32 salt;
+        uint96 rate;
+        uint112 deposit;
+        uint112 allocation;
+        uint64 acceptBy;
+        uint64 deadline;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use alloy::json_abi::JsonAbi;
+    use alloy_primitives::B256;
+    use alloy_sol_types::SolInterface as _;
+
+    use super::*;
+
+    fn abi(name: &str) -> JsonAbi {
+        let path = format!("{}/artifacts/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let artifact: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        serde_json::from_value(artifact["abi"].clone()).unwrap()
+    }
+
+    fn selectors(abi: &JsonAbi) -> BTreeSet<[u8; 4]> {
+        abi.functions().map(|function| function.selector().0).collect()
+    }
+
+    fn error_selectors(abi: &JsonAbi) -> BTreeSet<[u8; 4]> {
+        abi.errors().map(|error| error.selector().0).collect()
+    }
+
+    #[test]
+    fn every_function_event_and_error_is_that_of_the_compiled_vault() {
+        let vault = abi("Vipe");
+        let ours: BTreeSet<_> = IVipe::IVipeCalls::selectors().collect();
+        assert!(ours.is_subset(&selectors(&vault)), "a function that the vault does not have");
+        let ours: BTreeSet<_> =
+            IVipe::IVipeEvents::SELECTORS.iter().copied().map(B256::from).collect();
+        let theirs: BTreeSet<_> = vault
+            .events()
+            .filter(|event| event.name != "EIP712DomainChanged")
+            .map(alloy::json_abi::Event::selector)
+            .collect();
+        assert_eq!(ours, theirs, "events");
+        let ours: BTreeSet<_> = compiled::Vipe::VipeErrors::selectors().collect();
+        assert_eq!(ours, error_selectors(&vault), "errors");
+    }
+
+    #[test]
+    fn the_pool_and_the_development_asset_are_the_compiled_ones() {
+        let pool = abi("OperatorVip");
+        let ours: BTreeSet<_> = IOperatorVip::IOperatorVipCalls::selectors().collect();
+        assert!(ours.is_subset(&selectors(&pool)));
+        let ours: BTreeSet<_> = IOperatorVip::IOperatorVipErrors::selectors().collect();
+        assert!(ours.is_subset(&error_selectors(&pool)));
+        let token = abi("DevToken");
+        let token_functions = selectors(&token);
+        let ours: BTreeSet<_> = IDevToken::IDevTokenCalls::selectors()
+            .chain(IErc20::IErc20Calls::selectors())
+            .collect();
+        assert!(ours.is_subset(&token_functions));
     }
 }

@@ -1,13 +1,19 @@
 //! The settlement layer as the rest of the system sees it.
 //!
-//! The only crate that knows alloy and revm. Towards the chain it has connections ([`provider`]) and reads what
-//! happened there ([`follower`], [`events`]). Towards the other crates it speaks the protocol's own types, plain
-//! integers, and addresses.
+//! The only crate that knows alloy and revm. Towards the chain: connections ([`provider`]), what happened there
+//! ([`follower`], [`events`]), and what is to be done ([`calls`],
+//! [`consent`], [`fees`]). Towards the other crates it speaks the
+//! protocol's own types, plain integers, and addresses.
 
+pub mod account;
 mod backoff;
 pub(crate) mod bindings;
+pub mod calls;
+pub mod consent;
 pub mod cursor;
 pub mod error;
 pub mod events;
+pub mod fees;
 pub mod follower;
 pub mod provider;
+pub mod refusal;

@@ -1,8 +1,14 @@
 //! Logs that the vault writes, and logs that it does not.
 
-use alloy_primitives::{Bytes, address, b256};
+use alloy_primitives::{
+    Bytes, address,
+    aliases::{U56, U112},
+    b256,
+};
+use alloy_sol_types::SolEvent;
 
 use super::*;
+use crate::{bindings::IVipe, provider::Log};
 
 const VIPE: Address = address!("00000000000000000000000000000000000000aa");
 

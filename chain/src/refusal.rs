@@ -1,0 +1,117 @@
+//! Why a contract refused, read from its revert data.
+
+use alloy_primitives::Bytes;
+use alloy_sol_types::SolInterface as _;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    bindings::{
+        IOperatorVip::IOperatorVipErrors,
+        IVipe,
+        compiled::Vipe::{self, VipeErrors},
+    },
+    error::shortened,
+};
+
+/// What a refusal means for who wanted the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalKind {
+    /// Somebody else did it, or something better.
+    Beaten,
+    /// The time for it has passed.
+    Late,
+    /// The time for it has not come.
+    Early,
+    /// Anything else: the call is wrong as it stands.
+    Other,
+}
+
+/// A contract's refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refusal {
+    /// What it means.
+    pub kind: RefusalKind,
+    /// The decoded error with its values, for people.
+    pub text: String,
+    /// The revert data as it came, at most [`DATA_BYTES_MAX`] of it.
+    pub data: Bytes,
+}
+
+/// The most that is kept of revert data: the widest error of ours has two words.
+pub const DATA_BYTES_MAX: usize = 256;
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Refusal {
+    /// Reads revert data; what is unknown stays as it is, as [`RefusalKind::Other`].
+    pub fn read(data: &Bytes) -> Self {
+        let (kind, text) = classify(data);
+        Self { kind, text: shortened(&text), data: data.slice(..data.len().min(DATA_BYTES_MAX)) }
+    }
+}
+
+fn classify(data: &[u8]) -> (RefusalKind, String) {
+    if let Ok(error) = VipeErrors::abi_decode_validate(data) {
+        return (kind(&error), format!("{error:?}"));
+    }
+    if let Ok(error) = IOperatorVipErrors::abi_decode_validate(data) {
+        return (RefusalKind::Other, format!("{error:?}"));
+    }
+    if let Ok(error) = alloy_sol_types::GenericContractError::abi_decode_validate(data) {
+        return (RefusalKind::Other, error.to_string());
+    }
+    (RefusalKind::Other, format!("an unknown error with {} bytes of data", data.len()))
+}
+
+/// The status of a channel that is paid out, as the artifact has it: a number.
+const SETTLED: u8 = IVipe::Status::Settled as u8;
+
+const fn kind(error: &VipeErrors) -> RefusalKind {
+    match error {
+        VipeErrors::StaleNonce(_)
+        | VipeErrors::NothingToClaim(_)
+        | VipeErrors::WrongStatus(Vipe::WrongStatus { status: SETTLED, .. }) => RefusalKind::Beaten,
+        VipeErrors::WindowClosed(_)
+        | VipeErrors::AcceptByPassed(_)
+        | VipeErrors::ConsentExpired(_) => RefusalKind::Late,
+        VipeErrors::WindowOpen(_) => RefusalKind::Early,
+        _ => RefusalKind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::aliases::U56;
+    use alloy_sol_types::SolError as _;
+
+    use super::*;
+
+    #[test]
+    fn refusals_of_the_vault_are_told_apart() {
+        let read = |data: Vec<u8>| Refusal::read(&data.into()).kind;
+        let stale = Vipe::StaleNonce { nonce: U56::from(4), standing: U56::from(5) };
+        assert_eq!(read(stale.abi_encode()), RefusalKind::Beaten);
+        assert_eq!(read(Vipe::WindowClosed { deadline: 1 }.abi_encode()), RefusalKind::Late);
+        assert_eq!(read(Vipe::WindowOpen { deadline: 1 }.abi_encode()), RefusalKind::Early);
+        assert_eq!(read(Vipe::ProofRefused {}.abi_encode()), RefusalKind::Other);
+        let status = |status: IVipe::Status| {
+            Vipe::WrongStatus { channelId: U56::from(1), status: status as u8 }.abi_encode()
+        };
+        assert_eq!(read(status(IVipe::Status::Settled)), RefusalKind::Beaten);
+        assert_eq!(read(status(IVipe::Status::Live)), RefusalKind::Other);
+        assert!(Refusal::read(&stale.abi_encode().into()).text.contains("StaleNonce"));
+    }
+
+    #[test]
+    fn unknown_and_oversized_data_is_kept_short() {
+        let refusal = Refusal::read(&vec![7; 100_000].into());
+        assert_eq!((refusal.kind, refusal.data.len()), (RefusalKind::Other, DATA_BYTES_MAX));
+        assert_eq!(Refusal::read(&Bytes::new()).kind, RefusalKind::Other);
+    }
+}
