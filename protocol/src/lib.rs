@@ -23,6 +23,8 @@ pub mod hash;
 pub mod ids;
 pub mod keys;
 pub mod schnorr;
+pub mod seed;
+pub mod session;
 pub mod tags;
 pub mod vipe;
 

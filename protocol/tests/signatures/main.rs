@@ -12,4 +12,6 @@ mod group_law;
 mod naive;
 mod refusals;
 mod schnorr;
+mod seed;
+mod session;
 mod vectors;
