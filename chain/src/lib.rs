@@ -11,6 +11,7 @@ pub(crate) mod bindings;
 pub mod calls;
 pub mod consent;
 pub mod cursor;
+pub mod devnet;
 pub mod error;
 pub mod events;
 pub mod fees;
