@@ -65,7 +65,7 @@ pub fn elements_from_bytes<const N: usize>(
 }
 
 /// A Poseidon digest: four field elements.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Digest(pub [F; 4]);
 
 impl Digest {

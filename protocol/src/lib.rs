@@ -12,6 +12,7 @@
     warn(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::indexing_slicing)
 )]
 
+pub mod backup;
 #[expect(
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
@@ -19,6 +20,7 @@
     reason = "field arithmetic wraps by design, and digits below 16 index tables of 16"
 )]
 pub mod ecgfp5;
+pub mod encoding;
 pub mod hash;
 pub mod ids;
 pub mod keys;
@@ -26,7 +28,11 @@ pub mod schnorr;
 pub mod seed;
 pub mod session;
 pub mod tags;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod vipe;
+pub mod vnode;
+pub mod zksc;
 
 pub use alloy_primitives::{Address, B256, U256};
 pub use ids::{Amount, ChannelId, Domain, EscrowVersion, IdError, Nonce, Role};

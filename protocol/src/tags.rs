@@ -49,6 +49,8 @@ pub const SIGN_ENVELOPE: PoseidonTag = PoseidonTag::named(b"SIGENVL");
 pub const TRANSITION: PoseidonTag = PoseidonTag::named(b"TRANSIT");
 /// The digest of a proposal: a state and its transition.
 pub const PROPOSAL: PoseidonTag = PoseidonTag::named(b"PROPOSE");
+/// The hiding commitment inside a state: payment (5), salt (5), the application's digest (4).
+pub const APP_ROOT: PoseidonTag = PoseidonTag::named(b"APPROOT");
 /// The digest of an envelope that its signature covers.
 pub const ENVELOPE: PoseidonTag = PoseidonTag::named(b"ENVELOP");
 /// The search for the offset point U of the acceptance chain: counter, half.
@@ -57,7 +59,7 @@ pub const OFFSET_U: PoseidonTag = PoseidonTag::named(b"OFFSETU");
 pub const OFFSET_H: PoseidonTag = PoseidonTag::named(b"OFFSETH");
 
 /// Every tag there is. A new tag belongs in this list, where a test compares all of them.
-pub const ALL: [PoseidonTag; 11] = [
+pub const ALL: [PoseidonTag; 12] = [
     STATE,
     KEYS,
     SIGN_STATE_PARTICIPANT,
@@ -66,6 +68,7 @@ pub const ALL: [PoseidonTag; 11] = [
     SIGN_ENVELOPE,
     TRANSITION,
     PROPOSAL,
+    APP_ROOT,
     ENVELOPE,
     OFFSET_U,
     OFFSET_H,
