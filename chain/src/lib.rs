@@ -1,9 +1,8 @@
 //! The settlement layer as the rest of the system sees it.
 //!
 //! The only crate that knows alloy and revm. Towards the chain: connections ([`provider`]), what happened there
-//! ([`follower`], [`events`]), and what is to be done ([`calls`],
-//! [`consent`], [`fees`]). Towards the other crates it speaks the
-//! protocol's own types, plain integers, and addresses.
+//! ([`follower`], [`events`]), what is to be done ([`calls`], [`consent`]) and how it gets there ([`submitter`],
+//! [`fees`]). Towards the other crates it speaks the protocol's own types, plain integers, and addresses.
 
 pub mod account;
 mod backoff;
@@ -18,3 +17,4 @@ pub mod fees;
 pub mod follower;
 pub mod provider;
 pub mod refusal;
+pub mod submitter;

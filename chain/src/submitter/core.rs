@@ -1,0 +1,323 @@
+//! The submitter's decisions: what to ask, what to sign, what to store, when to give up.
+//!
+//! Pure: events in, effects out. The driver carries the effects out in order and feeds the answers back; a test can be the
+//! chain, the pool and the crash.
+//!
+//! ```text
+//!            fits                     in a block                    final
+//! Waiting -----------> InFlight ---------------------> Mined ----------------> Ended
+//!    ^  |                | ^ |  ^                        | |
+//!    |  | refused, final | | |  +--- reorganised away ---+ |
+//!    |  | or expired     | | +-- unmined: bid more         |
+//!    |  v                | +-- refused: cancel             |
+//!    | Ended             |                                 |
+//!    +---- nonce taken --+------- failed or cancelled -----+
+//! ```
+//!
+//! **Invariant:** a transaction is sent only after an [`Effect::Persist`] of a record that holds its hash.
+//! **Invariant:** nothing ends an obligation but a final block or a passed deadline; trouble with the node never does.
+//! **Invariant:** the gas of all attempts of an obligation together stays within its `max_cost`.
+
+mod send;
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::Address;
+
+use super::{
+    message::{Effect, Event, Patience, Report, Simulation, View},
+    plan,
+    record::{Attempt, Obligation, ObligationId, Outcome, Record, Stage, Standing},
+};
+use crate::{
+    provider::Receipt,
+    refusal::{Refusal, RefusalKind},
+};
+
+/// What is only remembered while the program runs.
+#[derive(Debug, Clone, Default)]
+struct Memory {
+    /// Waits for its hash.
+    signing: Option<Attempt>,
+    /// The node has the newest attempt.
+    taken: bool,
+    /// The node wants more for it.
+    underpriced: bool,
+    /// When the newest attempt was last handed to the node.
+    sent_ms: u64,
+    /// The last report about money, so that it is not repeated every round.
+    told: Option<Report>,
+}
+
+/// All obligations of one account.
+#[derive(Debug)]
+pub(super) struct Core {
+    account: Address,
+    patience: Patience,
+    records: BTreeMap<ObligationId, Record>,
+    memory: BTreeMap<ObligationId, Memory>,
+    view: Option<View>,
+}
+
+/// The most attempts with one nonce. Twelve and a half percent each time, this is a factor of two thousand.
+const ATTEMPTS_MAX: usize = 64;
+/// The most obligations with a nonce at once: nodes keep 64 per account, 16 of them for certain.
+const IN_FLIGHT_MAX: usize = 16;
+
+impl Core {
+    /// No obligations of `account` yet.
+    pub(super) const fn new(account: Address, patience: Patience) -> Self {
+        Self { account, patience, records: BTreeMap::new(), memory: BTreeMap::new(), view: None }
+    }
+
+    /// How many obligations have not ended.
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Changes a deadline and returns the changed record.
+    pub(super) fn set_deadline(
+        &mut self,
+        id: ObligationId,
+        deadline: Option<u64>,
+    ) -> Option<Record> {
+        let record = self.records.get_mut(&id)?;
+        record.obligation.deadline = deadline;
+        Some(record.clone())
+    }
+
+    /// Takes over a record that the caller has stored. A known name is left alone.
+    pub(super) fn add(&mut self, record: Record) {
+        let id = record.obligation.id;
+        if record.outcome().is_none() && !self.records.contains_key(&id) {
+            self.records.insert(id, record);
+            self.memory.insert(id, Memory::default());
+        }
+    }
+
+    /// The obligations that have not ended.
+    pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
+        self.records.values()
+    }
+
+    /// The obligation with this name, if it has not ended.
+    pub(super) fn obligation(&self, id: ObligationId) -> Option<&Obligation> {
+        self.records.get(&id).map(|record| &record.obligation)
+    }
+
+    /// Takes one event and returns what must be done about it.
+    pub(super) fn handle(&mut self, event: Event) -> Vec<Effect> {
+        match event {
+            Event::Round(view) => self.on_round(view),
+            Event::Found { id, receipt } => self.on_found(id, receipt),
+            Event::Simulated { id, simulation } => self.on_simulated(id, simulation),
+            Event::Signed { id, hash } => self.on_signed(id, hash),
+            Event::Sent { id, answer } => {
+                self.on_sent(id, answer);
+                Vec::new()
+            }
+        }
+    }
+
+    fn on_round(&mut self, view: View) -> Vec<Effect> {
+        self.view = Some(view);
+        let mut effects = self.fill_gaps(&view);
+        for memory in self.memory.values_mut() {
+            memory.signing = None;
+        }
+        let mut order: Vec<_> = self
+            .records
+            .values()
+            .map(|record| (plan::rank(record), record.obligation.id))
+            .collect();
+        order.sort_unstable();
+        for (_, id) in order {
+            let Some(record) = self.records.get(&id) else { continue };
+            match &record.stage {
+                Stage::Mined { receipt } => {
+                    effects.push(Effect::FindReceipt { id, hashes: vec![receipt.hash] });
+                }
+                Stage::InFlight if record.nonce().is_some_and(|nonce| nonce < view.nonce) => {
+                    let hashes = record.attempts.iter().rev().map(|attempt| attempt.hash).collect();
+                    effects.push(Effect::FindReceipt { id, hashes });
+                }
+                Stage::InFlight | Stage::Waiting => effects.extend(self.consider(id, &view)),
+                Stage::Ended(_) => {}
+            }
+        }
+        effects
+    }
+
+    /// Adds an empty transfer for each nonce that nothing of ours uses while something waits behind it.
+    fn fill_gaps(&mut self, view: &View) -> Vec<Effect> {
+        let used = self.nonces();
+        let Some(last) = used.last().copied() else { return Vec::new() };
+        let gaps: Vec<u64> =
+            (view.nonce..last).filter(|nonce| !used.contains(nonce)).take(IN_FLIGHT_MAX).collect();
+        let mut effects = Vec::new();
+        for nonce in gaps {
+            let record = Record::filler(self.account, nonce, plan::filler_budget(&view.market));
+            if !self.records.contains_key(&record.obligation.id) {
+                effects.push(Effect::Persist(Box::new(record.clone())));
+                self.add(record);
+            }
+        }
+        effects
+    }
+
+    /// The nonces in use, ascending.
+    fn nonces(&self) -> Vec<u64> {
+        let mut nonces: Vec<u64> = self.records.values().filter_map(Record::nonce).collect();
+        nonces.extend(
+            self.memory.values().filter_map(|memory| memory.signing.map(|attempt| attempt.nonce)),
+        );
+        nonces.sort_unstable();
+        nonces
+    }
+
+    fn on_found(&mut self, id: ObligationId, receipt: Option<Receipt>) -> Vec<Effect> {
+        let (Some(view), Some(record)) = (self.view, self.records.get_mut(&id)) else {
+            return Vec::new();
+        };
+        let Some(receipt) = receipt else { return self.on_not_found(id, &view) };
+        let Some(attempt) =
+            record.attempts.iter().find(|attempt| attempt.hash == receipt.hash).copied()
+        else {
+            return Vec::new();
+        };
+        let mut effects = Vec::new();
+        if !matches!(&record.stage, Stage::Mined { receipt: known } if *known == receipt) {
+            record.stage = Stage::Mined { receipt };
+            record.nonce_lost = None;
+            effects.push(Effect::Persist(Box::new(record.clone())));
+            effects.push(Effect::Report { id, report: Report::Included(receipt) });
+        }
+        let done = receipt.success && (!attempt.cancel || record.fills.is_some());
+        let is_final = view.finalized.is_some_and(|block| block.id.number >= receipt.block.number);
+        if done {
+            if is_final {
+                effects.extend(self.end(id, Outcome::Finalized { receipt }));
+            }
+        } else if is_final || record.obligation.repeat_safe {
+            // It took its nonce and did nothing. If the contract refuses a repetition, another try needs no waiting.
+            record.write_off(&receipt);
+            effects.push(Effect::Persist(Box::new(record.clone())));
+            effects.extend(self.consider(id, &view));
+        }
+        effects
+    }
+
+    fn on_not_found(&mut self, id: ObligationId, view: &View) -> Vec<Effect> {
+        let Some(record) = self.records.get_mut(&id) else { return Vec::new() };
+        let mut effects = Vec::new();
+        if matches!(record.stage, Stage::Mined { .. }) {
+            record.stage = Stage::InFlight;
+            effects.push(Effect::Persist(Box::new(record.clone())));
+            effects.push(Effect::Report { id, report: Report::Reorganised });
+            // The pool may have dropped it: hand it in again.
+            self.memory.entry(id).or_default().taken = false;
+        }
+        effects.extend(self.consider(id, view));
+        effects
+    }
+
+    /// Decides about an obligation of which nothing is in a block.
+    fn consider(&mut self, id: ObligationId, view: &View) -> Vec<Effect> {
+        let Some(record) = self.records.get_mut(&id) else { return Vec::new() };
+        let mut effects = Vec::new();
+        if record.nonce().is_some_and(|nonce| nonce < view.nonce) {
+            let Some(taken) = plan::nonce_lost(record, view) else { return effects };
+            record.attempts.clear();
+            record.stage = Stage::Waiting;
+            record.nonce_lost = None;
+            effects.push(Effect::Persist(Box::new(record.clone())));
+            effects.push(Effect::Report { id, report: Report::NonceTaken(taken) });
+        }
+        let now = view.head.timestamp;
+        record.since.get_or_insert(now);
+        if record.fills.is_some_and(|nonce| nonce < view.nonce) && record.attempts.is_empty() {
+            effects.extend(self.end(id, Outcome::Superseded));
+        } else if record.obligation.deadline.is_some_and(|deadline| now >= deadline) {
+            effects.extend(self.on_late(id, view));
+        } else if record.obligation.not_before.is_none_or(|start| now >= start) {
+            let value = record.obligation.call.value;
+            let estimate = record.attempts.iter().all(|attempt| attempt.cancel);
+            if view.balance < value {
+                // Nodes refuse to simulate what cannot be paid.
+                let report = Report::Unfunded { needed: value, balance: view.balance };
+                effects.extend(self.tell_once(id, report));
+            } else {
+                effects.push(Effect::Simulate { id, estimate });
+            }
+        }
+        effects
+    }
+
+    /// The deadline is over at the newest block: free the nonce, and end once the deadline is over for good.
+    fn on_late(&mut self, id: ObligationId, view: &View) -> Vec<Effect> {
+        let Some(record) = self.records.get(&id) else { return Vec::new() };
+        if !record.attempts.is_empty() {
+            return self.cancel(id, view);
+        }
+        let deadline = record.obligation.deadline.unwrap_or(u64::MAX);
+        if view.finalized.is_some_and(|block| block.timestamp >= deadline) {
+            return self.end(id, Outcome::Expired);
+        }
+        Vec::new()
+    }
+
+    fn on_simulated(&mut self, id: ObligationId, simulation: Simulation) -> Vec<Effect> {
+        let (Some(view), Some(record)) = (self.view, self.records.get_mut(&id)) else {
+            return Vec::new();
+        };
+        match simulation {
+            Simulation::Unknown => Vec::new(),
+            Simulation::Refused(refusal) if refusal.kind == RefusalKind::Early => Vec::new(),
+            Simulation::Refused(refusal) => self.on_refused(id, refusal, &view),
+            Simulation::Fits { gas } => {
+                let mut effects = Vec::new();
+                if record.refused.take().is_some() {
+                    effects.push(Effect::Persist(Box::new(record.clone())));
+                    effects.push(Effect::Report { id, report: Report::PossibleAgain });
+                }
+                effects.extend(self.pursue(id, gas, &view));
+                effects
+            }
+        }
+    }
+
+    fn on_refused(&mut self, id: ObligationId, refusal: Refusal, view: &View) -> Vec<Effect> {
+        let Some(record) = self.records.get_mut(&id) else { return Vec::new() };
+        let mut effects = Vec::new();
+        let since = record.refused.as_ref().map(|standing| standing.since);
+        if record.refused.as_ref().is_none_or(|standing| standing.refusal.kind != refusal.kind) {
+            let since = since.unwrap_or(view.head.id.number);
+            record.refused = Some(Standing { refusal: refusal.clone(), since });
+            effects.push(Effect::Persist(Box::new(record.clone())));
+            effects.push(Effect::Report { id, report: Report::Refused(refusal.clone()) });
+        }
+        if !record.attempts.is_empty() {
+            // Mined late it would only cost gas, and every byte of a proof is paid for.
+            effects.extend(self.cancel(id, view));
+        } else if view
+            .finalized
+            .is_some_and(|block| since.is_some_and(|since| block.id.number >= since))
+        {
+            effects.extend(self.end(id, Outcome::Refused { refusal }));
+        }
+        effects
+    }
+
+    fn end(&mut self, id: ObligationId, outcome: Outcome) -> Vec<Effect> {
+        self.memory.remove(&id);
+        let Some(mut record) = self.records.remove(&id) else { return Vec::new() };
+        record.stage = Stage::Ended(outcome.clone());
+        vec![
+            Effect::Persist(Box::new(record)),
+            Effect::Report { id, report: Report::Ended(outcome) },
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! What is to be done, what was tried, and how it ended: the durable side of the submitter.
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    account::Transaction,
+    calls::Call,
+    fees::Fees,
+    provider::Receipt,
+    refusal::{Refusal, RefusalKind},
+};
+
+/// The name of an obligation, chosen by the caller; the same name is the same obligation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ObligationId(pub B256);
+
+impl std::fmt::Display for ObligationId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One thing that must come to pass on chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Obligation {
+    /// Its name.
+    pub id: ObligationId,
+    /// The call.
+    pub call: Call,
+    /// Nothing is sent before the chain's time has reached this, in seconds.
+    pub not_before: Option<u64>,
+    /// Of use only in a block with a timestamp below this, in seconds.
+    pub deadline: Option<u64>,
+    /// Gas that it took elsewhere; used when the node does not estimate.
+    pub gas_hint: Option<u64>,
+    /// The most that may be spent on gas for it, in wei, failed tries included; below 2^128.
+    pub max_cost: U256,
+    /// Whether the contract itself refuses a second execution. If so, a try whose nonce was taken by somebody else is
+    /// repeated after two blocks; if not, only once the loss is final.
+    pub repeat_safe: bool,
+}
+
+/// One signed transaction. With the obligation it has all that is needed to sign it again, byte for byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attempt {
+    /// Its hash.
+    pub hash: B256,
+    /// Its nonce.
+    pub nonce: u64,
+    /// Its gas limit.
+    pub gas_limit: u64,
+    /// Its bid.
+    pub fees: Fees,
+    /// True for an empty transfer that only frees the nonce.
+    pub cancel: bool,
+    /// When it was signed, in milliseconds since 1970.
+    pub signed_ms: u64,
+}
+
+/// Where an obligation stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Stage {
+    /// Nothing of it is on its way.
+    Waiting,
+    /// Its attempts, all with one nonce, are in the pool or lost.
+    InFlight,
+    /// One of its attempts is in a block that is not final yet.
+    Mined {
+        /// What it did.
+        receipt: Receipt,
+    },
+    /// Over.
+    Ended(Outcome),
+}
+
+/// How an obligation ended. Only final blocks and passed deadlines end one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Done, in a final block.
+    Finalized {
+        /// What the transaction did.
+        receipt: Receipt,
+    },
+    /// The contract refuses it, as of a final block: see [`Refusal::kind`] for whether it was beaten or late.
+    Refused {
+        /// Why.
+        refusal: Refusal,
+    },
+    /// Its deadline passed, as of a final block.
+    Expired,
+    /// A gap in the nonces that was to be filled is filled otherwise.
+    Superseded,
+}
+
+impl Outcome {
+    /// Whether somebody else did it, or something better.
+    pub const fn is_beaten(&self) -> bool {
+        matches!(self, Self::Refused { refusal: Refusal { kind: RefusalKind::Beaten, .. } })
+    }
+}
+
+/// A refusal that stands, and since when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Standing {
+    /// Why the contract refuses.
+    pub refusal: Refusal,
+    /// The block at which it was first seen, since when every look saw one.
+    pub since: u64,
+}
+
+/// An obligation with its history; the caller stores it before anything that follows from it happens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// Version of this form: [`RECORD_VERSION`].
+    pub version: u32,
+    /// What is to be done.
+    pub obligation: Obligation,
+    /// Where it stands.
+    pub stage: Stage,
+    /// The attempts with the nonce in use, oldest first.
+    pub attempts: Vec<Attempt>,
+    /// Spent on gas by attempts that failed or only freed a nonce, in wei.
+    pub spent: U256,
+    /// The contract refuses it as things stand.
+    pub refused: Option<Standing>,
+    /// The chain's time when it was first looked at, in seconds.
+    pub since: Option<u64>,
+    /// The block at which its nonce was first seen taken by a transaction that is none of its attempts.
+    pub nonce_lost: Option<u64>,
+    /// For an obligation that only fills a gap: the nonce.
+    pub fills: Option<u64>,
+}
+
+/// The version of [`Record`]'s stored form.
+pub const RECORD_VERSION: u32 = 1;
+
+/// The gas of an empty transfer.
+pub(super) const TRANSFER_GAS: u64 = 21_000;
+
+impl Record {
+    /// The record of a new obligation. Storing it in the same transaction as the decision that made it, and giving it to
+    /// the submitter afterwards, loses nothing whenever the machine stops.
+    pub fn new(obligation: Obligation) -> Self {
+        Self {
+            version: RECORD_VERSION,
+            obligation,
+            stage: Stage::Waiting,
+            attempts: Vec::new(),
+            spent: U256::ZERO,
+            refused: None,
+            since: None,
+            nonce_lost: None,
+            fills: None,
+        }
+    }
+
+    /// How it ended, if it did. A record that ended can be deleted.
+    pub const fn outcome(&self) -> Option<&Outcome> {
+        match &self.stage {
+            Stage::Ended(outcome) => Some(outcome),
+            Stage::Waiting | Stage::InFlight | Stage::Mined { .. } => None,
+        }
+    }
+
+    /// An empty transfer of `account` to itself that frees `nonce` for what waits behind it.
+    pub(super) fn filler(account: Address, nonce: u64, max_cost: U256) -> Self {
+        let mut name = [0; 32];
+        if let Some(tail) = name.last_chunk_mut::<8>() {
+            *tail = nonce.to_be_bytes();
+        }
+        let call = Call { to: account, data: Bytes::new(), value: U256::ZERO };
+        let obligation = Obligation {
+            id: ObligationId(B256::from(name)),
+            call,
+            not_before: None,
+            deadline: None,
+            gas_hint: Some(TRANSFER_GAS),
+            max_cost,
+            repeat_safe: true,
+        };
+        Self { fills: Some(nonce), ..Self::new(obligation) }
+    }
+
+    /// The nonce in use.
+    pub(super) fn nonce(&self) -> Option<u64> {
+        self.attempts.last().map(|attempt| attempt.nonce)
+    }
+
+    /// The highest bid with the nonce in use. Each attempt outbids the one before.
+    pub(super) fn highest(&self) -> Option<Fees> {
+        self.attempts.last().map(|attempt| attempt.fees)
+    }
+
+    /// What may still be spent on gas, in wei.
+    pub(super) fn budget(&self) -> u128 {
+        self.obligation.max_cost.saturating_sub(self.spent).saturating_to()
+    }
+
+    /// The transaction of an attempt, as it was signed.
+    pub(super) fn transaction(&self, account: Address, attempt: &Attempt) -> Transaction {
+        let (to, value, data) = if attempt.cancel {
+            (account, U256::ZERO, Bytes::new())
+        } else {
+            let call = &self.obligation.call;
+            (call.to, call.value, call.data.clone())
+        };
+        let (nonce, gas_limit, fees) = (attempt.nonce, attempt.gas_limit, attempt.fees);
+        Transaction { nonce, gas_limit, fees, to: Some(to), value, data }
+    }
+
+    /// Accounts for an attempt that was mined without doing what it should, and frees the record for another try.
+    pub(super) fn write_off(&mut self, receipt: &Receipt) {
+        let cost = U256::from(receipt.gas_used).saturating_mul(U256::from(receipt.gas_price));
+        self.spent = self.spent.saturating_add(cost);
+        self.attempts.clear();
+        self.stage = Stage::Waiting;
+        self.nonce_lost = None;
+    }
+}
