@@ -5,3 +5,4 @@
 //! from this circuit. Under which assumptions: [`security`] lists every term with its arithmetic.
 
 pub mod config;
+pub mod gates;

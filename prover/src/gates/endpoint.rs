@@ -1,0 +1,358 @@
+//! The endpoint gate: what surrounds the forty windows of one signature, in one row.
+//!
+//! It checks the key and makes its table, and turns the last accumulator into the commitment R:
+//!
+//! ```text
+//! w --> x = t^2, w^2 x = x^2 + 2 x + b, y = w x     (so (x, y) is on the curve and of order n)
+//! key[0] = U (constant)    key[d + 1] = key[d] + (x, y)
+//! R = acc + correction (constant)     w_R = y_R / x_R
+//! w differs from the other key's w
+//! ```
+//!
+//! # Wires
+//! | wires | what |
+//! |---|---|
+//! | 0..5 | w: the key's encoding |
+//! | 5..10 | w': the other party's key |
+//! | 10..40 | key\[1\], key\[2\], key\[3\]: x (5), y (5) each |
+//! | 40..50 | acc: x, y of the last window's P8 |
+//! | 50..55 | w_R: the encoding of R |
+//! | 55..60 | d: five elements with sum of (w_k - w'_k) d_k = 1 |
+//! | 60..65 | x of the key |
+//! | 65..70 | t, a square root of x |
+//! | 70..85 | slopes of the three table additions |
+//! | 85..90 | slope of the last addition |
+//! | 90..95 | x of R |
+//! | 95..100 | inverse of (x - x of key\[0\])(x - x of key\[1\]) |
+//! | 100..105 | inverse of (x - x of key\[2\])(x of correction - x of acc) |
+//!
+//! # Constraints, in order
+//! | constraints | each is zero |
+//! |---|---|
+//! | 1 | sum of (w_k - w'_k) d_k - 1: the keys differ |
+//! | 2 to 6 | t^2 - x |
+//! | 7 to 11 | w^2 x - (x^2 + 2 x + b); it excludes x = 0, since b is not zero |
+//! | 12 to 56 | for d = 0, 1, 2, with the chord from key\[d\] to (x, y): slope denominator - numerator (5); x3 - wire (5); y3 - wire (5) |
+//! | 57 to 61 | the last chord, from acc to correction: slope denominator - numerator |
+//! | 62 to 66 | its third x - wire |
+//! | 67 to 71 | w_R x_R - y_R, where y_R is the expression slope (x_acc - x_R) - y_acc |
+//! | 72 to 76, 77 to 81 | inverse (product of both denominators) - 1 |
+//!
+//! **Invariant:** R is not the neutral element and the last addition no doubling: its denominator is invertible.
+
+use plonky2::field::extension::quintic::QuinticExtension;
+use plonky2::field::extension::{FieldExtension, Frobenius};
+use plonky2::field::types::{Field, Field64, PrimeField};
+use protocol::ecgfp5::AffinePoint;
+use protocol::ecgfp5::chain;
+
+use super::arithmetic::{
+    Arithmetic, CURVE_A, Native, PointOf, Quintic, chord, constant_point, plus_b, point_at,
+    quintic_at, third_x, third_y,
+};
+use super::formula::{Formula, NoSuchRow, Row};
+use super::window::chord_slope;
+use crate::config::F;
+
+/// Wires 0..5: the key's encoding w.
+pub const WIRES_KEY: usize = 0;
+/// Wires 5..10: the other party's key.
+pub const WIRES_OTHER_KEY: usize = 5;
+/// Wires 10..40: key\[1\], key\[2\], key\[3\].
+pub const WIRES_TABLE: usize = 10;
+/// Wires 40..50: the accumulator after the last window.
+pub const WIRES_ACCUMULATOR: usize = 40;
+/// Wires 50..55: the encoding of R.
+pub const WIRES_COMMITMENT: usize = 50;
+
+const WIRES_DIFFERENCE: usize = 55;
+const WIRES_X: usize = 60;
+const WIRES_ROOT: usize = 65;
+const WIRES_TABLE_SLOPES: usize = 70;
+const WIRES_LAST_SLOPE: usize = 85;
+const WIRES_COMMITMENT_X: usize = 90;
+const WIRES_INVERSES: usize = 95;
+const WIRES_END: usize = 105;
+
+/// Additions that make the key's table.
+const TABLE_STEPS: usize = 3;
+
+/// The beginning and the end of one signature's chain.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Endpoint;
+
+impl Formula for Endpoint {
+    const NAME: &'static str = "EndpointGate";
+    const WIRES: usize = WIRES_END;
+    const CONSTANTS: usize = 0;
+    const DEGREE: usize = 3;
+    const CONSTRAINTS: usize = 1 + 10 + 15 * TABLE_STEPS + 15 + 10;
+
+    fn constraints<A: Arithmetic>(
+        on: &mut A,
+        wires: &[A::Value],
+        _constants: &[A::Value],
+    ) -> Vec<A::Value> {
+        let mut out = Vec::with_capacity(Self::CONSTRAINTS);
+        let one = on.constant(F::ONE);
+        let w: Quintic<A::Value> = quintic_at(wires, WIRES_KEY);
+        let x = quintic_at(wires, WIRES_X);
+
+        let apart = on.quintic_sub(&w, &quintic_at(wires, WIRES_OTHER_KEY));
+        let mut sum = on.mul(apart[0], wires[WIRES_DIFFERENCE]);
+        for k in 1..5 {
+            let product = on.mul(apart[k], wires[WIRES_DIFFERENCE + k]);
+            sum = on.add(sum, product);
+        }
+        out.push(on.sub(sum, one));
+
+        let square = on.quintic_square(&quintic_at(wires, WIRES_ROOT));
+        out.extend(on.quintic_sub(&square, &x));
+
+        let y = on.quintic_mul(&w, &x);
+        let left = on.quintic_mul(&w, &y);
+        let right = {
+            let square = on.quintic_square(&x);
+            let linear = on.quintic_scale(F::from_canonical_u64(CURVE_A), &x);
+            let sum = on.quintic_add(&square, &linear);
+            plus_b(on, &sum)
+        };
+        out.extend(on.quintic_sub(&left, &right));
+
+        let mut denominators = Vec::with_capacity(4);
+        let mut entry = constant_point(on, &chain::constants().table_offset);
+        for step in 0..TABLE_STEPS {
+            let slope = quintic_at(wires, WIRES_TABLE_SLOPES + 5 * step);
+            let next = point_at(wires, WIRES_TABLE + 10 * step);
+            let line = chord(on, &slope, &entry, &(x, y));
+            out.extend(line.residue);
+            denominators.push(line.denominator);
+            let third = third_x(on, &slope, &line.x_sum);
+            out.extend(on.quintic_sub(&third, &next.0));
+            let third = third_y(on, &slope, &entry, &next.0);
+            out.extend(on.quintic_sub(&third, &next.1));
+            entry = next;
+        }
+
+        let slope = quintic_at(wires, WIRES_LAST_SLOPE);
+        let accumulator: PointOf<A::Value> = point_at(wires, WIRES_ACCUMULATOR);
+        let correction = constant_point(on, &chain::constants().correction);
+        let line = chord(on, &slope, &accumulator, &correction);
+        out.extend(line.residue);
+        denominators.push(line.denominator);
+        let x = quintic_at(wires, WIRES_COMMITMENT_X);
+        let third = third_x(on, &slope, &line.x_sum);
+        out.extend(on.quintic_sub(&third, &x));
+        let y = third_y(on, &slope, &accumulator, &x);
+        let product = on.quintic_mul(&quintic_at(wires, WIRES_COMMITMENT), &x);
+        out.extend(on.quintic_sub(&product, &y));
+
+        for (index, pair) in denominators.chunks_exact(2).enumerate() {
+            let product = on.quintic_mul(&pair[0], &pair[1]);
+            let mut unit = on.quintic_mul(&quintic_at(wires, WIRES_INVERSES + 5 * index), &product);
+            unit[0] = on.sub(unit[0], one);
+            out.extend(unit);
+        }
+        out
+    }
+
+    fn inputs() -> Vec<usize> {
+        (WIRES_KEY..WIRES_KEY + 10).chain(WIRES_ACCUMULATOR..WIRES_ACCUMULATOR + 10).collect()
+    }
+
+    /// A row whose key is no point of order n has no completion.
+    fn complete(row: &mut Row) -> Result<(), NoSuchRow> {
+        let refused = NoSuchRow { gate: Self::NAME };
+        let w: Quintic<F> = quintic_at(&row.wires, WIRES_KEY);
+        let other: Quintic<F> = quintic_at(&row.wires, WIRES_OTHER_KEY);
+        let k = (0..5).find(|k| w[*k] != other[*k]).ok_or(refused)?;
+        row.wires[WIRES_DIFFERENCE + k] = (w[k] - other[k]).inverse();
+
+        let key = AffinePoint::decode(&w).ok_or(refused)?;
+        let (x, y) = key.coordinates();
+        row.set(WIRES_X, &x);
+        row.set(WIRES_ROOT, &square_root(&x).ok_or(refused)?);
+
+        let mut denominators = Vec::with_capacity(4);
+        let mut entry = chain::constants().table_offset.coordinates();
+        for step in 0..TABLE_STEPS {
+            let (slope, denominator) = chord_slope(&entry, &(x, y));
+            let slope = slope.ok_or(refused)?;
+            row.set(WIRES_TABLE_SLOPES + 5 * step, &slope);
+            denominators.push(denominator);
+            entry = third(&slope, &entry, &x);
+            row.set(WIRES_TABLE + 10 * step, &entry.0);
+            row.set(WIRES_TABLE + 10 * step + 5, &entry.1);
+        }
+        let accumulator = point_at(&row.wires, WIRES_ACCUMULATOR);
+        let correction = chain::constants().correction.coordinates();
+        let (slope, denominator) = chord_slope(&accumulator, &correction);
+        let slope = slope.ok_or(refused)?;
+        denominators.push(denominator);
+        row.set(WIRES_LAST_SLOPE, &slope);
+        let (x, y) = third(&slope, &accumulator, &correction.0);
+        row.set(WIRES_COMMITMENT_X, &x);
+        let inverse = QuinticExtension(x).try_inverse().ok_or(refused)?;
+        row.set(WIRES_COMMITMENT, &(QuinticExtension(y) * inverse).0);
+        for (index, pair) in denominators.chunks_exact(2).enumerate() {
+            let product = QuinticExtension(pair[0]) * QuinticExtension(pair[1]);
+            row.set(WIRES_INVERSES + 5 * index, &product.try_inverse().ok_or(refused)?.0);
+        }
+        Ok(())
+    }
+}
+
+/// The third point of the chord with this slope, mirrored: the sum.
+fn third(slope: &Quintic<F>, first: &PointOf<F>, second_x: &Quintic<F>) -> PointOf<F> {
+    let on = &mut Native::<F>::default();
+    let x_sum = on.quintic_add(&first.0, second_x);
+    let x = third_x(on, slope, &x_sum);
+    (x, third_y(on, slope, first, &x))
+}
+
+/// A square root in GF(p^5), if there is one.
+///
+/// With r = 1 + p + .. + p^4, which is odd, a^r is in the base field and a = (a^r) / a^(r - 1); r - 1 is even, so
+/// a root is root(a^r) / a^((r - 1) / 2), and (r - 1) / 2 = p (p + 1) / 2 + p^3 (p + 1) / 2.
+fn square_root(a: &Quintic<F>) -> Option<Quintic<F>> {
+    let a = QuinticExtension(*a);
+    let half = {
+        // a^((p + 1) / 2)
+        let mut power = QuinticExtension::<F>::ONE;
+        let exponent = F::ORDER.div_ceil(2);
+        for bit in (0..64).rev() {
+            power = power * power;
+            if exponent >> bit & 1 == 1 {
+                power *= a;
+            }
+        }
+        power
+    };
+    let low = half.frobenius();
+    let denominator = low * low.repeated_frobenius(2);
+    let norm = denominator * denominator * a;
+    let root = FieldExtension::<5>::to_basefield_array(&norm)[0].sqrt()?;
+    let candidate = QuinticExtension::from(root) * denominator.try_inverse()?;
+    (candidate * candidate == a).then_some(candidate.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::ecgfp5::{Point, Scalar};
+
+    use super::*;
+    use crate::gates::testing::{
+        assert_evaluations_agree, assert_every_wire_is_constrained, assert_shape, completed,
+        violated,
+    };
+
+    fn multiple(factor: u64) -> AffinePoint {
+        Point::multiply_generator(&Scalar::from_words(factor, 1)).to_affine().unwrap()
+    }
+
+    fn inputs(key: &[F; 5], other: &[F; 5], accumulator: &AffinePoint) -> Vec<(usize, F)> {
+        let (x, y) = accumulator.coordinates();
+        let keys = (WIRES_KEY..).zip(key.iter().chain(other).copied());
+        keys.chain((WIRES_ACCUMULATOR..).zip(x.into_iter().chain(y))).collect()
+    }
+
+    fn valid() -> Vec<F> {
+        completed::<Endpoint>(&inputs(&multiple(1).encode(), &multiple(2).encode(), &multiple(3)))
+            .unwrap()
+    }
+
+    #[test]
+    fn the_shape_is_as_declared() {
+        assert_shape::<Endpoint>();
+    }
+
+    #[test]
+    fn the_evaluations_agree() {
+        assert_evaluations_agree::<Endpoint>();
+    }
+
+    #[test]
+    fn a_row_makes_the_keys_table_and_ends_the_chain() {
+        let row = valid();
+        assert_eq!(violated::<Endpoint>(&row, &[]), []);
+        let table = chain::key_table(&multiple(1)).unwrap();
+        for (start, entry) in (WIRES_TABLE..).step_by(10).zip(&table[1..]) {
+            assert_eq!(point_at(&row, start), entry.coordinates());
+        }
+        let correction = Point::decode(&chain::constants().correction.encode()).unwrap();
+        let commitment = Point::decode(&multiple(3).encode()).unwrap().plus(&correction);
+        assert_eq!(quintic_at(&row, WIRES_COMMITMENT), commitment.encode());
+    }
+
+    #[test]
+    fn every_wire_is_constrained() {
+        // The row shows that the keys differ in their first coefficients; the other key's other ones may be anything.
+        let free: Vec<usize> = (WIRES_OTHER_KEY + 1..WIRES_OTHER_KEY + 5).collect();
+        assert_every_wire_is_constrained::<Endpoint>(&valid(), &[], &free);
+    }
+
+    #[test]
+    fn equal_keys_have_no_row() {
+        let key = multiple(1).encode();
+        assert!(completed::<Endpoint>(&inputs(&key, &key, &multiple(3))).is_err());
+        let mut row = valid();
+        row[WIRES_OTHER_KEY..WIRES_OTHER_KEY + 5].copy_from_slice(&key);
+        assert_eq!(violated::<Endpoint>(&row, &[]), [1]);
+    }
+
+    #[test]
+    fn keys_that_differ_in_one_coefficient_differ() {
+        for k in 0..5 {
+            let key = multiple(1).encode();
+            let mut other = key;
+            other[k] += F::ONE;
+            let row = completed::<Endpoint>(&inputs(&key, &other, &multiple(3))).unwrap();
+            assert_eq!(violated::<Endpoint>(&row, &[]), []);
+        }
+    }
+
+    /// The coset's other member has the same curve equation and its x is b / x, no square: it has no root t.
+    #[test]
+    fn a_key_outside_the_group_violates_the_square() {
+        let (x, _) = multiple(1).coordinates();
+        let mut b = QuinticExtension([F::ZERO; 5]);
+        b.0[1] = F::from_canonical_u64(super::super::arithmetic::CURVE_B1);
+        let other_x = b * QuinticExtension(x).inverse();
+        assert_eq!(square_root(&other_x.0), None);
+        assert!(square_root(&x).is_some());
+        let mut row = valid();
+        row[WIRES_X..WIRES_X + 5].copy_from_slice(&other_x.0);
+        let found = violated::<Endpoint>(&row, &[]);
+        assert!(found.iter().any(|number| (2..=6).contains(number)), "{found:?}");
+    }
+
+    #[test]
+    fn a_key_that_is_no_point_has_no_row() {
+        let undecodable =
+            (0..).map(|k| [F::from_canonical_u64(k), F::ONE, F::ZERO, F::ZERO, F::ZERO]);
+        let key = undecodable.into_iter().find(|w| AffinePoint::decode(w).is_none()).unwrap();
+        assert!(completed::<Endpoint>(&inputs(&key, &multiple(2).encode(), &multiple(3))).is_err());
+        let mut row = valid();
+        row[..5].copy_from_slice(&key);
+        let found = violated::<Endpoint>(&row, &[]);
+        assert!(found.iter().any(|number| (7..=11).contains(number)), "{found:?}");
+        // The neutral element: w = 0 would need x^2 + 2 x + b = 0.
+        assert!(
+            completed::<Endpoint>(&inputs(&[F::ZERO; 5], &multiple(2).encode(), &multiple(3)))
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_neutral_commitment_has_no_row() {
+        let correction = &chain::constants().correction;
+        for accumulator in [correction.negate(), *correction] {
+            let inputs = inputs(&multiple(1).encode(), &multiple(2).encode(), &accumulator);
+            assert!(completed::<Endpoint>(&inputs).is_err());
+            let mut row = valid();
+            inputs.iter().for_each(|(wire, value)| row[*wire] = *value);
+            let found = violated::<Endpoint>(&row, &[]);
+            assert!(found.iter().any(|number| (77..=81).contains(number)), "{found:?}");
+        }
+    }
+}
