@@ -35,15 +35,13 @@ pub(crate) const fn sub(a: u64, b: u64) -> u64 {
     difference.wrapping_sub(EPSILON & mask(borrow))
 }
 
-/// `low + 2^128 * top` for `top` below 2^31.
+/// `first + 2^64 * second + 2^128 * top` for `top` below 2^31.
 ///
-/// With 2^64 = 2^32 - 1, 2^96 = -1 and 2^128 = -2^32 modulo p, and the second word split into halves h and l:
+/// With 2^64 = 2^32 - 1, 2^96 = -1 and 2^128 = -2^32 modulo p, and `second` split into halves h and l:
 /// the result is `first + l * (2^32 - 1) - h - 2^32 * top`. Neither correction can wrap twice: the subtrahend is below
 /// 2^63, the summand at most 2^64 - 2^33 + 1.
 #[inline(always)]
-pub(crate) const fn reduce(low: u128, top: u64) -> u64 {
-    let first = low as u64;
-    let second = (low >> 64) as u64;
+pub(crate) const fn reduce(first: u64, second: u64, top: u64) -> u64 {
     let (value, borrow) = first.overflowing_sub((second >> 32) | (top << 32));
     let value = value.wrapping_sub(EPSILON & mask(borrow));
     let (value, carry) = value.overflowing_add((second & EPSILON).wrapping_mul(EPSILON));
@@ -53,7 +51,8 @@ pub(crate) const fn reduce(low: u128, top: u64) -> u64 {
 /// a * b.
 #[inline(always)]
 pub(crate) const fn mul(a: u64, b: u64) -> u64 {
-    reduce((a as u128).wrapping_mul(b as u128), 0)
+    let product = (a as u128).wrapping_mul(b as u128);
+    reduce(product as u64, (product >> 64) as u64, 0)
 }
 
 /// a^2.
@@ -142,7 +141,7 @@ mod tests {
                     let two_to_128 = naive(u128::from(naive(1 << 64)) * u128::from(naive(1 << 64)));
                     let expected =
                         naive(u128::from(naive(low)) + u128::from(two_to_128) * u128::from(top));
-                    assert_eq!(canonical(reduce(low, top)), expected);
+                    assert_eq!(canonical(reduce(first, second, top)), expected);
                 }
             }
         }

@@ -13,6 +13,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use zeroize::DefaultIsZeroes;
 
 use super::base;
+use super::wide::Wide;
 use crate::F;
 
 /// An element of GF(p^5), coefficients in redundant form.
@@ -40,46 +41,6 @@ const fn zeta_powers(k: u32) -> [u64; 5] {
         i += 1;
     }
     powers
-}
-
-/// A sum of at most 31 products (counted with their factors of 2 and 3) of two `u64`.
-#[derive(Clone, Copy)]
-struct Wide {
-    low: u128,
-    top: u64,
-}
-
-impl Wide {
-    #[inline(always)]
-    fn product(a: u64, b: u64) -> Self {
-        Self { low: u128::from(a).wrapping_mul(u128::from(b)), top: 0 }
-    }
-
-    #[inline(always)]
-    fn plus(self, other: Self) -> Self {
-        let (low, carry) = self.low.overflowing_add(other.low);
-        Self { low, top: self.top.wrapping_add(other.top).wrapping_add(u64::from(carry)) }
-    }
-
-    #[inline(always)]
-    fn plus_product(self, a: u64, b: u64) -> Self {
-        self.plus(Self::product(a, b))
-    }
-
-    #[inline(always)]
-    fn doubled(self) -> Self {
-        Self { low: self.low << 1, top: (self.top << 1) | (self.low >> 127) as u64 }
-    }
-
-    #[inline(always)]
-    fn tripled(self) -> Self {
-        self.doubled().plus(self)
-    }
-
-    #[inline(always)]
-    fn reduced(self) -> u64 {
-        base::reduce(self.low, self.top)
-    }
 }
 
 impl Fe5 {
@@ -134,8 +95,7 @@ impl Fe5 {
     #[inline]
     pub(crate) fn square(self) -> Self {
         let [a0, a1, a2, a3, a4] = self.0;
-        let c0 =
-            Wide::product(a1, a4).plus_product(a2, a3).doubled().tripled().plus_product(a0, a0);
+        let c0 = Wide::product(a1, a4).plus_product(a2, a3).times(6).plus_product(a0, a0);
         let c1 = Wide::product(a2, a4).doubled().plus_product(a3, a3).tripled();
         let c1 = c1.plus(Wide::product(a0, a1).doubled());
         let c2 =

@@ -25,6 +25,7 @@ mod field;
 mod multiply;
 mod point;
 mod scalar;
+mod wide;
 
 pub use affine::{AffinePoint, EqualX};
 pub use point::Point;

@@ -54,7 +54,7 @@ fn the_generator_has_order_n() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn addition_is_that_of_the_curve(a in any_point(), b in any_point()) {
