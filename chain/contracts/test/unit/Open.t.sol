@@ -106,6 +106,36 @@ contract OpenTest is VipeTest {
         _refusesOpen(_request(0), err(IVipeErrors.ZeroAmount.selector));
     }
 
+    function test_a_rate_or_deposit_beyond_its_width_is_refused() public {
+        bytes memory data = abi.encodeCall(vipe.open, (_request(100)));
+        _refusesWord(data, 18, uint256(1) << 96); // rate
+        _refusesWord(data, 19, uint256(1) << 112); // deposit
+        does(address(vipe), participant, 0, data);
+    }
+
+    /// @dev `data` with another word in its place: refused by the decoder, which gives no reason.
+    function _refusesWord(bytes memory data, uint256 word, uint256 value) private {
+        bytes memory changed = bytes.concat(data);
+        assembly ("memory-safe") {
+            mstore(add(changed, add(0x24, mul(0x20, word))), value)
+        }
+        refuses(address(vipe), participant, 0, changed, "");
+    }
+
+    function test_an_escrow_stays_below_2_to_the_112_even_without_a_tighter_cap() public {
+        IVipe.AssetCap[] memory caps = _caps(address(token));
+        (caps[0].perChannel, caps[0].total) = (type(uint112).max, type(uint112).max);
+        vipe = _deploy(_rules(), caps);
+        token.mint(participant, 1 << 113);
+        _fund(participant);
+        uint56 id = _open(type(uint112).max);
+        eq(vipe.escrow(id, 1), type(uint112).max, "all that fits");
+        _refusesOpen(
+            _request(1),
+            abi.encodeWithSelector(IVipeErrors.AssetCapExceeded.selector, uint256(1) << 112, type(uint112).max)
+        );
+    }
+
     function test_an_asset_that_is_not_listed_is_refused() public {
         IVipe.OpenRequest memory r = _request(100);
         r.asset = address(verifier);

@@ -117,4 +117,20 @@ contract SettleTest is VipeTest {
         does(address(vipe), vip, 0, abi.encodeCall(vipe.claimAsset, (address(token), vip)));
         eq(token.balanceOf(address(vipe)), 3e18, "what is left is the other channel's");
     }
+
+    function test_a_settled_channel_makes_room_under_the_assets_cap() public {
+        uint56 id = _live(CAP_CHANNEL, 0);
+        _live(CAP_CHANNEL, 0);
+        _live(CAP_CHANNEL - 1e19, 0); // with the channel of setUp, all of it
+        IVipe.OpenRequest memory r = _request(1);
+        bytes memory why = abi.encodeWithSelector(IVipeErrors.AssetCapExceeded.selector, CAP_TOTAL + 1, CAP_TOTAL);
+        refuses(address(vipe), participant, 0, abi.encodeCall(vipe.open, (r)), why);
+        _dispute(id, participant, _state(0, 0, 0), CAP_CHANNEL);
+        _settle(id);
+        r.acceptBy = uint64(block.timestamp);
+        _open(r);
+        r = _request(CAP_CHANNEL);
+        why = abi.encodeWithSelector(IVipeErrors.AssetCapExceeded.selector, CAP_TOTAL + 1, CAP_TOTAL);
+        refuses(address(vipe), participant, 0, abi.encodeCall(vipe.open, (r)), why);
+    }
 }
