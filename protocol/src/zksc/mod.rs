@@ -7,6 +7,7 @@
 //! `handshake` is the one place that signs states; `signed` is the ladder that a state climbs by being checked.
 
 pub mod channel;
+pub mod handshake;
 pub mod signed;
 pub mod signer;
 pub mod state;

@@ -138,6 +138,15 @@ impl UnverifiedPartial {
         Ok(Self { state, counterparty })
     }
 
+    /// The encoding: the state, then the counterparty's two signatures.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(PartialState::LEN);
+        bytes.extend(self.state.to_bytes());
+        self.counterparty.write(&mut bytes);
+        bytes
+    }
+
     /// Checks the state's place and both signatures.
     ///
     /// # Errors
@@ -188,10 +197,7 @@ impl PartialState {
     /// The encoding: the state, then the counterparty's two signatures.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(Self::LEN);
-        bytes.extend(self.state.to_bytes());
-        self.counterparty.write(&mut bytes);
-        bytes
+        self.unverified().to_bytes()
     }
 
     /// This partial state before it was checked, as it is sent.
@@ -272,6 +278,16 @@ impl UnverifiedFinal {
         Ok(Self { state, participant, counterparty })
     }
 
+    /// The encoding: the state, the participant's two signatures, the counterparty's two.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(FinalState::LEN);
+        bytes.extend(self.state.to_bytes());
+        self.participant.write(&mut bytes);
+        self.counterparty.write(&mut bytes);
+        bytes
+    }
+
     /// Checks the state's place and all four signatures.
     ///
     /// # Errors
@@ -323,11 +339,7 @@ impl FinalState {
     /// The encoding: the state, the participant's two signatures, the counterparty's two.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(Self::LEN);
-        bytes.extend(self.state.to_bytes());
-        self.participant.write(&mut bytes);
-        self.counterparty.write(&mut bytes);
-        bytes
+        self.unverified().to_bytes()
     }
 
     /// This final state before it was checked, as it is sent.

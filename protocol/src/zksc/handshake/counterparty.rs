@@ -1,0 +1,143 @@
+//! The counterparty's end: checks the proposal, signs first.
+
+use super::{
+    Acknowledgement, Config, Effect, Event, ExitAdvice, Message, Millis, Pending, Proposal, Record,
+    Refusal, Report, shared::Shared,
+};
+use crate::{
+    vipe::Ledger,
+    zksc::{Channel, FinalState, PartialState, Signer, UnverifiedFinal},
+};
+
+/// The counterparty's end of one channel.
+#[derive(Debug)]
+pub struct Counterparty {
+    shared: Shared,
+}
+
+impl Counterparty {
+    /// Goes on from `record`; a new channel begins with [`Record::new`]. `ledger` holds the versions that are final on
+    /// the chain. Returns what must be sent and published once more.
+    ///
+    /// # Errors
+    /// [`Refusal::Unexpected`] when the record or the signer is not of this channel's counterparty.
+    pub fn resume(
+        channel: Channel,
+        signer: Signer,
+        config: Config,
+        ledger: Ledger,
+        record: Record,
+        now: Millis,
+    ) -> Result<(Self, Vec<Effect>), Refusal> {
+        let role = crate::ids::Role::Counterparty;
+        if record.role != role || signer.role() != role || !signer.is_of(&channel) {
+            return Err(Refusal::Unexpected);
+        }
+        let (shared, effects) = Shared::resume(channel, signer, config, ledger, record, now);
+        Ok((Self { shared }, effects))
+    }
+
+    /// The record as it stands; durable once its [`Effect::Persist`] was confirmed.
+    #[must_use]
+    pub const fn record(&self) -> &Record {
+        &self.shared.record
+    }
+
+    /// What a dispute would put forward now.
+    #[must_use]
+    pub fn advice(&self) -> ExitAdvice {
+        self.shared.advice()
+    }
+
+    /// Takes one event. `hedge` is 32 fresh random bytes.
+    ///
+    /// # Errors
+    /// [`Refusal`]: nothing changed, nothing was signed.
+    pub fn handle(
+        &mut self,
+        event: Event,
+        now: Millis,
+        hedge: &[u8; 32],
+    ) -> Result<Vec<Effect>, Refusal> {
+        match event {
+            Event::Update(_) => Err(Refusal::Unexpected),
+            Event::Message(Message::Propose(proposal)) => self.on_propose(*proposal, now, hedge),
+            Event::Message(Message::Final(state)) => self.on_final(&state),
+            Event::Message(_) => Err(Refusal::Unexpected),
+            Event::Persisted(number) => Ok(self.shared.on_persisted(number)),
+            Event::Tick => Ok(self.shared.on_tick(now)),
+            Event::Ledger(ledger) => self.shared.on_ledger(ledger),
+            Event::Consented(state) => self.shared.on_consented(state),
+            Event::Restored(state) => self.shared.adopt(*state, Vec::new()),
+            Event::Stop => Ok(self.shared.on_stop()),
+        }
+    }
+
+    fn on_propose(
+        &mut self,
+        proposal: Proposal,
+        now: Millis,
+        hedge: &[u8; 32],
+    ) -> Result<Vec<Effect>, Refusal> {
+        let shared = &mut self.shared;
+        shared.check_active()?;
+        shared.check_durable()?;
+        if let Pending::Outstanding(old, partial) = &shared.record.pending {
+            if *old != proposal {
+                proposal.verify(&shared.channel)?;
+            }
+            let partial = Box::new(partial.unverified());
+            let answer = if old.is_same_as(&proposal) {
+                Message::Partial(partial)
+            } else {
+                Message::Outstanding(Box::new(*old), partial)
+            };
+            return Ok(vec![Effect::Send(answer)]);
+        }
+        proposal.verify(&shared.channel)?;
+        if let Some(latest) =
+            shared.record.latest.filter(|latest| proposal.state.nonce <= latest.state().nonce)
+        {
+            // Its own participant forgot: show it the newest state that both signed.
+            return Ok(vec![Effect::Send(Message::Final(Box::new(latest.unverified())))]);
+        }
+        let (base, max) = (&shared.record.base, shared.config.max_update);
+        proposal.transition.check(base, &proposal.state, &shared.ledger, max)?;
+        let partial = PartialState::sign(proposal.state, &shared.channel, &shared.signer, hedge)?;
+        shared.record.pending = Pending::Outstanding(proposal, partial);
+        shared.start_wait(now);
+        let answer = Message::Partial(Box::new(partial.unverified()));
+        Ok(shared.persist(vec![Effect::Send(answer)]))
+    }
+
+    fn on_final(&mut self, candidate: &UnverifiedFinal) -> Result<Vec<Effect>, Refusal> {
+        let shared = &mut self.shared;
+        shared.check_durable()?;
+        if let Some(latest) = shared.record.latest.filter(|l| *l.state() == candidate.state) {
+            shared.check_active()?;
+            return Ok(vec![ack(&latest)]);
+        }
+        shared.check_newer(candidate.state.nonce)?;
+        let state = match &shared.record.pending {
+            Pending::Outstanding(_, partial) if *partial.state() == candidate.state => {
+                partial.complete(&shared.channel, candidate)?
+            }
+            // This counterparty signed it and forgot; its own signatures are checked with the rest.
+            _ => candidate.verify(&shared.channel)?,
+        };
+        let nonce = state.state().nonce;
+        // Worth having even now: it is evidence against an older state. It is not answered.
+        let answer = if shared.record.stopped {
+            Effect::Report(Report::LateFinal(nonce))
+        } else {
+            ack(&state)
+        };
+        let recovered = shared.end_wait(nonce);
+        shared.adopt(state, core::iter::once(answer).chain(recovered).collect())
+    }
+}
+
+fn ack(state: &FinalState) -> Effect {
+    let (nonce, digest) = (state.state().nonce, *state.digest());
+    Effect::Send(Message::Ack(Acknowledgement { nonce, digest }))
+}

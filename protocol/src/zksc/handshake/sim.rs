@@ -1,0 +1,365 @@
+//! Two nodes, a bad network and bad disks, all from one seed; for tests. Feature `testing`.
+//!
+//! The network loses, repeats and reorders; a node may crash at every single effect, before or after its record became
+//! durable, and comes back from its disk. A naive oracle knows only what was asked for: it replays the payments one by one.
+//!
+//! What is checked all the time: no party ever sends two different signatures for one nonce, final states come with
+//! nonces one apart, both nodes finalize the same state at each nonce, and the two sides' claims add up to the escrow.
+#![allow(clippy::panic, clippy::expect_used, reason = "a broken rule is a failed test")]
+#![allow(clippy::missing_panics_doc, reason = "every check of the simulation panics")]
+
+use std::collections::BTreeMap;
+
+use super::{
+    Config, Counterparty, Effect, Event, Message, Millis, Participant, Pending, Record, Refusal,
+};
+use crate::{
+    hash::Digest,
+    ids::Role,
+    testing::{Pair, amount, derived, nonce, version},
+    zksc::{Change, PaymentId, Salt, State, Transition},
+};
+
+/// A small deterministic generator (splitmix64).
+#[derive(Debug, Clone)]
+pub struct Dice(u64);
+
+impl Dice {
+    /// The generator of a seed.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next 64 bits.
+    pub const fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Below `end`, which is not zero.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.roll().checked_rem(end).unwrap_or(0)
+    }
+
+    /// True `percent` times in a hundred.
+    pub fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    fn hedge(&mut self) -> [u8; 32] {
+        derived(self.roll(), "hedge").0
+    }
+}
+
+/// How bad the world is, in percent of the occasions.
+#[derive(Debug, Clone, Copy)]
+pub struct Faults {
+    /// A message is lost.
+    pub lose: u64,
+    /// A message is delivered and stays in the network.
+    pub repeat: u64,
+    /// A node crashes at an effect.
+    pub crash: u64,
+}
+
+impl Faults {
+    /// A world where everything works.
+    pub const NONE: Self = Self { lose: 0, repeat: 0, crash: 0 };
+}
+
+#[derive(Debug)]
+enum Machine {
+    Participant(Participant),
+    Counterparty(Counterparty),
+}
+
+impl Machine {
+    fn handle(
+        &mut self,
+        event: Event,
+        now: Millis,
+        hedge: &[u8; 32],
+    ) -> Result<Vec<Effect>, Refusal> {
+        match self {
+            Self::Participant(machine) => machine.handle(event, now, hedge),
+            Self::Counterparty(machine) => machine.handle(event, now, hedge),
+        }
+    }
+
+    const fn record(&self) -> &Record {
+        match self {
+            Self::Participant(machine) => machine.record(),
+            Self::Counterparty(machine) => machine.record(),
+        }
+    }
+}
+
+/// The two nodes and everything between them.
+#[derive(Debug)]
+pub struct World {
+    seed: u64,
+    pair: Pair,
+    dice: Dice,
+    faults: Faults,
+    now: Millis,
+    machines: BTreeMap<Role, Machine>,
+    disks: BTreeMap<Role, Vec<u8>>,
+    network: Vec<(Role, Vec<u8>)>,
+    /// Every signature that left a machine: (who, what for, nonce) and its bytes.
+    sent: BTreeMap<(Role, &'static str, u64), Vec<u8>>,
+    /// What was finalized at each nonce.
+    finalized: BTreeMap<u64, State>,
+    /// What the oracle was told: the change that each proposed nonce makes.
+    asked: BTreeMap<u64, Change>,
+    crashes: u64,
+}
+
+impl World {
+    /// Two new nodes. The first update brings the participant's deposit into the balance.
+    #[must_use]
+    pub fn new(seed: u64, faults: Faults) -> Self {
+        let pair = Pair::new(seed % 4);
+        let disks = Role::BOTH.map(|role| (role, Record::new(role, &pair.channel).to_bytes()));
+        let mut world = Self {
+            seed,
+            pair,
+            dice: Dice::new(seed),
+            faults,
+            now: 0,
+            machines: BTreeMap::new(),
+            disks: disks.into(),
+            network: Vec::new(),
+            sent: BTreeMap::new(),
+            finalized: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            crashes: 0,
+        };
+        Role::BOTH.into_iter().for_each(|role| world.restart(role));
+        world
+    }
+
+    /// How many states were finalized.
+    #[must_use]
+    pub fn finalized(&self) -> usize {
+        self.finalized.len()
+    }
+
+    /// How often a node crashed.
+    #[must_use]
+    pub const fn crashes(&self) -> u64 {
+        self.crashes
+    }
+
+    fn fail(&self, what: &str) -> ! {
+        panic!("seed {}: {what}", self.seed)
+    }
+
+    /// A node comes back from its disk.
+    fn restart(&mut self, role: Role) {
+        let disk = self.disks.get(&role).expect("both have disks");
+        let channel = self.pair.channel;
+        let record = Record::from_bytes(disk, role, &channel).expect("the disk is sound");
+        let (signer, ledger) = (self.pair.signer(role).clone(), self.pair.ledger.clone());
+        let config = Config::new(role, amount(1_000_000));
+        let (machine, effects) = match role {
+            Role::Participant => {
+                let resumed =
+                    Participant::resume(channel, signer, config, ledger, record, self.now);
+                let (machine, effects) = resumed.expect("its own record");
+                (Machine::Participant(machine), effects)
+            }
+            Role::Counterparty => {
+                let resumed =
+                    Counterparty::resume(channel, signer, config, ledger, record, self.now);
+                let (machine, effects) = resumed.expect("its own record");
+                (Machine::Counterparty(machine), effects)
+            }
+        };
+        self.machines.insert(role, machine);
+        self.carry_out(role, effects);
+    }
+
+    /// Gives one event to one node. False when the node refused it.
+    pub fn give(&mut self, role: Role, event: Event) -> bool {
+        let (now, hedge) = (self.now, self.dice.hedge());
+        let machine = self.machines.get_mut(&role).expect("both run");
+        match machine.handle(event, now, &hedge) {
+            Ok(effects) => {
+                self.carry_out(role, effects);
+                true
+            }
+            Err(_refused) => false,
+        }
+    }
+
+    /// Carries effects out in order; a crash may come before any of them, and after a record became durable.
+    fn carry_out(&mut self, role: Role, effects: Vec<Effect>) {
+        for effect in effects {
+            if self.dice.chance(self.faults.crash) {
+                self.crashes = self.crashes.wrapping_add(1);
+                return self.restart(role);
+            }
+            match effect {
+                Effect::Persist { number, record } => {
+                    self.disks.insert(role, record.to_bytes());
+                    if self.dice.chance(self.faults.crash) {
+                        self.crashes = self.crashes.wrapping_add(1);
+                        return self.restart(role);
+                    }
+                    self.give(role, Event::Persisted(number));
+                }
+                Effect::Send(message) => self.send(role, &message),
+                Effect::Finalized(state) => self.check_finalized(state.state()),
+                Effect::Report(_) => {}
+            }
+        }
+    }
+
+    fn send(&mut self, role: Role, message: &Message) {
+        let bytes = message.to_bytes();
+        let signed = match message {
+            Message::Propose(proposal) => Some(("proposal", proposal.state.nonce)),
+            Message::Partial(partial) => Some(("state", partial.state.nonce)),
+            Message::Final(state) if role == Role::Participant => {
+                Some(("state", state.state.nonce))
+            }
+            Message::Outstanding(..) | Message::Final(_) | Message::Ack(_) => None,
+        };
+        if let Some((what, nonce)) = signed {
+            let first = self.sent.entry((role, what, nonce.get())).or_insert_with(|| bytes.clone());
+            if *first != bytes {
+                self.fail(&format!("the {role} signed two things as {what} {nonce}"));
+            }
+        }
+        // What is on the disk is what was sent: otherwise a crash now would make the node sign anew.
+        let disk = self.disks.get(&role).expect("both have disks");
+        let record = Record::from_bytes(disk, role, &self.pair.channel).expect("a sound disk");
+        let machine = self.machines.get(&role).expect("both run");
+        if record != *machine.record() {
+            self.fail(&format!("the {role} sent before its record was durable"));
+        }
+        self.network.push((role.other(), bytes));
+    }
+
+    fn check_finalized(&mut self, state: &State) {
+        let at = state.nonce.get();
+        if *self.finalized.entry(at).or_insert(*state) != *state {
+            self.fail(&format!("two final states with nonce {at}"));
+        }
+        let payout = self.pair.ledger.payout(state.version, state.balance).expect("backed");
+        let total = payout.participant.get().wrapping_add(payout.vip.get());
+        if total != 2 * Pair::SIDE {
+            self.fail("money was made or lost");
+        }
+    }
+
+    /// The participant wishes for a payment of a random size in a random direction.
+    pub fn wish(&mut self) {
+        let machine = self.machines.get(&Role::Participant).expect("both run");
+        let at = machine.record().base().nonce.get().wrapping_add(1);
+        let id = PaymentId(derived(self.dice.roll(), "payment").0);
+        let size = amount(u128::from(self.dice.below(400_000)).wrapping_add(1));
+        let change = match at {
+            1 => Change::Rebase,
+            _ if self.dice.chance(50) => Change::Debit(size, id),
+            _ => Change::Credit(size, id),
+        };
+        let transition = Transition {
+            change,
+            version: version(2),
+            salt: Salt::new(self.dice.hedge()),
+            content: Digest::default(),
+        };
+        let before = self.sent.len();
+        self.give(Role::Participant, Event::Update(transition));
+        if self.sent.len() > before && self.sent.contains_key(&(Role::Participant, "proposal", at))
+        {
+            self.asked.entry(at).or_insert(change);
+        } else if let Pending::Proposed(proposal) =
+            self.machines.get(&Role::Participant).expect("both run").record().pending()
+        {
+            // It crashed after the record became durable: the proposal leaves later.
+            self.asked.entry(proposal.state.nonce.get()).or_insert(proposal.transition.change);
+        }
+    }
+
+    /// One thing happens: a message is delivered, time passes, or somebody wishes for an update.
+    pub fn step(&mut self, wishes: bool) {
+        match self.dice.below(10) {
+            0 | 1 if wishes => self.wish(),
+            2 => {
+                self.now = self.now.saturating_add(self.dice.below(900));
+                Role::BOTH.into_iter().for_each(|role| {
+                    self.give(role, Event::Tick);
+                });
+            }
+            _ => self.deliver(),
+        }
+    }
+
+    fn deliver(&mut self) {
+        let count = u64::try_from(self.network.len()).expect("small");
+        if count == 0 {
+            return;
+        }
+        let at = usize::try_from(self.dice.below(count)).expect("small");
+        let (to, bytes) = if self.dice.chance(self.faults.repeat) {
+            self.network.get(at).cloned().expect("in range")
+        } else {
+            self.network.swap_remove(at)
+        };
+        if !self.dice.chance(self.faults.lose) {
+            let message = Message::from_bytes(&bytes).expect("what was sent can be read");
+            self.give(to, Event::Message(message));
+        }
+    }
+
+    /// The faults end; after a while both nodes MUST hold the same newest state, with nothing under way.
+    pub fn calm_down(&mut self) {
+        self.faults = Faults::NONE;
+        for _ in 0..3_000 {
+            self.step(false);
+        }
+        let [one, two] =
+            Role::BOTH.map(|role| *self.machines.get(&role).expect("both run").record());
+        if one.base() != two.base() || one.latest() != two.latest() {
+            self.fail("the nodes did not converge");
+        }
+        if *one.pending() != Pending::None || *two.pending() != Pending::None {
+            self.fail(&format!(
+                "something is still under way: {:?}, {:?}",
+                one.pending, two.pending
+            ));
+        }
+        self.check_against_the_oracle(&one);
+    }
+
+    /// Replays what was asked for, one payment after the other, in plain integers.
+    fn check_against_the_oracle(&self, record: &Record) {
+        let mut balance = 0_u128;
+        for (expected, (at, state)) in (1..).zip(&self.finalized) {
+            if *at != expected {
+                self.fail(&format!("nonce {expected} was skipped"));
+            }
+            balance = match self.asked.get(at) {
+                Some(Change::Rebase) => Pair::SIDE,
+                Some(Change::Debit(size, _)) => balance.wrapping_sub(size.get()),
+                Some(Change::Credit(size, _)) => balance.wrapping_add(size.get()),
+                None => self.fail(&format!("nobody asked for nonce {at}")),
+            };
+            if state.balance.get() != balance {
+                self.fail(&format!(
+                    "nonce {at} has balance {} instead of {balance}",
+                    state.balance
+                ));
+            }
+        }
+        let last = self.finalized.keys().last().copied().unwrap_or(0);
+        if record.base().nonce != nonce(last) {
+            self.fail("the newest state is not the last finalized one");
+        }
+    }
+}
