@@ -228,7 +228,7 @@ pub fn circuit_config() -> CircuitConfig {
         num_routed_wires: 56,
         num_constants: 2,
         use_base_arithmetic_gate: true,
-        security_bits: 100,
+        security_bits: 112,
         num_challenges: 3,
         zero_knowledge: false,
         max_quotient_degree_factor: 8,

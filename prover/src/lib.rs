@@ -1,8 +1,10 @@
 //! Plonky2 live-state proofs (VRC-1), and the generator of their on-chain verifier.
 //!
 //! What is proven: both parties of a channel signed a state, without showing the signatures, bound to one beneficiary
-//! (the numbered statements stand in `zksc/live_state.rs`). To whom: to the escrow contract, through a verifier contract generated
-//! from this circuit. Under which assumptions: [`security`] lists every term with its arithmetic.
+//! (the numbered statements stand in [`zksc::live_state`]). To whom: to the escrow contract, through a verifier contract generated
+//! from this circuit. Under which assumptions: the module `security` lists every term with its arithmetic.
 
 pub mod config;
+pub mod gadgets;
 pub mod gates;
+pub mod zksc;

@@ -50,7 +50,7 @@ use super::arithmetic::{
     Arithmetic, CURVE_A, Native, PointOf, Quintic, chord, constant_point, plus_b, point_at,
     quintic_at, third_x, third_y,
 };
-use super::formula::{Formula, NoSuchRow, Row};
+use super::formula::{Formula, NoSuchRow, Row, Stage};
 use super::window::chord_slope;
 use crate::config::F;
 
@@ -156,50 +156,84 @@ impl Formula for Endpoint {
         out
     }
 
-    fn inputs() -> Vec<usize> {
-        (WIRES_KEY..WIRES_KEY + 10).chain(WIRES_ACCUMULATOR..WIRES_ACCUMULATOR + 10).collect()
+    /// The table comes first: the windows need it, and the accumulator comes out of them.
+    fn stages() -> Vec<Stage> {
+        let begin = Stage {
+            inputs: (WIRES_KEY..WIRES_KEY + 10).collect(),
+            outputs: (WIRES_TABLE..WIRES_TABLE + 30)
+                .chain(WIRES_DIFFERENCE..WIRES_LAST_SLOPE)
+                .chain(WIRES_INVERSES..WIRES_INVERSES + 5)
+                .collect(),
+            complete: begin,
+        };
+        let end = Stage {
+            inputs: (WIRES_TABLE..WIRES_TABLE + 30)
+                .chain(WIRES_ACCUMULATOR..WIRES_ACCUMULATOR + 10)
+                .chain(WIRES_X..WIRES_X + 5)
+                .collect(),
+            outputs: (WIRES_COMMITMENT..WIRES_COMMITMENT + 5)
+                .chain(WIRES_LAST_SLOPE..WIRES_INVERSES)
+                .chain(WIRES_INVERSES + 5..WIRES_END)
+                .collect(),
+            complete: end,
+        };
+        vec![begin, end]
     }
+}
 
-    /// A row whose key is no point of order n has no completion.
-    fn complete(row: &mut Row) -> Result<(), NoSuchRow> {
-        let refused = NoSuchRow { gate: Self::NAME };
-        let w: Quintic<F> = quintic_at(&row.wires, WIRES_KEY);
-        let other: Quintic<F> = quintic_at(&row.wires, WIRES_OTHER_KEY);
-        let k = (0..5).find(|k| w[*k] != other[*k]).ok_or(refused)?;
-        row.wires[WIRES_DIFFERENCE + k] = (w[k] - other[k]).inverse();
+const REFUSED: NoSuchRow = NoSuchRow { gate: Endpoint::NAME };
 
-        let key = AffinePoint::decode(&w).ok_or(refused)?;
-        let (x, y) = key.coordinates();
-        row.set(WIRES_X, &x);
-        row.set(WIRES_ROOT, &square_root(&x).ok_or(refused)?);
+/// From both keys: the check of the key, and its table. A key that is no point of order n has no row.
+fn begin(row: &mut Row) -> Result<(), NoSuchRow> {
+    let w: Quintic<F> = quintic_at(&row.wires, WIRES_KEY);
+    let other: Quintic<F> = quintic_at(&row.wires, WIRES_OTHER_KEY);
+    let k = (0..5).find(|k| w[*k] != other[*k]).ok_or(REFUSED)?;
+    row.wires[WIRES_DIFFERENCE + k] = (w[k] - other[k]).inverse();
 
-        let mut denominators = Vec::with_capacity(4);
-        let mut entry = chain::constants().table_offset.coordinates();
-        for step in 0..TABLE_STEPS {
-            let (slope, denominator) = chord_slope(&entry, &(x, y));
-            let slope = slope.ok_or(refused)?;
-            row.set(WIRES_TABLE_SLOPES + 5 * step, &slope);
-            denominators.push(denominator);
-            entry = third(&slope, &entry, &x);
-            row.set(WIRES_TABLE + 10 * step, &entry.0);
-            row.set(WIRES_TABLE + 10 * step + 5, &entry.1);
-        }
-        let accumulator = point_at(&row.wires, WIRES_ACCUMULATOR);
-        let correction = chain::constants().correction.coordinates();
-        let (slope, denominator) = chord_slope(&accumulator, &correction);
-        let slope = slope.ok_or(refused)?;
-        denominators.push(denominator);
-        row.set(WIRES_LAST_SLOPE, &slope);
-        let (x, y) = third(&slope, &accumulator, &correction.0);
-        row.set(WIRES_COMMITMENT_X, &x);
-        let inverse = QuinticExtension(x).try_inverse().ok_or(refused)?;
-        row.set(WIRES_COMMITMENT, &(QuinticExtension(y) * inverse).0);
-        for (index, pair) in denominators.chunks_exact(2).enumerate() {
-            let product = QuinticExtension(pair[0]) * QuinticExtension(pair[1]);
-            row.set(WIRES_INVERSES + 5 * index, &product.try_inverse().ok_or(refused)?.0);
-        }
-        Ok(())
+    let (x, y) = AffinePoint::decode(&w).ok_or(REFUSED)?.coordinates();
+    row.set(WIRES_X, &x);
+    row.set(WIRES_ROOT, &square_root(&x).ok_or(REFUSED)?);
+
+    let mut denominators = [[F::ZERO; 5]; TABLE_STEPS];
+    let mut entry = chain::constants().table_offset.coordinates();
+    for (step, found) in denominators.iter_mut().enumerate() {
+        let (slope, denominator) = chord_slope(&entry, &(x, y));
+        let slope = slope.ok_or(REFUSED)?;
+        row.set(WIRES_TABLE_SLOPES + 5 * step, &slope);
+        *found = denominator;
+        entry = third(&slope, &entry, &x);
+        row.set(WIRES_TABLE + 10 * step, &entry.0);
+        row.set(WIRES_TABLE + 10 * step + 5, &entry.1);
     }
+    row.set(WIRES_INVERSES, &inverse_of_product(&denominators[0], &denominators[1])?);
+    Ok(())
+}
+
+/// From the accumulator: R. There is no row if R is neutral.
+fn end(row: &mut Row) -> Result<(), NoSuchRow> {
+    let accumulator = point_at(&row.wires, WIRES_ACCUMULATOR);
+    let correction = chain::constants().correction.coordinates();
+    let (slope, denominator) = chord_slope(&accumulator, &correction);
+    let slope = slope.ok_or(REFUSED)?;
+    row.set(WIRES_LAST_SLOPE, &slope);
+    let (x, y) = third(&slope, &accumulator, &correction.0);
+    row.set(WIRES_COMMITMENT_X, &x);
+    let inverse = QuinticExtension(x).try_inverse().ok_or(REFUSED)?;
+    row.set(WIRES_COMMITMENT, &(QuinticExtension(y) * inverse).0);
+    let of_table = {
+        let key: Quintic<F> = quintic_at(&row.wires, WIRES_X);
+        let entry = quintic_at(&row.wires, WIRES_TABLE + 10);
+        Native::<F>::default().quintic_sub(&key, &entry)
+    };
+    row.set(WIRES_INVERSES + 5, &inverse_of_product(&of_table, &denominator)?);
+    Ok(())
+}
+
+fn inverse_of_product(a: &Quintic<F>, b: &Quintic<F>) -> Result<Quintic<F>, NoSuchRow> {
+    (QuinticExtension(*a) * QuinticExtension(*b))
+        .try_inverse()
+        .map(|inverse| inverse.0)
+        .ok_or(REFUSED)
 }
 
 /// The third point of the chord with this slope, mirrored: the sum.

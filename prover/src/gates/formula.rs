@@ -43,20 +43,25 @@ pub trait Formula: Debug + Default + Clone + Copy + Send + Sync + 'static {
         constants: &[A::Value],
     ) -> Vec<A::Value>;
 
-    /// The wires that must be known before [`Formula::complete`] can run.
-    fn inputs() -> Vec<usize>;
-
-    /// Calculates the remaining wires of a row from its inputs. Given inputs that satisfy no row, it calculates something that
-    /// violates a constraint, or refuses.
-    ///
-    /// # Errors
-    /// [`NoSuchRow`] when a value does not exist, such as the inverse of zero.
-    fn complete(row: &mut Row) -> Result<(), NoSuchRow>;
+    /// How a prover calculates the row from what is routed into it, in order. A stage may use what earlier ones calculated.
+    fn stages() -> Vec<Stage>;
 
     /// Routed wires that carry a constant of the row, as (constant, wire): Plonky2 places the circuit's constants there.
     fn constant_wires() -> Vec<(usize, usize)> {
         Vec::new()
     }
+}
+
+/// One part of the calculation of a row: it can run as soon as its inputs are known.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// The wires that must be known.
+    pub inputs: Vec<usize>,
+    /// The wires that are calculated.
+    pub outputs: Vec<usize>,
+    /// Calculates the outputs. Given inputs that satisfy no row, it calculates something that violates a constraint, or
+    /// refuses with [`NoSuchRow`] when a value does not exist, such as the inverse of zero.
+    pub complete: fn(&mut Row) -> Result<(), NoSuchRow>,
 }
 
 /// The inputs of a row have no completion: a denominator is zero.
@@ -129,7 +134,13 @@ impl<G: Formula> Gate<F, D> for FormulaGate<G> {
     }
 
     fn generators(&self, row: usize, _constants: &[F]) -> Vec<WitnessGeneratorRef<F, D>> {
-        vec![WitnessGeneratorRef::new(RowGenerator::<G> { row, formula: PhantomData }.adapter())]
+        (0..G::stages().len())
+            .map(|stage| {
+                WitnessGeneratorRef::new(
+                    RowGenerator::<G> { row, stage, formula: PhantomData }.adapter(),
+                )
+            })
+            .collect()
     }
 
     fn num_wires(&self) -> usize {
@@ -153,10 +164,11 @@ impl<G: Formula> Gate<F, D> for FormulaGate<G> {
     }
 }
 
-/// Completes one row of a formula's gate.
+/// Runs one stage of one row.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RowGenerator<G> {
     row: usize,
+    stage: usize,
     formula: PhantomData<G>,
 }
 
@@ -166,7 +178,9 @@ impl<G: Formula> SimpleGenerator<F, D> for RowGenerator<G> {
     }
 
     fn dependencies(&self) -> Vec<Target> {
-        G::inputs().into_iter().map(|wire| Target::wire(self.row, wire)).collect()
+        let stage = G::stages().into_iter().nth(self.stage);
+        let inputs = stage.map(|stage| stage.inputs).unwrap_or_default();
+        inputs.into_iter().map(|wire| Target::wire(self.row, wire)).collect()
     }
 
     fn run_once(
@@ -174,26 +188,26 @@ impl<G: Formula> SimpleGenerator<F, D> for RowGenerator<G> {
         witness: &PartitionWitness<'_, F>,
         out: &mut GeneratedValues<F>,
     ) -> anyhow::Result<()> {
-        let inputs = G::inputs();
+        let Some(stage) = G::stages().into_iter().nth(self.stage) else {
+            anyhow::bail!("{} has no stage {}", G::NAME, self.stage);
+        };
         let mut row = Row { wires: vec![F::default(); G::WIRES] };
-        for wire in &inputs {
-            row.wires[*wire] = witness.get_target(Target::wire(self.row, *wire));
+        for wire in stage.inputs {
+            row.wires[wire] = witness.get_target(Target::wire(self.row, wire));
         }
-        G::complete(&mut row)?;
-        let placed: Vec<usize> = G::constant_wires().into_iter().map(|(_, wire)| wire).collect();
-        for (wire, value) in row.wires.iter().enumerate() {
-            if !inputs.contains(&wire) && !placed.contains(&wire) {
-                out.set_target(Target::wire(self.row, wire), *value)?;
-            }
-        }
-        Ok(())
+        (stage.complete)(&mut row)?;
+        stage
+            .outputs
+            .into_iter()
+            .try_for_each(|wire| out.set_target(Target::wire(self.row, wire), row.wires[wire]))
     }
 
     fn serialize(&self, to: &mut Vec<u8>, _common: &CommonCircuitData<F, D>) -> IoResult<()> {
-        to.write_usize(self.row)
+        to.write_usize(self.row)?;
+        to.write_usize(self.stage)
     }
 
     fn deserialize(from: &mut Buffer<'_>, _common: &CommonCircuitData<F, D>) -> IoResult<Self> {
-        Ok(Self { row: from.read_usize()?, formula: PhantomData })
+        Ok(Self { row: from.read_usize()?, stage: from.read_usize()?, formula: PhantomData })
     }
 }

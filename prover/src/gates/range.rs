@@ -21,7 +21,7 @@
 use plonky2::field::types::{Field, PrimeField64};
 
 use super::arithmetic::Arithmetic;
-use super::formula::{Formula, NoSuchRow, Row};
+use super::formula::{Formula, NoSuchRow, Row, Stage};
 use crate::config::F;
 
 /// Values of a row.
@@ -85,23 +85,27 @@ impl Formula for Range {
         out
     }
 
-    fn inputs() -> Vec<usize> {
-        (0..VALUES).collect()
-    }
-
-    fn complete(row: &mut Row) -> Result<(), NoSuchRow> {
-        for (value, digits) in values() {
-            let value = row.wires[value].to_canonical_u64();
-            for (index, digit) in digits.enumerate() {
-                row.wires[digit] = F::from_canonical_u64(value >> (2 * index) & 3);
-            }
-        }
-        Ok(())
+    fn stages() -> Vec<Stage> {
+        vec![Stage {
+            inputs: (0..VALUES).collect(),
+            outputs: (WIRES_DIGITS..WIRES_DIGITS + DIGITS).collect(),
+            complete,
+        }]
     }
 
     fn constant_wires() -> Vec<(usize, usize)> {
         vec![(0, WIRES_CONSTANTS), (1, WIRES_CONSTANTS + 1)]
     }
+}
+
+fn complete(row: &mut Row) -> Result<(), NoSuchRow> {
+    for (value, digits) in values() {
+        let value = row.wires[value].to_canonical_u64();
+        for (index, digit) in digits.enumerate() {
+            row.wires[digit] = F::from_canonical_u64(value >> (2 * index) & 3);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@
 use plonky2::field::types::{Field, Field64, PrimeField64};
 
 use super::arithmetic::Arithmetic;
-use super::formula::{Formula, NoSuchRow, Row};
+use super::formula::{Formula, NoSuchRow, Row, Stage};
 use crate::config::F;
 
 /// Wires 0..6: the limbs of s.
@@ -133,41 +133,46 @@ impl Formula for ScalarRange {
         out
     }
 
-    fn inputs() -> Vec<usize> {
-        (WIRES_S..WIRES_S + LIMBS).chain(WIRES_CHALLENGE..WIRES_CHALLENGE + 4).collect()
-    }
-
-    /// A row with s = 0 or e = 0 has no completion; one with s of n or more gets limbs t that no range check accepts.
-    fn complete(row: &mut Row) -> Result<(), NoSuchRow> {
-        let mut borrow = F::ZERO;
-        let mut sum = F::ZERO;
-        for limb in 0..LIMBS {
-            let s = row.wires[WIRES_S + limb];
-            sum += s;
-            let rest = F::from_canonical_u64(ORDER_MINUS_ONE[limb]) - s - borrow;
-            let negative = rest.to_canonical_u64() > F::ORDER / 2;
-            borrow = F::from_bool(negative && limb < LIMBS - 1);
-            row.wires[WIRES_T + limb] = rest + borrow * F::from_canonical_u64(1 << LIMB_BITS[limb]);
-            if limb < LIMBS - 1 {
-                row.wires[WIRES_BORROWS + limb] = borrow;
-            }
-        }
-        row.wires[WIRE_S_INVERSE] = sum.try_inverse().ok_or(NoSuchRow { gate: Self::NAME })?;
-        for element in 0..2 {
-            let distance =
-                F::from_canonical_u64(HIGH_MAX) - row.wires[WIRES_CHALLENGE + 2 * element];
-            row.wires[WIRES_HIGH_INVERSES + element] = distance.try_inverse().unwrap_or(F::ZERO);
-        }
-        let challenge = [row.wires[WIRES_CHALLENGE + 1], row.wires[WIRES_CHALLENGE + 3]];
-        let element =
-            challenge.iter().position(F::is_nonzero).ok_or(NoSuchRow { gate: Self::NAME })?;
-        row.wires[WIRES_NONZERO + element] = challenge[element].inverse();
-        Ok(())
+    fn stages() -> Vec<Stage> {
+        vec![Stage {
+            inputs: (WIRES_S..WIRES_S + LIMBS)
+                .chain(WIRES_CHALLENGE..WIRES_CHALLENGE + 4)
+                .collect(),
+            outputs: (WIRES_T..WIRES_T + LIMBS).chain(WIRES_BORROWS..WIRES_END).collect(),
+            complete,
+        }]
     }
 
     fn constant_wires() -> Vec<(usize, usize)> {
         vec![(0, WIRES_CONSTANTS), (1, WIRES_CONSTANTS + 1)]
     }
+}
+
+/// A row with s = 0 or e = 0 has no completion; one with s of n or more gets limbs t that no range check accepts.
+fn complete(row: &mut Row) -> Result<(), NoSuchRow> {
+    let mut borrow = F::ZERO;
+    let mut sum = F::ZERO;
+    for limb in 0..LIMBS {
+        let s = row.wires[WIRES_S + limb];
+        sum += s;
+        let rest = F::from_canonical_u64(ORDER_MINUS_ONE[limb]) - s - borrow;
+        let negative = rest.to_canonical_u64() > F::ORDER / 2;
+        borrow = F::from_bool(negative && limb < LIMBS - 1);
+        row.wires[WIRES_T + limb] = rest + borrow * F::from_canonical_u64(1 << LIMB_BITS[limb]);
+        if limb < LIMBS - 1 {
+            row.wires[WIRES_BORROWS + limb] = borrow;
+        }
+    }
+    row.wires[WIRE_S_INVERSE] = sum.try_inverse().ok_or(NoSuchRow { gate: ScalarRange::NAME })?;
+    for element in 0..2 {
+        let distance = F::from_canonical_u64(HIGH_MAX) - row.wires[WIRES_CHALLENGE + 2 * element];
+        row.wires[WIRES_HIGH_INVERSES + element] = distance.try_inverse().unwrap_or(F::ZERO);
+    }
+    let challenge = [row.wires[WIRES_CHALLENGE + 1], row.wires[WIRES_CHALLENGE + 3]];
+    let element =
+        challenge.iter().position(F::is_nonzero).ok_or(NoSuchRow { gate: ScalarRange::NAME })?;
+    row.wires[WIRES_NONZERO + element] = challenge[element].inverse();
+    Ok(())
 }
 
 #[cfg(test)]

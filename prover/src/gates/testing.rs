@@ -99,7 +99,7 @@ pub(crate) fn violated<G: Formula>(wires: &[F], constants: &[F]) -> Vec<usize> {
 pub(crate) fn completed<G: Formula>(inputs: &[(usize, F)]) -> Result<Vec<F>, NoSuchRow> {
     let mut row = Row { wires: vec![F::ZERO; G::WIRES] };
     inputs.iter().for_each(|(wire, value)| row.wires[*wire] = *value);
-    G::complete(&mut row)?;
+    G::stages().into_iter().try_for_each(|stage| (stage.complete)(&mut row))?;
     Ok(row.wires)
 }
 

@@ -55,7 +55,7 @@ use super::arithmetic::{
     Arithmetic, Line, Native, PointOf, Quintic, chord, constant_point, point_at, quintic_at,
     tangent, third_x, third_y,
 };
-use super::formula::{Formula, NoSuchRow, Row};
+use super::formula::{Formula, NoSuchRow, Row, Stage};
 use crate::config::F;
 
 /// Wires 0..10: the accumulator before.
@@ -281,57 +281,62 @@ impl Formula for Window {
         out
     }
 
-    fn inputs() -> Vec<usize> {
-        (WIRES_IN..WIRES_IN + 10).chain(WIRES_KEY..WIRES_CHALLENGE_BITS).collect()
+    fn stages() -> Vec<Stage> {
+        vec![Stage {
+            inputs: (WIRES_IN..WIRES_IN + 10).chain(WIRES_KEY..WIRES_CHALLENGE_BITS).collect(),
+            outputs: (WIRES_OUT..WIRES_OUT + 10).chain(WIRES_CHALLENGE_BITS..WIRES_END).collect(),
+            complete,
+        }]
     }
+}
 
-    fn complete(row: &mut Row) -> Result<(), NoSuchRow> {
-        for (sums, rest, products) in [
-            (WIRES_CHALLENGE, WIRES_CHALLENGE_BITS, false),
-            (WIRES_LOW, WIRES_LOW_BITS, true),
-            (WIRES_HIGH, WIRES_HIGH_BITS, true),
-        ] {
-            let nibble = row.wires[sums + 1] - F::from_canonical_u64(16) * row.wires[sums];
-            let bit: [F; 4] =
-                core::array::from_fn(|k| F::from_canonical_u64(nibble.to_canonical_u64() >> k & 1));
-            row.set(rest, &bit[1..]);
-            if products {
-                row.set(rest + 3, &[bit[0] * bit[1], bit[2] * bit[3]]);
-            }
+/// All wires but those that are routed in.
+fn complete(row: &mut Row) -> Result<(), NoSuchRow> {
+    for (sums, rest, products) in [
+        (WIRES_CHALLENGE, WIRES_CHALLENGE_BITS, false),
+        (WIRES_LOW, WIRES_LOW_BITS, true),
+        (WIRES_HIGH, WIRES_HIGH_BITS, true),
+    ] {
+        let nibble = row.wires[sums + 1] - F::from_canonical_u64(16) * row.wires[sums];
+        let bit: [F; 4] =
+            core::array::from_fn(|k| F::from_canonical_u64(nibble.to_canonical_u64() >> k & 1));
+        row.set(rest, &bit[1..]);
+        if products {
+            row.set(rest + 3, &[bit[0] * bit[1], bit[2] * bit[3]]);
         }
-        let on = &mut Native::<F>::default();
-        let addends = addends(on, &row.wires, &mut Vec::new());
-        let mut point = point_at(&row.wires, WIRES_IN);
-        let mut denominators = Vec::with_capacity(4);
-        for step in 0..STEPS {
-            let slope = match ADDENDS[step] {
-                Some(addend) => {
-                    let (slope, denominator) = chord_slope(&point, &addends[addend]);
-                    denominators.push(denominator);
-                    slope
-                }
-                None => tangent_slope(&point),
-            };
-            let slope = slope.ok_or(NoSuchRow { gate: Self::NAME })?;
-            row.set(WIRES_SLOPES + 5 * step, &slope);
-            let x_sum = match ADDENDS[step] {
-                Some(addend) => on.quintic_add(&point.0, &addends[addend].0),
-                None => on.quintic_add(&point.0, &point.0),
-            };
-            let x = third_x(on, &slope, &x_sum);
-            if let Some(start) = X_WIRES[step] {
-                row.set(start, &x);
-            }
-            point = (x, third_y(on, &slope, &point, &x));
-        }
-        row.set(WIRES_OUT + 5, &point.1);
-        for (index, pair) in denominators.chunks_exact(2).enumerate() {
-            let product = QuinticExtension(pair[0]) * QuinticExtension(pair[1]);
-            let inverse = product.try_inverse().ok_or(NoSuchRow { gate: Self::NAME })?;
-            row.set(WIRES_INVERSES + 5 * index, &inverse.0);
-        }
-        Ok(())
     }
+    let on = &mut Native::<F>::default();
+    let addends = addends(on, &row.wires, &mut Vec::new());
+    let mut point = point_at(&row.wires, WIRES_IN);
+    let mut denominators = Vec::with_capacity(4);
+    for step in 0..STEPS {
+        let slope = match ADDENDS[step] {
+            Some(addend) => {
+                let (slope, denominator) = chord_slope(&point, &addends[addend]);
+                denominators.push(denominator);
+                slope
+            }
+            None => tangent_slope(&point),
+        };
+        let slope = slope.ok_or(NoSuchRow { gate: Window::NAME })?;
+        row.set(WIRES_SLOPES + 5 * step, &slope);
+        let x_sum = match ADDENDS[step] {
+            Some(addend) => on.quintic_add(&point.0, &addends[addend].0),
+            None => on.quintic_add(&point.0, &point.0),
+        };
+        let x = third_x(on, &slope, &x_sum);
+        if let Some(start) = X_WIRES[step] {
+            row.set(start, &x);
+        }
+        point = (x, third_y(on, &slope, &point, &x));
+    }
+    row.set(WIRES_OUT + 5, &point.1);
+    for (index, pair) in denominators.chunks_exact(2).enumerate() {
+        let product = QuinticExtension(pair[0]) * QuinticExtension(pair[1]);
+        let inverse = product.try_inverse().ok_or(NoSuchRow { gate: Window::NAME })?;
+        row.set(WIRES_INVERSES + 5 * index, &inverse.0);
+    }
+    Ok(())
 }
 
 /// The slope of the chord, if there is one, and its denominator x2 - x1.
@@ -467,7 +472,7 @@ mod tests {
             // (32 to 36) accept it; the inverse (82 to 86) does not.
             let mut row = Row { wires: vec![F::ZERO; Window::WIRES] };
             inputs.iter().for_each(|(wire, value)| row.wires[*wire] = *value);
-            assert!(Window::complete(&mut row).is_err());
+            assert!(complete(&mut row).is_err());
             row.set(WIRES_SLOPES + 10, &[F::from_canonical_u64(31337); 5]);
             let found = violated::<Window>(&row.wires, &[]);
             assert!(!found.iter().any(|number| (17..=31).contains(number)), "{found:?}");
