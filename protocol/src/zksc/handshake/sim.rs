@@ -1,7 +1,7 @@
 //! Two nodes, a bad network and bad disks, all from one seed; for tests. Feature `testing`.
 //!
-//! The network loses, repeats and reorders; a node may crash at every single effect, before or after its record became
-//! durable, and comes back from its disk. A naive oracle knows only what was asked for: it replays the payments one by one.
+//! The network loses, repeats and reorders; records become durable late; a node may crash at every single effect, before
+//! or after its record became durable, and comes back from its disk. A naive oracle knows only what was asked for: it replays the payments one by one.
 //!
 //! What is checked all the time: no party ever sends two different signatures for one nonce, final states come with
 //! nonces one apart, both nodes finalize the same state at each nonce, and the two sides' claims add up to the escrow.
@@ -107,6 +107,8 @@ pub struct World {
     now: Millis,
     machines: BTreeMap<Role, Machine>,
     disks: BTreeMap<Role, Vec<u8>>,
+    /// Records on their way to the disk, oldest first.
+    writes: BTreeMap<Role, Vec<(u64, Vec<u8>)>>,
     network: Vec<(Role, Vec<u8>)>,
     /// Every signature that left a machine: (who, what for, nonce) and its bytes.
     sent: BTreeMap<(Role, &'static str, u64), Vec<u8>>,
@@ -131,6 +133,7 @@ impl World {
             now: 0,
             machines: BTreeMap::new(),
             disks: disks.into(),
+            writes: BTreeMap::new(),
             network: Vec::new(),
             sent: BTreeMap::new(),
             finalized: BTreeMap::new(),
@@ -157,8 +160,14 @@ impl World {
         panic!("seed {}: {what}", self.seed)
     }
 
-    /// A node comes back from its disk.
+    /// A node comes back from its disk, which got some of the records that were on their way, or none.
     fn restart(&mut self, role: Role) {
+        for (_, record) in self.writes.remove(&role).unwrap_or_default() {
+            if !self.dice.chance(60) {
+                break;
+            }
+            self.disks.insert(role, record);
+        }
         let disk = self.disks.get(&role).expect("both have disks");
         let channel = self.pair.channel;
         let record = Record::from_bytes(disk, role, &channel).expect("the disk is sound");
@@ -204,12 +213,7 @@ impl World {
             }
             match effect {
                 Effect::Persist { number, record } => {
-                    self.disks.insert(role, record.to_bytes());
-                    if self.dice.chance(self.faults.crash) {
-                        self.crashes = self.crashes.wrapping_add(1);
-                        return self.restart(role);
-                    }
-                    self.give(role, Event::Persisted(number));
+                    self.writes.entry(role).or_default().push((number, record.to_bytes()));
                 }
                 Effect::Send(message) => self.send(role, &message),
                 Effect::Finalized(state) => self.check_finalized(state.state()),
@@ -228,6 +232,10 @@ impl World {
             }
             Message::Outstanding(..) | Message::Final(_) | Message::Ack(_) => None,
         };
+        if let Message::Propose(proposal) = message {
+            let (at, change) = (proposal.state.nonce.get(), proposal.transition.change);
+            self.asked.entry(at).or_insert(change);
+        }
         if let Some((what, nonce)) = signed {
             let first = self.sent.entry((role, what, nonce.get())).or_insert_with(|| bytes.clone());
             if *first != bytes {
@@ -273,22 +281,27 @@ impl World {
             salt: Salt::new(self.dice.hedge()),
             content: Digest::default(),
         };
-        let before = self.sent.len();
         self.give(Role::Participant, Event::Update(transition));
-        if self.sent.len() > before && self.sent.contains_key(&(Role::Participant, "proposal", at))
-        {
-            self.asked.entry(at).or_insert(change);
-        } else if let Pending::Proposed(proposal) =
-            self.machines.get(&Role::Participant).expect("both run").record().pending()
-        {
-            // It crashed after the record became durable: the proposal leaves later.
-            self.asked.entry(proposal.state.nonce.get()).or_insert(proposal.transition.change);
-        }
     }
 
-    /// One thing happens: a message is delivered, time passes, or somebody wishes for an update.
+    /// The oldest record on its way becomes durable, and the node hears of it; or it crashes just before that.
+    fn write(&mut self, role: Role) {
+        let waiting = self.writes.entry(role).or_default();
+        if waiting.is_empty() {
+            return;
+        }
+        let (number, record) = waiting.remove(0);
+        self.disks.insert(role, record);
+        if self.dice.chance(self.faults.crash) {
+            self.crashes = self.crashes.wrapping_add(1);
+            return self.restart(role);
+        }
+        self.give(role, Event::Persisted(number));
+    }
+
+    /// One thing happens: a record becomes durable, a message is delivered, time passes, or somebody wishes for an update.
     pub fn step(&mut self, wishes: bool) {
-        match self.dice.below(10) {
+        match self.dice.below(14) {
             0 | 1 if wishes => self.wish(),
             2 => {
                 self.now = self.now.saturating_add(self.dice.below(900));
@@ -296,6 +309,8 @@ impl World {
                     self.give(role, Event::Tick);
                 });
             }
+            3..=5 => self.write(Role::Participant),
+            6..=8 => self.write(Role::Counterparty),
             _ => self.deliver(),
         }
     }
@@ -320,7 +335,7 @@ impl World {
     /// The faults end; after a while both nodes MUST hold the same newest state, with nothing under way.
     pub fn calm_down(&mut self) {
         self.faults = Faults::NONE;
-        for _ in 0..3_000 {
+        for _ in 0..4_000 {
             self.step(false);
         }
         let [one, two] =

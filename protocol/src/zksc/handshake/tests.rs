@@ -356,7 +356,7 @@ fn no_fault_makes_a_node_sign_two_states_at_one_nonce_and_both_converge() {
         let mut dice = Dice::new(seed ^ 0xfa17);
         let faults = Faults { lose: dice.below(40), repeat: dice.below(40), crash: dice.below(15) };
         let mut world = World::new(seed, faults);
-        for _ in 0..150 {
+        for _ in 0..300 {
             world.step(true);
         }
         world.calm_down();
