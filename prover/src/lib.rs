@@ -5,6 +5,7 @@
 //! from this circuit. Under which assumptions: the module `security` lists every term with its arithmetic.
 
 pub mod config;
+pub mod encoding;
 pub mod gadgets;
 pub mod gates;
 pub mod zksc;
