@@ -8,6 +8,7 @@
 
 pub mod channel;
 pub mod handshake;
+pub mod possession;
 pub mod signed;
 pub mod signer;
 pub mod state;
