@@ -1,31 +1,20 @@
 //! Consents that accounts give by EIP-712.
 
 use alloy_primitives::{
-    Address, B256, U256,
+    B256,
     aliases::{U56, U96, U112},
     keccak256,
 };
-use alloy_sol_types::{Eip712Domain, SolStruct as _, SolValue as _};
-use protocol::ids::Amount;
+use alloy_sol_types::{SolStruct as _, SolValue as _};
+use protocol::{ids::Amount, session::SessionDomain};
 
 use crate::{bindings::Accept, events::ChannelOpened};
-
-/// The EIP-712 domain of a vault.
-fn domain(chain_id: u64, vipe: Address) -> Eip712Domain {
-    Eip712Domain::new(
-        Some("VRC Vipe".into()),
-        Some("1".into()),
-        Some(U256::from(chain_id)),
-        Some(vipe),
-        None,
-    )
-}
 
 /// What the counterparty signs to accept `opened` with this allocation, until `deadline` (seconds, inclusive). It repeats
 /// all of the participant's request, so nothing can be exchanged between consent and acceptance; whoever signs it has
 /// checked the request, recomputed its keys digest, and holds the dispute key durably.
 pub fn accept_digest(
-    (chain_id, vipe): (u64, Address),
+    domain: &SessionDomain,
     opened: &ChannelOpened,
     allocation: Amount,
     deadline: u64,
@@ -48,7 +37,7 @@ pub fn accept_digest(
         acceptBy: opened.accept_by,
         deadline,
     };
-    consent.eip712_signing_hash(&domain(chain_id, vipe))
+    consent.eip712_signing_hash(&domain.eip712())
 }
 
 /// Keccak-256 of both keys as ten 32-byte words, the participant's first.
@@ -58,6 +47,8 @@ fn channel_keys_hash(participant: &[u64; 5], counterparty: &[u64; 5]) -> B256 {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::U256;
+
     use super::*;
 
     #[test]

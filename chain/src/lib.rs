@@ -2,14 +2,16 @@
 //!
 //! The only crate that knows alloy and revm. Towards the chain: connections ([`provider`]), what happened there
 //! ([`follower`], [`events`]), what is to be done ([`calls`], [`consent`]) and how it gets there ([`submitter`],
-//! [`fees`]). Towards the other crates it speaks the protocol's own types, plain integers, and addresses.
+//! [`fees`]), and the contracts themselves ([`artifact`], [`deploy`]). Towards the other crates it speaks the protocol's own types, plain integers, and addresses.
 
 pub mod account;
+pub mod artifact;
 mod backoff;
 pub(crate) mod bindings;
 pub mod calls;
 pub mod consent;
 pub mod cursor;
+pub mod deploy;
 pub mod devnet;
 pub mod error;
 pub mod events;
@@ -17,4 +19,5 @@ pub mod fees;
 pub mod follower;
 pub mod provider;
 pub mod refusal;
+pub mod sender;
 pub mod submitter;

@@ -200,6 +200,16 @@ impl Vipe {
         read(rpc, self.address, IVipe::openingFeeCall {}, At::Latest).await
     }
 
+    /// How much of an asset the vault takes in one channel, and in all together; zero if it is not listed.
+    pub async fn asset_cap(
+        &self,
+        rpc: &Rpc,
+        asset: Address,
+    ) -> Result<(Amount, Amount), ReadError> {
+        let cap = read(rpc, self.address, IVipe::assetCapCall { asset }, At::Latest).await?;
+        Ok((amount(cap.perChannel)?, amount(cap.total)?))
+    }
+
     /// What `account` may claim of `asset`, in base units.
     pub async fn asset_credit(
         &self,
