@@ -1,0 +1,13 @@
+//! The crate against a chain: the embedded one, or anvil when `ANVIL` names its binary.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failed expectation is a failed test"
+)]
+
+mod deploy;
+mod follower;
+mod startup;
+mod submitter;
+mod world;
