@@ -161,7 +161,11 @@ fn backup(criterion: &mut Criterion<CpuTime>) {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().with_measurement(CpuTime);
+    // The kernel's clock ticks every few milliseconds: few and long samples.
+    config = Criterion::default()
+        .with_measurement(CpuTime)
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(8));
     targets = handshake, backup
 }
 criterion_main!(benches);
