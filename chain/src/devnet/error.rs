@@ -3,7 +3,7 @@
 //! Pool refusals carry geth's wording, since clients (ours included) recognise them by their text: JSON-RPC gives
 //! every one of them the same code.
 
-use std::{io, net::SocketAddr};
+use std::{fmt, io, net::SocketAddr};
 
 use alloy_primitives::{Address, U256};
 use thiserror::Error;
@@ -178,32 +178,9 @@ pub enum PoolError {
     /// The nonce could never be followed (EIP-2681).
     #[error("nonce has max value")]
     NonceMax,
-    /// The sender cannot pay for this transaction.
-    #[error(
-        "insufficient funds for gas * price + value: balance {balance}, tx cost {cost}, overshot {overshot}"
-    )]
-    Funds {
-        /// What it has, in wei.
-        balance: U256,
-        /// What the transaction may cost, in wei.
-        cost: U256,
-        /// The difference, in wei.
-        overshot: U256,
-    },
-    /// The sender cannot pay for this one and what it already queued.
-    #[error(
-        "insufficient funds for gas * price + value: balance {balance}, queued cost {queued}, tx cost {cost}, overshot {overshot}"
-    )]
-    FundsQueued {
-        /// What it has, in wei.
-        balance: U256,
-        /// What its other pooled transactions may cost, in wei.
-        queued: U256,
-        /// What this transaction may cost, in wei.
-        cost: U256,
-        /// The difference, in wei.
-        overshot: U256,
-    },
+    /// The sender cannot pay for this transaction, or not for it and for what it already queued.
+    #[error("insufficient funds for gas * price + value: {0}")]
+    Funds(Box<Shortfall>),
     /// It is in the pool.
     #[error("already known")]
     AlreadyKnown,
@@ -219,4 +196,26 @@ pub enum PoolError {
         /// Transactions of this sender in the pool.
         pooled: usize,
     },
+}
+
+/// What a sender lacks, in wei.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortfall {
+    /// What it has.
+    pub balance: U256,
+    /// What its other transactions in the pool may cost.
+    pub queued: U256,
+    /// What the refused transaction may cost.
+    pub cost: U256,
+}
+
+impl fmt::Display for Shortfall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { balance, queued, cost } = self;
+        let overshot = queued.saturating_add(*cost).saturating_sub(*balance);
+        if cost > balance {
+            return write!(f, "balance {balance}, tx cost {cost}, overshot {}", *cost - *balance);
+        }
+        write!(f, "balance {balance}, queued cost {queued}, tx cost {cost}, overshot {overshot}")
+    }
 }

@@ -47,7 +47,7 @@ mod state;
 
 pub use accounts::{DevAccount, MNEMONIC};
 pub use config::{ACCOUNTS_MAX, BENEFICIARY, DevnetConfig, Hardfork, Limits, Mining};
-pub use error::{DevnetError, PoolError};
+pub use error::{DevnetError, PoolError, Shortfall};
 
 use node::Node;
 use rpc::Shared;

@@ -25,7 +25,12 @@ use revm::{
     context_interface::{Cfg, cfg::gas::InitialAndFloorGas},
 };
 
-use super::{blocks::SignedTx, error::PoolError, executor, state::View};
+use super::{
+    blocks::SignedTx,
+    error::{PoolError, Shortfall},
+    executor,
+    state::View,
+};
 
 /// Largest encoded transaction, as in geth.
 pub(crate) const TX_BYTES_MAX: usize = 128 * 1024;
@@ -184,9 +189,6 @@ impl Pool {
 
     fn check_funds(&self, tx: &SignedTx, balance: U256) -> Result<(), PoolError> {
         let cost = cost(tx);
-        if cost > balance {
-            return Err(PoolError::Funds { balance, cost, overshot: cost - balance });
-        }
         let nonce = tx.inner().nonce();
         let queued = self
             .by_sender
@@ -195,14 +197,8 @@ impl Pool {
             .flatten()
             .filter(|(other, _)| **other != nonce)
             .fold(U256::ZERO, |sum, (_, pooled)| sum.saturating_add(self::cost(&pooled.tx)));
-        let total = queued.saturating_add(cost);
-        if total > balance {
-            return Err(PoolError::FundsQueued {
-                balance,
-                queued,
-                cost,
-                overshot: total - balance,
-            });
+        if queued.saturating_add(cost) > balance {
+            return Err(PoolError::Funds(Box::new(Shortfall { balance, queued, cost })));
         }
         Ok(())
     }

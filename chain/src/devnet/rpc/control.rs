@@ -99,11 +99,8 @@ fn split_pool(node: &Node) -> (Vec<&SignedTx>, Vec<&SignedTx>) {
             (executable, tx.as_ref())
         })
         .fold((Vec::new(), Vec::new()), |(mut pending, mut queued), (executable, tx)| {
-            if executable {
-                pending.push(tx)
-            } else {
-                queued.push(tx)
-            }
+            let side = if executable { &mut pending } else { &mut queued };
+            side.push(tx);
             (pending, queued)
         })
 }
