@@ -150,7 +150,7 @@ pub fn decode_proof<C: GenericConfig<D, F = F>>(
     let wires_cap = reader.cap::<C>(&shape)?;
     let plonk_zs_partial_products_cap = reader.cap::<C>(&shape)?;
     let quotient_polys_cap = reader.cap::<C>(&shape)?;
-    let openings = read_openings::<C>(&mut reader, &shape)?;
+    let openings = read_openings(&mut reader, &shape)?;
     let opening_proof = read_fri::<C>(&mut reader, &shape)?;
     reader.finish()?;
     let proof = Proof {
@@ -184,7 +184,7 @@ pub fn decode_statement(words: &[U256], expected: usize) -> Result<Vec<F>, Encod
     words.iter().enumerate().map(element).collect()
 }
 
-fn read_openings<C: GenericConfig<D, F = F>>(
+fn read_openings(
     reader: &mut Reader<'_>,
     shape: &ProofShape,
 ) -> Result<OpeningSet<F, D>, EncodingError> {

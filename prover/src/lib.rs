@@ -2,10 +2,20 @@
 //!
 //! What is proven: both parties of a channel signed a state, without showing the signatures, bound to one beneficiary
 //! (the numbered statements stand in [`zksc::live_state`]). To whom: to the escrow contract, through a verifier contract generated
-//! from this circuit. Under which assumptions: the module `security` lists every term with its arithmetic.
+//! from this circuit. Under which assumptions: [`security`] lists every term with its arithmetic.
+//!
+//! ```text
+//! artifacts --load or build--> zksc::LiveStateCircuit --verify--> at once
+//!                                        |
+//!                 service::ProverService +--prove--> zksc::LiveStateProof (statement, bytes) --> the contract
+//! ```
 
+pub mod artifacts;
 pub mod config;
 pub mod encoding;
+pub mod error;
 pub mod gadgets;
 pub mod gates;
+pub mod security;
+pub mod service;
 pub mod zksc;
