@@ -80,7 +80,8 @@ pub struct Limits {
     pub pool: usize,
     /// Transactions of one sender in the pool.
     pub pool_per_sender: usize,
-    /// Events that a slow subscriber or filter may lag behind before it is cut off.
+    /// Events that a slow subscriber or filter may lag behind before it is cut off. Above `mine`, so that no bulk of
+    /// blocks can cut off a subscriber that is not slow.
     pub event_backlog: usize,
     /// Snapshots that `evm_snapshot` keeps; the oldest is dropped.
     pub snapshots: usize,
@@ -102,7 +103,7 @@ impl Default for Limits {
             logs: 10_000,
             pool: 4_096,
             pool_per_sender: 1_024,
-            event_backlog: 4_096,
+            event_backlog: 16_384,
             snapshots: 64,
             mine: 10_000,
             call_gas: 60_000_000,
