@@ -1,0 +1,304 @@
+//! One chain with its pool and a store, all of which go wrong at random.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+
+use super::super::Core;
+use crate::{
+    account::Transaction,
+    cursor::BlockId,
+    fees::{Fees, Market},
+    provider::{Header, Receipt},
+    refusal::{Refusal, RefusalKind},
+    submitter::{
+        message::{Effect, Event, Patience, Report, SendAnswer, Simulation, View},
+        record::{ObligationId, Outcome},
+    },
+};
+
+pub(super) const ACCOUNT: Address = Address::repeat_byte(0x11);
+pub(super) const CONTRACT: Address = Address::repeat_byte(0x22);
+pub(super) const GWEI: u128 = 1_000_000_000;
+pub(super) const GAS: u64 = 3_000_000;
+pub(super) const FINAL_DEPTH: usize = 4;
+pub(super) const BLOCK_S: u64 = 12;
+pub(super) const PATIENCE: Patience =
+    Patience { calm_s: 600, replace_ms: 30_000, replace_urgent_ms: 12_000, resend_ms: 24_000 };
+
+/// What a transaction is to the model: enough to know its hash and its effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Tx {
+    pub(super) nonce: u64,
+    pub(super) fees: Fees,
+    gas_limit: u64,
+    /// Which obligation it carries out; none for an empty transfer or a stranger's.
+    pub(super) does: Option<u8>,
+    /// Set for a transaction that somebody else sends with the same key.
+    stranger: u64,
+}
+
+impl Tx {
+    pub(super) fn read(transaction: &Transaction) -> Self {
+        let does = transaction.data.first().copied();
+        let (nonce, fees, gas_limit) = (transaction.nonce, transaction.fees, transaction.gas_limit);
+        Self { nonce, fees, gas_limit, does, stranger: 0 }
+    }
+
+    pub(super) fn hash(&self) -> B256 {
+        keccak256(format!("{self:?}"))
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Block {
+    header: Header,
+    mined: Vec<(Tx, Receipt)>,
+    /// What somebody else did in this block.
+    beaten: Option<u8>,
+}
+
+/// One chain with its pool.
+pub(super) struct World {
+    pub(super) random: StdRng,
+    blocks: Vec<Block>,
+    final_number: u64,
+    pub(super) pool: BTreeMap<u64, Tx>,
+    pub(super) now_ms: u64,
+    pub(super) base_fee: u128,
+    salt: u64,
+    /// What the store holds.
+    pub(super) persisted: BTreeMap<ObligationId, String>,
+    known_hashes: BTreeSet<B256>,
+}
+
+impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut world = Self {
+            random: StdRng::seed_from_u64(seed),
+            blocks: Vec::new(),
+            final_number: 0,
+            pool: BTreeMap::new(),
+            now_ms: 1_000_000_000,
+            base_fee: 10 * GWEI,
+            salt: 0,
+            persisted: BTreeMap::new(),
+            known_hashes: BTreeSet::new(),
+        };
+        world.mine(None);
+        world
+    }
+
+    pub(super) fn head(&self) -> Header {
+        self.blocks.last().unwrap().header
+    }
+
+    pub(super) fn mined(&self) -> impl Iterator<Item = &(Tx, Receipt)> {
+        self.blocks.iter().flat_map(|block| &block.mined)
+    }
+
+    pub(super) fn nonce(&self) -> u64 {
+        self.mined().count() as u64
+    }
+
+    /// Whether obligation `what` is done, by whomever.
+    pub(super) fn done(&self, what: u8) -> bool {
+        self.blocks.iter().any(|block| block.beaten == Some(what))
+            || self.mined().any(|(tx, receipt)| tx.does == Some(what) && receipt.success)
+    }
+
+    pub(super) fn mine(&mut self, beaten: Option<u8>) {
+        self.salt += 1;
+        let number = self.blocks.len() as u64;
+        let id = BlockId { number, hash: keccak256(self.salt.to_be_bytes()) };
+        let parent = self.blocks.last().map_or(B256::ZERO, |block| block.header.id.hash);
+        let timestamp = 1_000 + number * BLOCK_S;
+        let header = Header { id, parent, timestamp, base_fee: self.base_fee, gas_limit: 1 };
+        self.blocks.push(Block { header, mined: Vec::new(), beaten });
+        loop {
+            let nonce = self.nonce();
+            let Some(tx) =
+                self.pool.get(&nonce).filter(|tx| tx.fees.max_fee >= self.base_fee).cloned()
+            else {
+                break;
+            };
+            self.pool.remove(&nonce);
+            let success = tx.does.is_none_or(|what| !self.done(what));
+            let gas_used = if tx.does.is_some() { GAS } else { 21_000 };
+            let gas_price = tx.fees.max_fee;
+            let receipt =
+                Receipt { hash: tx.hash(), block: id, success, gas_used, gas_price, created: None };
+            self.blocks.last_mut().unwrap().mined.push((tx, receipt));
+        }
+        let final_now = self.blocks.len().saturating_sub(1 + FINAL_DEPTH) as u64;
+        self.final_number = self.final_number.max(final_now);
+    }
+
+    /// Takes back blocks that are not final; some of their transactions return to the pool.
+    pub(super) fn reorganise(&mut self) {
+        let most = self.blocks.len() - 1 - usize::try_from(self.final_number).unwrap();
+        let depth = self.random.gen_range(0..=most);
+        for _ in 0..depth {
+            let block = self.blocks.pop().unwrap();
+            for (tx, _) in block.mined {
+                if self.random.gen_bool(0.5) {
+                    self.pool.insert(tx.nonce, tx);
+                }
+            }
+        }
+        for _ in 0..=depth {
+            self.mine(None);
+        }
+    }
+
+    pub(super) fn take(&mut self, tx: Tx) -> SendAnswer {
+        if tx.nonce < self.nonce() {
+            return SendAnswer::Failed;
+        }
+        match self.pool.get(&tx.nonce) {
+            Some(other) if *other == tx => SendAnswer::Taken,
+            Some(other) if tx.fees.max_fee * 10 < other.fees.max_fee * 11 => {
+                SendAnswer::Underpriced
+            }
+            _ => {
+                self.pool.insert(tx.nonce, tx);
+                SendAnswer::Taken
+            }
+        }
+    }
+
+    pub(super) fn view(&self) -> View {
+        let finalized = self.blocks[usize::try_from(self.final_number).unwrap()].header;
+        let final_nonce =
+            self.mined().filter(|(_, receipt)| receipt.block.number <= self.final_number).count()
+                as u64;
+        View {
+            now_ms: self.now_ms,
+            head: self.head(),
+            finalized: Some(finalized),
+            nonce: self.nonce(),
+            final_nonce: Some(final_nonce),
+            balance: U256::from(10).pow(U256::from(22)),
+            market: Market {
+                next_base_fee: self.base_fee,
+                typical_tip: GWEI,
+                urgent_tip: 2 * GWEI,
+            },
+        }
+    }
+
+    pub(super) fn find(&self, hashes: &[B256]) -> Option<Receipt> {
+        self.mined().map(|(_, receipt)| *receipt).find(|receipt| hashes.contains(&receipt.hash))
+    }
+
+    /// One round of the submitter; false if it crashed in the middle.
+    pub(super) fn round(
+        &mut self,
+        core: &mut Core,
+        trouble: bool,
+        outcomes: &mut BTreeMap<ObligationId, Outcome>,
+    ) -> bool {
+        let mut todo = core.handle(Event::Round(self.view()));
+        todo.reverse();
+        for _ in 0..1_000 {
+            let Some(effect) = todo.pop() else { return true };
+            if trouble && self.random.gen_bool(0.01) {
+                return false;
+            }
+            let silent = trouble && self.random.gen_bool(0.1);
+            let event = match effect {
+                Effect::Persist(record) => {
+                    self.known_hashes.extend(record.attempts.iter().map(|attempt| attempt.hash));
+                    let id = record.obligation.id;
+                    self.persisted.insert(id, serde_json::to_string(&record).unwrap());
+                    None
+                }
+                Effect::Report { id, report } => {
+                    if let Report::Ended(outcome) = report {
+                        assert!(
+                            outcomes.insert(id, outcome).is_none() || core.obligation(id).is_none()
+                        );
+                    }
+                    None
+                }
+                Effect::FindReceipt { id, hashes } if !silent => {
+                    Some(Event::Found { id, receipt: self.find(&hashes) })
+                }
+                Effect::FindReceipt { .. } => None,
+                Effect::Simulate { id, .. } if !silent => {
+                    let what = core.obligation(id).unwrap().call.data.first().copied();
+                    let simulation = match what {
+                        Some(what) if self.done(what) => Simulation::Refused(beaten()),
+                        Some(_) => Simulation::Fits { gas: Some(GAS) },
+                        None => Simulation::Fits { gas: Some(21_000) },
+                    };
+                    Some(Event::Simulated { id, simulation })
+                }
+                Effect::Simulate { id, .. } => {
+                    Some(Event::Simulated { id, simulation: Simulation::Unknown })
+                }
+                Effect::Sign { id, transaction } => {
+                    Some(Event::Signed { id, hash: Tx::read(&transaction).hash() })
+                }
+                Effect::Send { id, transaction } => {
+                    let tx = Tx::read(&transaction);
+                    assert!(
+                        self.known_hashes.contains(&tx.hash()),
+                        "sent before it was stored: {tx:?}"
+                    );
+                    let answer = if silent { SendAnswer::Failed } else { self.take(tx) };
+                    Some(Event::Sent { id, answer })
+                }
+            };
+            if let Some(event) = event {
+                let mut effects = core.handle(event);
+                effects.reverse();
+                todo.extend(effects);
+            }
+        }
+        panic!("a round without end");
+    }
+
+    pub(super) fn restart(&self) -> Core {
+        let mut core = Core::new(ACCOUNT, PATIENCE);
+        for record in self.persisted.values() {
+            core.add(serde_json::from_str(record).unwrap());
+        }
+        core
+    }
+
+    pub(super) fn trouble(&mut self, obligations: u8) {
+        match self.random.gen_range(0..40) {
+            0..20 => {
+                let beaten =
+                    self.random.gen_bool(0.02).then(|| self.random.gen_range(0..obligations));
+                self.mine(beaten);
+            }
+            20..22 => self.reorganise(),
+            22 => {
+                let nonces: Vec<u64> = self.pool.keys().copied().collect();
+                if let Some(nonce) = nonces.first() {
+                    self.pool.remove(nonce);
+                }
+            }
+            23 => self.base_fee = self.random.gen_range(1..60) * GWEI,
+            24 => {
+                // Somebody else uses the key.
+                self.salt += 1;
+                let fees = Fees { max_fee: 500 * GWEI, priority_fee: GWEI };
+                let nonce = self.nonce();
+                self.pool.insert(
+                    nonce,
+                    Tx { nonce, fees, gas_limit: 21_000, does: None, stranger: self.salt },
+                );
+            }
+            _ => {}
+        }
+        self.now_ms += BLOCK_S * 500;
+    }
+}
+
+pub(super) fn beaten() -> Refusal {
+    Refusal { kind: RefusalKind::Beaten, text: "done".to_owned(), data: Bytes::new() }
+}
