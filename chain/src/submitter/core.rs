@@ -109,7 +109,7 @@ impl Core {
     pub(super) fn handle(&mut self, event: Event) -> Vec<Effect> {
         match event {
             Event::Round(view) => self.on_round(view),
-            Event::Found { id, receipt } => self.on_found(id, receipt),
+            Event::Found { id, receipts } => self.on_found(id, &receipts),
             Event::Simulated { id, simulation } => self.on_simulated(id, simulation),
             Event::Signed { id, hash } => self.on_signed(id, hash),
             Event::Sent { id, answer } => {
@@ -133,16 +133,15 @@ impl Core {
         order.sort_unstable();
         for (_, id) in order {
             let Some(record) = self.records.get(&id) else { continue };
-            match &record.stage {
-                Stage::Mined { receipt } => {
-                    effects.push(Effect::FindReceipt { id, hashes: vec![receipt.hash] });
-                }
-                Stage::InFlight if record.nonce().is_some_and(|nonce| nonce < view.nonce) => {
-                    let hashes = record.attempts.iter().rev().map(|attempt| attempt.hash).collect();
-                    effects.push(Effect::FindReceipt { id, hashes });
-                }
-                Stage::InFlight | Stage::Waiting => effects.extend(self.consider(id, &view)),
-                Stage::Ended(_) => {}
+            let hashes = match &record.stage {
+                Stage::Mined { receipt } => vec![receipt.hash],
+                Stage::InFlight | Stage::Waiting => plan::to_look_for(record, view.nonce),
+                Stage::Ended(_) => continue,
+            };
+            if hashes.is_empty() {
+                effects.extend(self.consider(id, &view));
+            } else {
+                effects.push(Effect::FindReceipts { id, hashes });
             }
         }
         effects
@@ -175,24 +174,27 @@ impl Core {
         nonces
     }
 
-    fn on_found(&mut self, id: ObligationId, receipt: Option<Receipt>) -> Vec<Effect> {
+    fn on_found(&mut self, id: ObligationId, receipts: &[Receipt]) -> Vec<Effect> {
         let (Some(view), Some(record)) = (self.view, self.records.get_mut(&id)) else {
             return Vec::new();
         };
-        let Some(receipt) = receipt else { return self.on_not_found(id, &view) };
-        let Some(attempt) =
-            record.attempts.iter().find(|attempt| attempt.hash == receipt.hash).copied()
-        else {
-            return Vec::new();
-        };
+        let found = plan::telling(record, receipts);
+        if let (None, Some(final_nonce)) = (found, view.final_nonce) {
+            record.forget_past(final_nonce);
+        }
+        let Some((receipt, done)) = found else { return self.on_not_found(id, &view) };
         let mut effects = Vec::new();
         if !matches!(&record.stage, Stage::Mined { receipt: known } if *known == receipt) {
             record.stage = Stage::Mined { receipt };
             record.nonce_lost = None;
             effects.push(Effect::Persist(Box::new(record.clone())));
             effects.push(Effect::Report { id, report: Report::Included(receipt) });
+            if record.nonce().is_some_and(|nonce| nonce >= view.nonce) {
+                // An earlier attempt came back while another one waits: that one is not needed any more.
+                effects.extend(self.cancel(id, &view));
+                return effects;
+            }
         }
-        let done = receipt.success && (!attempt.cancel || record.fills.is_some());
         let is_final = view.finalized.is_some_and(|block| block.id.number >= receipt.block.number);
         if done {
             if is_final {
@@ -211,7 +213,8 @@ impl Core {
         let Some(record) = self.records.get_mut(&id) else { return Vec::new() };
         let mut effects = Vec::new();
         if matches!(record.stage, Stage::Mined { .. }) {
-            record.stage = Stage::InFlight;
+            record.stage =
+                if record.attempts.is_empty() { Stage::Waiting } else { Stage::InFlight };
             effects.push(Effect::Persist(Box::new(record.clone())));
             effects.push(Effect::Report { id, report: Report::Reorganised });
             // The pool may have dropped it: hand it in again.
@@ -227,9 +230,7 @@ impl Core {
         let mut effects = Vec::new();
         if record.nonce().is_some_and(|nonce| nonce < view.nonce) {
             let Some(taken) = plan::nonce_lost(record, view) else { return effects };
-            record.attempts.clear();
-            record.stage = Stage::Waiting;
-            record.nonce_lost = None;
+            record.retire();
             effects.push(Effect::Persist(Box::new(record.clone())));
             effects.push(Effect::Report { id, report: Report::NonceTaken(taken) });
         }

@@ -79,12 +79,12 @@ pub(super) enum SendAnswer {
 pub(super) enum Event {
     /// A round starts.
     Round(View),
-    /// The answer to [`Effect::FindReceipt`].
+    /// The answer to [`Effect::FindReceipts`].
     Found {
         /// Whose.
         id: ObligationId,
-        /// The receipt of one of its attempts, if one is in a block.
-        receipt: Option<Receipt>,
+        /// The receipts of those that are in a block.
+        receipts: Vec<Receipt>,
     },
     /// The answer to [`Effect::Simulate`].
     Simulated {
@@ -112,8 +112,8 @@ pub(super) enum Event {
 /// What the submitter wants done; in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// Look for a receipt of any of these.
-    FindReceipt {
+    /// Look for receipts of these.
+    FindReceipts {
         /// Whose.
         id: ObligationId,
         /// Attempts, newest first.

@@ -191,8 +191,8 @@ impl Submitter {
                     reports.push((id, report));
                     None
                 }
-                Effect::FindReceipt { id, hashes } => {
-                    self.find(&hashes).await.map(|receipt| Event::Found { id, receipt })
+                Effect::FindReceipts { id, hashes } => {
+                    self.find(&hashes).await.map(|receipts| Event::Found { id, receipts })
                 }
                 Effect::Simulate { id, estimate } => {
                     Some(Event::Simulated { id, simulation: self.simulate(id, estimate).await })
@@ -241,19 +241,19 @@ impl Submitter {
         Ok(View { now_ms: now_ms(), head, finalized, nonce, final_nonce, balance, market })
     }
 
-    /// The receipt of any of these; none while the node cannot be asked, so that its silence is no answer.
-    async fn find(&self, hashes: &[B256]) -> Option<Option<Receipt>> {
+    /// The receipts of these; none while the node cannot be asked, so that its silence is no answer.
+    async fn find(&self, hashes: &[B256]) -> Option<Vec<Receipt>> {
+        let mut receipts = Vec::new();
         for hash in hashes {
             match self.rpc.receipt(*hash).await {
-                Ok(None) => {}
-                Ok(found) => return Some(found),
+                Ok(receipt) => receipts.extend(receipt),
                 Err(error) => {
                     tracing::warn!(%error, %hash, "no word about a transaction");
                     return None;
                 }
             }
         }
-        Some(None)
+        Some(receipts)
     }
 
     async fn simulate(&self, id: ObligationId, estimate: bool) -> Simulation {

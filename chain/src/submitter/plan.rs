@@ -1,12 +1,15 @@
 //! The submitter's arithmetic: nonces, patience, and what a bid may cost.
 
-use alloy_primitives::U256;
+use alloy_primitives::{B256, U256};
 
 use super::{
     message::{Patience, Report, View},
     record::{Attempt, Record, TRANSFER_GAS},
 };
-use crate::fees::{self, Fees, Market, Quote};
+use crate::{
+    fees::{self, Fees, Market, Quote},
+    provider::Receipt,
+};
 
 /// The most gas of one transaction (EIP-7825).
 pub(super) const TRANSACTION_GAS_MAX: u64 = 16_777_216;
@@ -46,6 +49,29 @@ pub(super) fn rank(record: &Record) -> (u64, u64) {
         Some(nonce) => (nonce, deadline),
         None => (u64::MAX, deadline),
     }
+}
+
+/// Which of a record's transactions may be in a block, newest first: those with the nonce in use once the chain has
+/// passed it, and all earlier ones, which a reorganisation may bring back.
+pub(super) fn to_look_for(record: &Record, next_nonce: u64) -> Vec<B256> {
+    let passed = record.nonce().is_some_and(|nonce| nonce < next_nonce);
+    let current = if passed { record.attempts.as_slice() } else { &[] };
+    current.iter().rev().chain(record.past.iter().rev()).map(|attempt| attempt.hash).collect()
+}
+
+/// The receipt that says most, and whether it says that the record's work is done: a success of the call before all,
+/// else what became of the nonce in use. An earlier attempt that failed was accounted for when it did.
+pub(super) fn telling(record: &Record, receipts: &[Receipt]) -> Option<(Receipt, bool)> {
+    let does = |receipt: &Receipt| {
+        let wanted = record
+            .attempt(&receipt.hash)
+            .is_some_and(|attempt| !attempt.cancel || record.fills.is_some());
+        receipt.success && wanted
+    };
+    let current =
+        |receipt: &&Receipt| record.attempts.iter().any(|attempt| attempt.hash == receipt.hash);
+    let done = receipts.iter().find(|receipt| does(receipt)).map(|receipt| (*receipt, true));
+    done.or_else(|| receipts.iter().find(current).map(|receipt| (*receipt, false)))
 }
 
 /// The lowest nonce from `next` on that is not in `used` (ascending).

@@ -127,6 +127,9 @@ pub struct Record {
     pub stage: Stage,
     /// The attempts with the nonce in use, oldest first.
     pub attempts: Vec<Attempt>,
+    /// Earlier attempts with other nonces, oldest first. A reorganisation may bring one of them back, and then what they
+    /// did is ours. Forgotten once their nonce is final.
+    pub past: Vec<Attempt>,
     /// Spent on gas by attempts that failed or only freed a nonce, in wei.
     pub spent: U256,
     /// The contract refuses it as things stand.
@@ -142,6 +145,9 @@ pub struct Record {
 /// The version of [`Record`]'s stored form.
 pub const RECORD_VERSION: u32 = 1;
 
+/// The most earlier attempts that are remembered.
+const PAST_MAX: usize = 64;
+
 /// The gas of an empty transfer.
 pub(super) const TRANSFER_GAS: u64 = 21_000;
 
@@ -154,6 +160,7 @@ impl Record {
             obligation,
             stage: Stage::Waiting,
             attempts: Vec::new(),
+            past: Vec::new(),
             spent: U256::ZERO,
             refused: None,
             since: None,
@@ -220,8 +227,25 @@ impl Record {
     pub(super) fn write_off(&mut self, receipt: &Receipt) {
         let cost = U256::from(receipt.gas_used).saturating_mul(U256::from(receipt.gas_price));
         self.spent = self.spent.saturating_add(cost);
-        self.attempts.clear();
+        self.retire();
+    }
+
+    /// Frees the record for a try with another nonce.
+    pub(super) fn retire(&mut self) {
+        self.past.extend(self.attempts.drain(..).filter(|attempt| !attempt.cancel));
+        let forgotten = self.past.len().saturating_sub(PAST_MAX);
+        self.past.drain(..forgotten);
         self.stage = Stage::Waiting;
         self.nonce_lost = None;
+    }
+
+    /// Forgets earlier attempts whose nonce is final.
+    pub(super) fn forget_past(&mut self, final_nonce: u64) {
+        self.past.retain(|attempt| attempt.nonce >= final_nonce);
+    }
+
+    /// The attempt with this hash, now or earlier.
+    pub(super) fn attempt(&self, hash: &B256) -> Option<Attempt> {
+        self.attempts.iter().chain(&self.past).find(|attempt| attempt.hash == *hash).copied()
     }
 }

@@ -135,7 +135,9 @@ impl Core {
         memory.underpriced = false;
         memory.sent_ms = attempt.signed_ms;
         record.attempts.push(attempt);
-        record.stage = Stage::InFlight;
+        if !matches!(record.stage, Stage::Mined { .. }) {
+            record.stage = Stage::InFlight;
+        }
         vec![
             Effect::Persist(Box::new(record.clone())),
             Effect::Report { id, report: Report::Sending(attempt) },

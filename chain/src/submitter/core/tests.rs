@@ -8,9 +8,9 @@ use alloy_primitives::{Bytes, U256, keccak256};
 use proptest::prelude::*;
 use rand::Rng as _;
 
-use self::model::{ACCOUNT, BLOCK_S, CONTRACT, FINAL_DEPTH, GAS, GWEI, PATIENCE, World};
+use self::model::{ACCOUNT, BLOCK_S, CONTRACT, FINAL_DEPTH, GAS, GWEI, PATIENCE, Tx, World};
 use super::*;
-use crate::calls::Call;
+use crate::{calls::Call, submitter::record::Attempt};
 
 fn obligation(what: u8, repeat_safe: bool) -> Obligation {
     Obligation {
@@ -29,7 +29,11 @@ fn run(seed: u64) {
     let mut world = World::new(seed);
     let obligations = world.random.gen_range(1..5);
     for what in 0..obligations {
-        let record = Record::new(obligation(what, world.random.gen_bool(0.5)));
+        let repeat_safe = world.random.gen_bool(0.5);
+        if !repeat_safe {
+            world.twice.insert(what);
+        }
+        let record = Record::new(obligation(what, repeat_safe));
         let text = serde_json::to_string(&record).unwrap();
         world.persisted.insert(record.obligation.id, text);
     }
@@ -63,6 +67,7 @@ fn run(seed: u64) {
                 );
             }
             Outcome::Refused { .. } => {
+                assert!(!world.twice.contains(&what), "seed {seed}: nobody refused it");
                 assert_eq!(ours, 0, "seed {seed}: gave up what it had done itself");
                 assert!(world.done(what), "seed {seed}: gave up what nobody did");
             }
@@ -82,6 +87,14 @@ proptest! {
 
     #[test]
     fn an_obligation_is_never_lost_and_never_done_twice_whatever_happens(seed in any::<u64>()) {
+        run(seed);
+    }
+}
+
+/// Each of these once gave up what it had done itself: an earlier attempt came back with a reorganisation.
+#[test]
+fn what_a_reorganisation_brings_back_is_recognised() {
+    for seed in [1_243_160_370_755_822_694, 10_991_019_319_522_160_147] {
         run(seed);
     }
 }
@@ -202,4 +215,40 @@ fn fees_above_what_is_at_stake_are_waited_out() {
     world.base_fee = 8 * GWEI;
     calm(&mut world, &mut core, 2);
     assert!(world.done(1));
+}
+
+#[test]
+fn a_failed_attempt_counts_against_what_it_may_cost() {
+    let mut record = Record::new(obligation(1, true));
+    let before = record.budget();
+    let (gas_used, gas_price) = (GAS, 7 * GWEI);
+    let block = World::new(1).head().id;
+    let receipt =
+        Receipt { hash: keccak256([0]), block, success: false, gas_used, gas_price, created: None };
+    record.write_off(&receipt);
+    assert_eq!(before - record.budget(), u128::from(GAS) * 7 * GWEI);
+    let costly = Receipt { gas_price: u128::MAX, ..receipt };
+    record.write_off(&costly);
+    assert_eq!(record.budget(), 0);
+}
+
+#[test]
+fn a_gap_before_a_waiting_transaction_is_filled() {
+    let mut world = World::new(1);
+    let mut core = core_with(obligation(1, true));
+    let mut record = core.records().next().unwrap().clone();
+    world.round(&mut core, false, &mut BTreeMap::new());
+    // The same, stored with a nonce that two lost transactions come before.
+    let sent = core.records().next().unwrap().attempts[0];
+    world.pool.clear();
+    let waiting = Attempt { nonce: sent.nonce + 2, ..sent };
+    let hash = Tx::read(&record.transaction(ACCOUNT, &waiting)).hash();
+    world.known_hashes.insert(hash);
+    record.attempts = vec![Attempt { hash, ..waiting }];
+    record.stage = Stage::InFlight;
+    let mut core = Core::new(ACCOUNT, PATIENCE);
+    core.add(record);
+    calm(&mut world, &mut core, 12);
+    assert!(world.done(1), "{:?}", world.pool);
+    assert_eq!((world.nonce(), core.len()), (3, 0));
 }

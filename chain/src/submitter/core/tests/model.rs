@@ -70,7 +70,9 @@ pub(super) struct World {
     salt: u64,
     /// What the store holds.
     pub(super) persisted: BTreeMap<ObligationId, String>,
-    known_hashes: BTreeSet<B256>,
+    pub(super) known_hashes: BTreeSet<B256>,
+    /// What the contract would do twice.
+    pub(super) twice: BTreeSet<u8>,
 }
 
 impl World {
@@ -85,6 +87,7 @@ impl World {
             salt: 0,
             persisted: BTreeMap::new(),
             known_hashes: BTreeSet::new(),
+            twice: BTreeSet::new(),
         };
         world.mine(None);
         world
@@ -124,7 +127,7 @@ impl World {
                 break;
             };
             self.pool.remove(&nonce);
-            let success = tx.does.is_none_or(|what| !self.done(what));
+            let success = tx.does.is_none_or(|what| self.twice.contains(&what) || !self.done(what));
             let gas_used = if tx.does.is_some() { GAS } else { 21_000 };
             let gas_price = tx.fees.max_fee;
             let receipt =
@@ -222,14 +225,23 @@ impl World {
                     }
                     None
                 }
-                Effect::FindReceipt { id, hashes } if !silent => {
-                    Some(Event::Found { id, receipt: self.find(&hashes) })
+                Effect::FindReceipts { id, hashes } if !silent => {
+                    // The index of receipts may follow the newest block with a delay.
+                    let behind = trouble && self.random.gen_bool(0.2);
+                    let newest = self.head().id;
+                    let known = |receipt: &&Receipt| {
+                        hashes.contains(&receipt.hash) && (!behind || receipt.block != newest)
+                    };
+                    let receipts = self.mined().map(|(_, receipt)| receipt).filter(known).copied();
+                    Some(Event::Found { id, receipts: receipts.collect() })
                 }
-                Effect::FindReceipt { .. } => None,
+                Effect::FindReceipts { .. } => None,
                 Effect::Simulate { id, .. } if !silent => {
                     let what = core.obligation(id).unwrap().call.data.first().copied();
                     let simulation = match what {
-                        Some(what) if self.done(what) => Simulation::Refused(beaten()),
+                        Some(what) if self.done(what) && !self.twice.contains(&what) => {
+                            Simulation::Refused(beaten())
+                        }
                         Some(_) => Simulation::Fits { gas: Some(GAS) },
                         None => Simulation::Fits { gas: Some(21_000) },
                     };
