@@ -1,1 +1,25 @@
-//! Not written yet.
+//! A tower of the Virtual Rollup, and the `watchtower` program.
+//!
+//! ```text
+//!   HTTP intake --> store <-- driver --> prover
+//!                              ^  |
+//!            chain follower ---+  +--> submitter --> chain
+//! ```
+//!
+//! `protocol` decides, this crate carries out. Each step of a dispute's life is on disk before it is acted upon, so a tower
+//! that is killed at any instant goes on where it was.
+//!
+//! **Invariant:** nobody is told that a backup is held before it is on disk.
+//! **Invariant:** a dispute is done when its end is final on chain, not when something was sent.
+
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod config;
+mod driver;
+pub mod error;
+pub mod http;
+pub mod keys;
+pub mod service;
+pub mod tasks;
+pub mod telemetry;

@@ -3,13 +3,13 @@
 //! The cursor moves in the same transaction as the effects of the block's events; a dispute's row changes in the same
 //! transaction as the journal line that says so and the obligation that follows from it.
 
-use protocol::ChannelId;
+use protocol::{ChannelId, EscrowVersion};
 use redb::{ReadableTable, WriteTransaction};
 
 use crate::error::StoreError;
 use crate::json;
-use crate::rows::{ChannelRow, CursorRow, DisputeId, DisputeRow, JournalRow, ProofRow};
-use crate::schema::{CHANNELS, CURSOR, DISPUTES, JOURNAL, OUTBOX, PROOFS};
+use crate::rows::{ChannelRow, CursorRow, DisputeId, DisputeRow, JournalRow, LedgerRow, ProofRow};
+use crate::schema::{CHANNELS, CURSOR, DISPUTES, JOURNAL, LEDGERS, OUTBOX, PROOFS};
 
 /// The one cursor of a tower.
 pub(crate) const CHAIN_CURSOR: &str = "chain";
@@ -27,6 +27,10 @@ pub enum Change {
     Channel(Box<ChannelRow>),
     /// A channel left the chain in a reorganisation.
     ForgetChannel(ChannelId),
+    /// A version of a channel's ledger.
+    Ledger(LedgerRow),
+    /// A version of a channel's ledger left the chain in a reorganisation.
+    ForgetLedger(ChannelId, EscrowVersion),
     /// A dispute's life went on.
     Dispute(Box<DisputeRow>),
     /// A proof is ready.
@@ -57,10 +61,21 @@ pub(crate) fn apply(transaction: &WriteTransaction, change: &Change) -> Result<(
         Change::Channel(channel) => {
             let row = json::encode("channels-1", channel)?;
             let mut table = transaction.open_table(CHANNELS)?;
-            table.insert(channel.channel_id.get(), row.as_slice())?;
+            table.insert(channel.channel.id().get(), row.as_slice())?;
         }
         Change::ForgetChannel(channel_id) => {
             transaction.open_table(CHANNELS)?.remove(channel_id.get())?;
+        }
+        Change::Ledger(row) => {
+            let mut sums = [0; 32];
+            let (participant, vip) = sums.split_at_mut(16);
+            participant.copy_from_slice(&row.participant.to_be_bytes());
+            vip.copy_from_slice(&row.vip.to_be_bytes());
+            let mut table = transaction.open_table(LEDGERS)?;
+            table.insert((row.channel_id.get(), row.version.get()), sums.as_slice())?;
+        }
+        Change::ForgetLedger(channel_id, version) => {
+            transaction.open_table(LEDGERS)?.remove((channel_id.get(), version.get()))?;
         }
         Change::Dispute(dispute) => {
             let row = json::encode("disputes-1", dispute)?;
@@ -79,6 +94,23 @@ pub(crate) fn apply(transaction: &WriteTransaction, change: &Change) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Reads the sums of one ledger version back.
+pub(crate) fn ledger_row(
+    channel_id: ChannelId,
+    version: u64,
+    sums: &[u8],
+) -> Result<LedgerRow, StoreError> {
+    let wrong = || StoreError::row("ledgers-1", format!("{} bytes", sums.len()));
+    let (participant, vip) = sums.split_at_checked(16).ok_or_else(wrong)?;
+    Ok(LedgerRow {
+        channel_id,
+        version: EscrowVersion::try_from(version)
+            .map_err(|error| StoreError::row("ledgers-1", error))?,
+        participant: i128::from_be_bytes(participant.try_into().map_err(|_length| wrong())?),
+        vip: i128::from_be_bytes(vip.try_into().map_err(|_length| wrong())?),
+    })
 }
 
 pub(crate) fn key(id: DisputeId) -> (u64, u64) {

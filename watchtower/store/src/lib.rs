@@ -19,6 +19,7 @@ mod change;
 mod engine;
 mod error;
 mod json;
+mod reader;
 mod rows;
 mod schema;
 mod signing;
@@ -28,15 +29,14 @@ use std::sync::Arc;
 
 use alloy_primitives::Address;
 use protocol::ChannelId;
-use redb::ReadableTable;
 
 pub use backend::{FileStorage, Storage};
 pub use backups::{Backup, Evidence, JumpLimit, Slot, Verdict};
 pub use change::{Change, JOURNAL_MAX};
 pub use error::StoreError;
 pub use rows::{
-    AccountRow, AnswerRow, ChannelRow, ChannelStatus, CursorRow, DisputeId, DisputeRow, JournalRow,
-    OpeningRow, Outcome, Phase, ProofRow, ReceiptRow, StandingRow,
+    AccountRow, ChannelRow, ChannelStatus, CursorRow, DisputeId, DisputeRow, JournalRow, LedgerRow,
+    OpeningRow, ProofRow, ReceiptRow,
 };
 pub use schema::{Facts, LAYOUT};
 pub use signing::{Recorded, STATES_KEPT, SignedRow};
@@ -66,7 +66,18 @@ impl Store {
         Self::open_on(Box::new(FileStorage::new(path.to_owned())), facts)
     }
 
-    /// The same on other storage: how tests make a disk fail.
+    /// Opens an existing file for looking at, whatever it belongs to.
+    ///
+    /// # Errors
+    /// As [`Store::open`], but for the facts; [`StoreError::Row`] when it has none.
+    pub fn open_existing(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let engine = Arc::new(Engine::open(Box::new(FileStorage::new(path.as_ref().to_owned())))?);
+        let facts = engine.read(schema::read)?;
+        let writer = Arc::new(Writer::start(Arc::clone(&engine))?);
+        Ok(Self { writer, engine, facts })
+    }
+
+    /// [`Store::open`] on other storage: how tests make a disk fail.
     ///
     /// # Errors
     /// As [`Store::open`].
@@ -226,116 +237,6 @@ impl Store {
             let (channel, role) = slot.key();
             let row = table.get((channel, role, tower.into_array()))?;
             row.map(|row| json::decode("receipts-1", row.value())).transpose()
-        })
-    }
-
-    /// How far the chain has been read.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn cursor(&self) -> Result<Option<CursorRow>, StoreError> {
-        self.engine.read(|transaction| {
-            let table = transaction.open_table(schema::CURSOR)?;
-            let row = table.get(change::CHAIN_CURSOR)?;
-            row.map(|row| json::decode("cursor-1", row.value())).transpose()
-        })
-    }
-
-    /// What the chain says of a channel.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn channel(&self, channel_id: ChannelId) -> Result<Option<ChannelRow>, StoreError> {
-        self.engine.read(|transaction| {
-            let table = transaction.open_table(schema::CHANNELS)?;
-            let row = table.get(channel_id.get())?;
-            row.map(|row| json::decode("channels-1", row.value())).transpose()
-        })
-    }
-
-    /// The first `limit` channels in order of their ids.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn channels(&self, limit: usize) -> Result<Vec<ChannelRow>, StoreError> {
-        self.engine.read(|transaction| {
-            let table = transaction.open_table(schema::CHANNELS)?;
-            let mut found = Vec::new();
-            for entry in table.iter()?.take(limit) {
-                found.push(json::decode("channels-1", entry?.1.value())?);
-            }
-            Ok(found)
-        })
-    }
-
-    /// One dispute.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn dispute(&self, id: DisputeId) -> Result<Option<DisputeRow>, StoreError> {
-        self.engine.read(|transaction| {
-            let table = transaction.open_table(schema::DISPUTES)?;
-            let row = table.get(change::key(id))?;
-            row.map(|row| json::decode("disputes-1", row.value())).transpose()
-        })
-    }
-
-    /// All disputes in order of channel and epoch.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn disputes(&self, limit: usize) -> Result<Vec<DisputeRow>, StoreError> {
-        self.engine.read(|transaction| {
-            let table = transaction.open_table(schema::DISPUTES)?;
-            let mut found = Vec::new();
-            for entry in table.iter()?.take(limit) {
-                found.push(json::decode("disputes-1", entry?.1.value())?);
-            }
-            Ok(found)
-        })
-    }
-
-    /// A dispute's proof, once there is one.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn proof(&self, id: DisputeId) -> Result<Option<ProofRow>, StoreError> {
-        self.engine.read(|transaction| {
-            let table = transaction.open_table(schema::PROOFS)?;
-            let row = table.get(change::key(id))?;
-            row.map(|row| json::decode("proofs-1", row.value())).transpose()
-        })
-    }
-
-    /// A dispute's history, oldest step first.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn journal(&self, id: DisputeId) -> Result<Vec<JournalRow>, StoreError> {
-        self.engine.read(|transaction| {
-            let table = transaction.open_table(schema::JOURNAL)?;
-            let (channel, epoch) = change::key(id);
-            let mut found = Vec::new();
-            for entry in table.range((channel, epoch, 0)..=(channel, epoch, u64::MAX))? {
-                found.push(json::decode("journal-1", entry?.1.value())?);
-            }
-            Ok(found)
-        })
-    }
-
-    /// All obligations that have not ended, by name.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn outbox(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        self.engine.read(|transaction| {
-            let table = transaction.open_table(schema::OUTBOX)?;
-            let mut found = Vec::new();
-            for entry in table.iter()? {
-                let (name, body) = entry?;
-                found.push((name.value().to_owned(), body.value().to_vec()));
-            }
-            Ok(found)
         })
     }
 }

@@ -3,6 +3,8 @@
 //! These are shapes, not rules: what they mean is decided by `protocol` and carried out by the tower's driver.
 
 use alloy_primitives::{Address, B256, Bytes, U256};
+use protocol::vnode::rescue::{Outcome, Record};
+use protocol::zksc::Channel;
 use protocol::{Amount, ChannelId, EscrowVersion, Nonce};
 use serde::{Deserialize, Serialize};
 
@@ -22,12 +24,27 @@ impl std::fmt::Display for DisputeId {
 }
 
 /// How far the chain has been read: the last block whose effects are in the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CursorRow {
     /// Its number.
     pub number: u64,
     /// Its hash: a block of the same number and another hash is a reorganisation.
     pub hash: B256,
+    /// What the reader of the chain needs to go on from here, as it encodes it.
+    pub state: String,
+}
+
+/// One version of a channel's ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LedgerRow {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The version.
+    pub version: EscrowVersion,
+    /// What the participant put in less what it took out.
+    pub participant: i128,
+    /// The same for the pool.
+    pub vip: i128,
 }
 
 /// Where a channel stands on chain.
@@ -49,76 +66,14 @@ pub enum ChannelStatus {
 /// What the chain says of a channel, as far as a tower needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelRow {
-    /// The channel.
-    pub channel_id: ChannelId,
+    /// Its terms; its keys and parties are checked again whenever the row is read.
+    pub channel: Channel,
     /// Where it stands.
     pub status: ChannelStatus,
-    /// The participant's account.
-    pub participant: Address,
-    /// The counterparty's account.
-    pub counterparty: Address,
-    /// The asset.
-    pub asset: Address,
-    /// The participant's channel key: five elements of w = y/x.
-    pub participant_key: [u64; 5],
-    /// The counterparty's channel key.
-    pub counterparty_key: [u64; 5],
-    /// What the vault stores for both keys.
-    pub keys_digest: B256,
-    /// The participant's session key.
-    pub participant_session: Address,
-    /// The counterparty's session key.
-    pub counterparty_session: Address,
-    /// Keccak-256 of the dispute key.
-    pub dispute_hash: B256,
-    /// The salt of the dispute key.
-    pub salt: B256,
-    /// Bond in wei per base unit, times 2^64; below 2^96.
-    pub rate: u128,
+    /// Last second at which the counterparty may accept.
+    pub accept_by: u64,
     /// The block that opened it.
     pub opened_block: u64,
-}
-
-/// Where this tower stands in a dispute. Each step is stored before it is acted upon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// The event is stored.
-    Seen,
-    /// Nothing to override with that pays; looked at again with every new backup and event until the deadline.
-    Watching,
-    /// Decided to override: the answer is stored, the proof is due.
-    Answering,
-    /// The proof is stored, the transaction is due.
-    Proven,
-    /// The override's obligation is with the submitter.
-    Submitting,
-    /// The override is final on chain; the deadline is due.
-    Overridden,
-    /// Settlement is due, or on its way.
-    Settling,
-    /// Settled on chain, finally; credit is due.
-    Settled,
-    /// Collecting the ether credit.
-    Collecting,
-    /// Nothing more to do.
-    Closed,
-}
-
-/// How a dispute ended for this tower.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// This tower's override stood and paid.
-    Won,
-    /// Another's override stood where this tower spent gas.
-    Lost,
-    /// Nothing was to be done: the dispute was honest, or there was nothing newer here.
-    NothingToDo,
-    /// Something newer was here, and it was too late, too dear or impossible to bring.
-    Missed,
-    /// The dispute left the chain in a reorganisation and did not return.
-    Vanished,
 }
 
 /// The opening of a dispute, as the event and its block say it.
@@ -140,7 +95,7 @@ pub struct OpeningRow {
     pub balance: Amount,
     /// What the disputer claims.
     pub claim: Amount,
-    /// Unix seconds.
+    /// The deadline at the opening, Unix seconds.
     pub deadline: u64,
     /// F, wei.
     pub fee: U256,
@@ -150,41 +105,7 @@ pub struct OpeningRow {
     pub dispute_key: B256,
 }
 
-/// The state that stands on chain now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StandingRow {
-    /// Its nonce.
-    pub nonce: Nonce,
-    /// What the disputer is paid if nothing more happens (W).
-    pub claim: Amount,
-    /// Unix seconds.
-    pub deadline: u64,
-    /// Who gets the fee so far; zero for nobody.
-    pub corrector: Address,
-    /// The block that says so.
-    pub block: u64,
-}
-
-/// The override that this tower decided on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AnswerRow {
-    /// The newer state's nonce.
-    pub nonce: Nonce,
-    /// Its escrow version.
-    pub version: EscrowVersion,
-    /// Its balance.
-    pub balance: Amount,
-    /// What the disputer will be paid (W').
-    pub claim: Amount,
-    /// What the tower expects to be credited at once, wei.
-    pub reward: U256,
-    /// The fee it expects at settlement if nobody corrects it, wei.
-    pub fee: U256,
-    /// What it expects to pay for gas at most, wei.
-    pub gas_cost: U256,
-}
-
-/// What a dispute cost and earned.
+/// What a dispute cost and earned, transaction by transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountRow {
     /// Gas used by all transactions of this dispute.
@@ -195,10 +116,6 @@ pub struct AccountRow {
     pub transactions: u32,
     /// Bytes of the proof.
     pub proof_bytes: u64,
-    /// Credited by the override, wei.
-    pub reward_wei: U256,
-    /// The opening fee, when this tower was the last corrector, wei.
-    pub fee_wei: U256,
     /// Taken out of the vault, wei.
     pub collected_wei: U256,
 }
@@ -210,35 +127,37 @@ pub struct DisputeRow {
     pub id: DisputeId,
     /// How it began.
     pub opening: OpeningRow,
-    /// What stands on chain.
-    pub standing: StandingRow,
-    /// Where this tower stands.
-    pub phase: Phase,
-    /// What it decided to bring, if anything.
-    pub answer: Option<AnswerRow>,
+    /// The machine that decides, as it was persisted last.
+    pub record: Record,
+    /// The newest state that the envelopes held, with all its signatures. The dispute is mined: it is secret no more.
+    pub held: Option<Bytes>,
+    /// The chain's events of this dispute, as their reader encodes them, oldest first.
+    pub events: Vec<serde_json::Value>,
     /// Cost and earnings.
     pub account: AccountRow,
-    /// How it ended; none while it is alive.
+    /// How it ended for this tower; none while it is alive.
     pub outcome: Option<Outcome>,
+    /// Whether a reorganisation took its opening back.
+    pub vanished: bool,
+    /// Whether its end is final on chain: nothing more will come.
+    pub closed: bool,
     /// When this tower first saw it, Unix milliseconds.
     pub seen_at_ms: u64,
     /// When the row last changed, Unix milliseconds.
     pub changed_at_ms: u64,
 }
 
-/// A proven statement, ready to be sent.
+/// A proof, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofRow {
     /// For which dispute.
     pub id: DisputeId,
     /// The nonce of the state it proves.
     pub nonce: Nonce,
-    /// The 15 public inputs.
-    pub statement: Vec<u64>,
+    /// Whom it pays.
+    pub beneficiary: Address,
     /// The proof in the form that the chain reads.
     pub proof: Bytes,
-    /// Both session signatures, 64 bytes each: participant, counterparty.
-    pub sessions: [Bytes; 2],
 }
 
 /// One step in the history of a dispute. Rows are only added.

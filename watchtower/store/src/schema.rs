@@ -6,7 +6,7 @@
 
 use alloy_primitives::Address;
 use protocol::Domain;
-use redb::{ReadableTable, TableDefinition, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
 use crate::error::StoreError;
 
@@ -22,6 +22,9 @@ pub(crate) const EVIDENCE: TableDefinition<'_, (u64, u8), &[u8]> =
     TableDefinition::new("evidence-1");
 /// channel -> what the chain says of it.
 pub(crate) const CHANNELS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("channels-1");
+/// (channel, version) -> the two sums of the ledger.
+pub(crate) const LEDGERS: TableDefinition<'_, (u64, u64), &[u8]> =
+    TableDefinition::new("ledgers-1");
 /// name -> how far the chain has been read.
 pub(crate) const CURSOR: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("cursor-1");
 /// (channel, epoch) -> life of a dispute.
@@ -94,6 +97,7 @@ pub(crate) fn establish(transaction: &WriteTransaction, facts: &Facts) -> Result
     transaction.open_table(BACKUPS)?;
     transaction.open_table(EVIDENCE)?;
     transaction.open_table(CHANNELS)?;
+    transaction.open_table(LEDGERS)?;
     transaction.open_table(CURSOR)?;
     transaction.open_table(DISPUTES)?;
     transaction.open_table(PROOFS)?;
@@ -104,6 +108,23 @@ pub(crate) fn establish(transaction: &WriteTransaction, facts: &Facts) -> Result
     transaction.open_table(STOPS)?;
     transaction.open_table(RECEIPTS)?;
     Ok(())
+}
+
+/// Reads the facts of an existing file.
+pub(crate) fn read(transaction: &ReadTransaction) -> Result<Facts, StoreError> {
+    let table = transaction.open_table(FACTS)?;
+    let fact = |name: &'static str| -> Result<String, StoreError> {
+        let found =
+            table.get(name)?.ok_or_else(|| StoreError::row("facts-1", format!("no {name}")))?;
+        Ok(found.value().to_owned())
+    };
+    check_layout(Some(fact("layout")?))?;
+    let wrong = |error: &dyn std::fmt::Display| StoreError::row("facts-1", error);
+    Ok(Facts {
+        chain_id: fact("chain id")?.parse().map_err(|error| wrong(&error))?,
+        vipe: fact("vault")?.parse().map_err(|error| wrong(&error))?,
+        account: fact("account")?.parse().map_err(|error| wrong(&error))?,
+    })
 }
 
 fn check_layout(stored: Option<String>) -> Result<(), StoreError> {

@@ -103,7 +103,7 @@ async fn changes_of_one_commit_are_all_there_or_none() {
         let hash = [u8::try_from(number).unwrap(); 32].into();
         for block in 1..=4 {
             let changes = vec![
-                Change::Cursor(CursorRow { number: block, hash }),
+                Change::Cursor(CursorRow { number: block, hash, state: String::new() }),
                 Change::Journal(id, Box::new(JournalRow { at_ms: block, ..JournalRow::default() })),
             ];
             let _ = other.commit(changes).await;

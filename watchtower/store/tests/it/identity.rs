@@ -106,3 +106,9 @@ fn a_power_cut_while_the_file_is_made_leaves_no_half_store_in_the_way() {
     assert!(!path.with_extension("unfinished").exists());
     assert!(Store::open(&path, facts()).is_ok());
 }
+
+#[test]
+fn an_existing_file_tells_what_it_belongs_to() {
+    let (_directory, path) = made();
+    assert_eq!(Store::open_existing(&path).unwrap().facts(), facts());
+}

@@ -1,0 +1,264 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use alloy_primitives::Address;
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Config, ConfigError, KEYS, Layers};
+
+/// A tower of the Virtual Rollup.
+///
+/// A tower holds the encrypted latest states of channels. When somebody opens a dispute with an old one, the dispute reveals
+/// the key; the tower decrypts, proves the newer state, overrides the old one on chain, and is paid for it.
+#[derive(Debug, Parser)]
+#[command(name = "watchtower", version, about, long_about, propagate_version = true)]
+pub struct Cli {
+    /// Where the settings come from.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Settings, for every command.
+#[derive(Debug, Args)]
+pub struct Settings {
+    /// Configuration file (TOML); see config.example.toml for every key
+    #[arg(long, short, global = true, env = "WATCHTOWER_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set one key of the configuration; may be repeated. Not for secrets: other users can read command lines
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// Directory of the store, the circuit and the key [key: `data_dir`]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// The node's address: http, https, ws or wss [key: chain.rpc]
+    #[arg(long, global = true, value_name = "URL")]
+    pub rpc: Option<String>,
+    /// The file that a deployment wrote [key: chain.deployment]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub deployment: Option<String>,
+    /// Where to listen for clients [key: http.listen]
+    #[arg(long, global = true, value_name = "IP:PORT")]
+    pub listen: Option<String>,
+    /// Text for people or JSON for machines [key: log.format]
+    #[arg(long, global = true, value_name = "text|json")]
+    pub log_format: Option<String>,
+    /// What to log: a level, or a list such as info,watchtower=debug [key: log.filter]
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a tower until it is told to stop (Ctrl-C; twice to stop at once).
+    ///
+    /// Needs a funded account (`watchtower keys new`), a node (`--rpc`) and a vault (`--deployment`). Ready when /readyz
+    /// answers 200. Killing it at any moment loses nothing: the next run goes on where this one was.
+    Run,
+    /// Print the configuration that `run` would use, and say whether it is sound.
+    ///
+    /// Precedence: defaults < file < environment < flags.
+    #[command(after_long_help = keys_help())]
+    CheckConfig,
+    /// Make or show keys. Secrets are encrypted or private on disk, and never printed.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Run an embedded chain in the foreground: for trials, needs nothing installed.
+    Devnet(DevnetArgs),
+    /// Deploy the contracts from the tower's account to the node's chain, and write the deployment file.
+    Deploy(DeployArgs),
+    /// Print what the store holds. The tower must not be running; ask a running one over HTTP.
+    Inspect {
+        /// What to print.
+        #[arg(value_enum)]
+        what: Inspect,
+        /// At most this many rows.
+        #[arg(long, default_value_t = 1_000)]
+        limit: usize,
+    },
+}
+
+/// What to deploy, and where to write it down.
+#[derive(Debug, Args)]
+pub struct DeployArgs {
+    /// What kind of chain it is: decides the windows
+    #[arg(value_enum)]
+    pub kind: Kind,
+    /// The compiled live-state verifier (a JSON artifact)
+    #[arg(long, value_name = "FILE")]
+    pub verifier: PathBuf,
+    /// The deployment file to write
+    #[arg(long, value_name = "FILE", default_value = "deployment.json")]
+    pub out: PathBuf,
+    /// The asset that the vault takes (a plain ERC-20: no fees on transfer); on a development chain one is made
+    #[arg(long, value_name = "ADDRESS")]
+    pub asset: Option<Address>,
+    /// The most of it in one channel, in base units
+    #[arg(long, default_value_t = 1_000_000_000_000)]
+    pub cap_per_channel: u128,
+    /// The most of it in all channels together, in base units
+    #[arg(long, default_value_t = 1_000_000_000_000_000)]
+    pub cap_total: u128,
+    /// Deploy a pool for this counterparty as well
+    #[arg(long, value_name = "ADDRESS")]
+    pub operator: Option<Address>,
+    /// On an L2: seconds after which a transaction gets in without the sequencer
+    #[arg(long, default_value_t = 86_400)]
+    pub forced_inclusion_s: u64,
+    /// On a development chain: seconds of a dispute's window
+    #[arg(long, default_value_t = 120)]
+    pub window_s: u64,
+}
+
+/// Kinds of chains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// Ethereum itself: a day to answer.
+    L1,
+    /// A chain with a sequencer: three days to answer.
+    L2,
+    /// A chain where nothing has value: seconds to answer.
+    Development,
+}
+
+/// An embedded chain.
+#[derive(Debug, Args)]
+pub struct DevnetArgs {
+    /// Port of the JSON-RPC server (HTTP and WebSocket) on the loopback address; 0 for any
+    #[arg(long, default_value_t = 8_545)]
+    pub port: u16,
+    /// Milliseconds between blocks; below 1000 the chain's time runs ahead
+    #[arg(long, default_value_t = 1_000)]
+    pub block_ms: u64,
+    /// Deploy the contracts with this compiled live-state verifier (a JSON artifact)
+    #[arg(long, value_name = "FILE")]
+    pub verifier: Option<PathBuf>,
+    /// The deployment file to write
+    #[arg(long, value_name = "FILE", default_value = "deployment.json")]
+    pub out: PathBuf,
+    /// Seconds of a dispute's window
+    #[arg(long, default_value_t = 120)]
+    pub window_s: u64,
+}
+
+/// Parts of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Inspect {
+    /// What the file belongs to, and how far the chain was read.
+    Facts,
+    /// Channels as the chain has them.
+    Channels,
+    /// Which backups are held.
+    Backups,
+    /// Disputes: where they stand, what they cost and earned.
+    Disputes,
+    /// Every step of every dispute.
+    Journal,
+    /// What is still to be brought to the chain.
+    Outbox,
+}
+
+/// Keys.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make the account that pays for gas and is paid, encrypted with a password; or a node's seed.
+    New {
+        /// Make the seed of a node (channel, session and identity keys) in this file instead.
+        #[arg(long, value_name = "FILE")]
+        seed: Option<PathBuf>,
+        /// A file with the password, or - for standard input; else the variable `WATCHTOWER_KEYSTORE_PASSWORD`.
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// Encrypt an existing account's key.
+    Import {
+        /// A private file (mode 600) with the key as 64 hexadecimal digits.
+        file: PathBuf,
+        /// A file with the password, or - for standard input; else the variable `WATCHTOWER_KEYSTORE_PASSWORD`.
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// Show the public part of the account, or of a seed.
+    Show {
+        /// Show the public keys of the seed in this file instead.
+        #[arg(long, value_name = "FILE")]
+        seed: Option<PathBuf>,
+        /// A file with the password, or - for standard input; else the variable `WATCHTOWER_KEYSTORE_PASSWORD`.
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+}
+
+impl Settings {
+    /// The configuration that these settings, the file and the environment make. Not validated.
+    ///
+    /// # Errors
+    /// As [`config::load`].
+    pub fn load(&self) -> Result<Config, ConfigError> {
+        let shortcuts = [
+            ("data_dir", &self.data_dir),
+            ("chain.rpc", &self.rpc),
+            ("chain.deployment", &self.deployment),
+            ("http.listen", &self.listen),
+            ("log.format", &self.log_format),
+            ("log.filter", &self.log),
+        ];
+        let mut flags = self.set.clone();
+        for (key, value) in shortcuts {
+            flags.extend(value.iter().map(|value| (key.to_owned(), value.clone())));
+        }
+        // Variables that are not text cannot be ours.
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        config::load(&Layers { file: self.config.clone(), environment, flags })
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("give it as KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+fn keys_help() -> String {
+    let mut help = "Keys, for the file, for --set and for the environment (chain.rpc is WATCHTOWER_CHAIN_RPC):\n".to_owned();
+    for (key, _) in KEYS {
+        help.push_str("  ");
+        help.push_str(key);
+        help.push('\n');
+    }
+    help
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_flag_takes_a_secret() {
+        let mut command = Cli::command();
+        command.build();
+        let mut waiting = vec![command];
+        while let Some(command) = waiting.pop() {
+            for argument in command.get_arguments() {
+                let id = argument.get_id().as_str();
+                assert!(
+                    !["password", "key", "secret", "private_key", "mnemonic"].contains(&id),
+                    "{id}"
+                );
+            }
+            waiting.extend(command.get_subcommands().cloned());
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! `watchtower deploy`: the contracts onto a chain, read back, and written into a deployment file.
+
+use std::path::Path;
+use std::time::Duration;
+
+use chain::account::Account;
+use chain::artifact::Artifact;
+use chain::deploy::{Asset, ChainKind, Deployment, Plan, Terms, deploy};
+use chain::provider::{Endpoint, Rpc};
+use chain::sender::Sender;
+use protocol::{Address, Amount};
+
+use crate::cli::DeployArgs;
+use crate::commands::{runtime, say};
+use crate::config::Config;
+use crate::error::{CommandError, DeploymentError};
+use crate::keys::{Password, open_account};
+use crate::telemetry;
+
+/// How long to wait for each transaction.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The allocation ratio of a development pool.
+const ALLOC_RATIO: u16 = 10;
+
+pub(crate) fn execute(config: &Config, arguments: &DeployArgs) -> Result<(), CommandError> {
+    telemetry::start(&config.log)?;
+    let plan = plan(arguments)?;
+    let password = Password::find(config.account.password_file.as_deref())?;
+    let account = open_account(&config.keystore_path(), &password)?;
+    drop(password);
+    let endpoint = Endpoint::new(config.chain.rpc.as_str());
+    runtime()?.block_on(async {
+        let rpc = Rpc::connect(&endpoint).await.map_err(DeploymentError::from)?;
+        let deployment = bring(rpc, account, &plan, &arguments.out).await?;
+        tell(&deployment, &arguments.out)
+    })
+}
+
+/// Deploys and writes the file.
+pub(crate) async fn bring(
+    rpc: Rpc,
+    account: Account,
+    plan: &Plan,
+    out: &Path,
+) -> Result<Deployment, CommandError> {
+    let chain_id = rpc.chain_id().await.map_err(DeploymentError::from)?;
+    let sender = Sender { rpc, account, chain_id, patience: PATIENCE };
+    let deployment = deploy(&sender, plan).await.map_err(DeploymentError::from)?;
+    deployment.save(out).map_err(DeploymentError::from)?;
+    Ok(deployment)
+}
+
+/// What was deployed, for people.
+pub(crate) fn tell(deployment: &Deployment, out: &Path) -> Result<(), CommandError> {
+    say(format_args!("vault    {}", deployment.vipe.address))?;
+    say(format_args!("verifier {}", deployment.verifier.address))?;
+    if let Some(token) = &deployment.token {
+        say(format_args!("asset    {}", token.address))?;
+    }
+    if let Some(vip) = &deployment.vip {
+        say(format_args!("pool     {}", vip.address))?;
+    }
+    say(format_args!("file     {}", out.display()))
+}
+
+/// A plan for a development chain: short windows, an asset that is worth nothing.
+pub(crate) fn development(
+    verifier: Artifact,
+    window_s: u64,
+    operator: Option<Address>,
+) -> Result<Plan, CommandError> {
+    Ok(Plan {
+        chain: ChainKind::Development,
+        terms: Terms {
+            dispute_window_s: window_s,
+            response_extension_s: (window_s / 4).max(1),
+            max_extension_s: window_s,
+            ..Terms::L1
+        },
+        asset: Asset::Development {
+            name: "Development Dollar".to_owned(),
+            symbol: "DUSD".to_owned(),
+            decimals: 6,
+        },
+        per_channel: units(1_000_000_000_000)?,
+        total: units(1_000_000_000_000_000)?,
+        verifier,
+        operator: operator.map(|operator| (operator, ALLOC_RATIO)),
+    })
+}
+
+fn units(value: u128) -> Result<Amount, CommandError> {
+    Ok(Amount::try_from(value).map_err(DeploymentError::from)?)
+}
+
+/// Reads a compiled verifier.
+pub(crate) fn verifier(path: &Path) -> Result<Artifact, CommandError> {
+    let text = std::fs::read_to_string(path).map_err(|source| CommandError::System {
+        what: format!("cannot read the verifier {}", path.display()),
+        source,
+    })?;
+    Ok(Artifact::parse(&text).map_err(DeploymentError::from)?)
+}
+
+fn plan(arguments: &DeployArgs) -> Result<Plan, CommandError> {
+    let verifier = verifier(&arguments.verifier)?;
+    let (chain, terms) = match arguments.kind {
+        crate::cli::Kind::L1 => (ChainKind::L1, Terms::L1),
+        crate::cli::Kind::L2 => {
+            let forced_inclusion_s = arguments.forced_inclusion_s;
+            (ChainKind::L2 { forced_inclusion_s }, Terms::L2)
+        }
+        crate::cli::Kind::Development => {
+            return development(verifier, arguments.window_s, arguments.operator);
+        }
+    };
+    let asset = arguments.asset.ok_or(DeploymentError::NoAsset)?;
+    Ok(Plan {
+        chain,
+        terms,
+        asset: Asset::Existing(asset),
+        per_channel: units(arguments.cap_per_channel)?,
+        total: units(arguments.cap_total)?,
+        verifier,
+        operator: arguments.operator.map(|operator| (operator, ALLOC_RATIO)),
+    })
+}

@@ -1,0 +1,44 @@
+//! One file a command.
+
+mod check_config;
+mod deploy;
+mod devnet;
+mod inspect;
+mod keys;
+mod run;
+
+use std::io::Write as _;
+
+use crate::cli::{Cli, Command};
+use crate::error::CommandError;
+
+/// Runs the command to its end.
+///
+/// # Errors
+/// Whatever ended it; see [`CommandError`].
+pub fn execute(cli: &Cli) -> Result<(), CommandError> {
+    let config = cli.settings.load()?;
+    match &cli.command {
+        Command::CheckConfig => check_config::execute(&config),
+        Command::Keys(command) => keys::execute(&config, command),
+        Command::Inspect { what, limit } => inspect::execute(&config, *what, *limit),
+        Command::Run => run::execute(&config),
+        Command::Deploy(arguments) => deploy::execute(&config, arguments),
+        Command::Devnet(arguments) => devnet::execute(&config, arguments),
+    }
+}
+
+/// Writes a line of a command's result to standard output.
+pub(crate) fn say(line: impl std::fmt::Display) -> Result<(), CommandError> {
+    writeln!(std::io::stdout(), "{line}").map_err(|source| CommandError::System {
+        what: "cannot write to standard output".to_owned(),
+        source,
+    })
+}
+
+/// The runtime of commands that wait for something.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|source| {
+        CommandError::System { what: "cannot start the runtime".to_owned(), source }
+    })
+}

@@ -1,0 +1,288 @@
+//! One dispute at this tower: the row on disk, the machine that decides, and what the chain said so far.
+
+use std::collections::VecDeque;
+
+use chain::events::{ChainEvent, DisputeOpened, Event as Chain};
+use protocol::backup::{DisputeKey, UnverifiedEnvelope, open};
+use protocol::vipe::{Ledger, Rules, Standing};
+use protocol::vnode::dispute::{Facts, Policy, Verdict};
+use protocol::vnode::rescue::{Effect, Event, Rescue, Step};
+use protocol::zksc::{Channel, FinalState, UnverifiedFinal};
+use protocol::{Address, Role};
+use store::{Change, DisputeId, DisputeRow, Slot, Store, StoreError};
+
+use super::journal::Line;
+use super::standing::{opening_row, standing};
+use super::words::{explain, report};
+
+/// What follows from events: writes and lines for one commit, and what to do after it.
+#[derive(Debug, Default)]
+pub(crate) struct Out {
+    /// For the commit.
+    pub(crate) changes: Vec<Change>,
+    /// For the commit, and for the log after it.
+    pub(crate) lines: Vec<Line>,
+    /// After the commit.
+    pub(crate) todo: VecDeque<(DisputeId, Effect)>,
+}
+
+/// What the tower brings to every dispute.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    /// Whom its proofs pay.
+    pub(crate) beneficiary: Address,
+    /// When it acts.
+    pub(crate) policy: Policy,
+    /// The vault's rules.
+    pub(crate) rules: Rules,
+}
+
+/// One dispute.
+#[derive(Debug)]
+pub(crate) struct Life {
+    pub(crate) row: DisputeRow,
+    pub(crate) channel: Channel,
+    /// The newest state that the envelopes held.
+    pub(crate) held: Option<FinalState>,
+    /// Whether an answer to [`Effect::ReadConditions`] is under way.
+    pub(crate) looking: bool,
+    machine: Rescue,
+}
+
+/// Why a stored dispute cannot go on.
+fn broken(detail: impl std::fmt::Display) -> StoreError {
+    StoreError::Row { table: "disputes-1", detail: detail.to_string() }
+}
+
+impl Life {
+    /// A dispute was opened. None if nobody of the channel did, which the vault does not allow.
+    pub(crate) fn begin(
+        event: &ChainEvent,
+        opened: &DisputeOpened,
+        (channel, ledger): (Channel, Ledger),
+        terms: &Terms,
+        out: &mut Out,
+    ) -> Result<Option<Self>, StoreError> {
+        let id = DisputeId { channel_id: opened.channel, epoch: opened.epoch };
+        let events = std::slice::from_ref(event);
+        let Some(standing) = standing(events, &channel, &terms.rules) else { return Ok(None) };
+        let facts = Facts {
+            standing,
+            opening_nonce: opened.nonce,
+            ledger,
+            rate: channel.rate(),
+            rules: terms.rules,
+        };
+        let (machine, effects) = Rescue::begin(facts, terms.beneficiary, terms.policy);
+        let now = crate::clock::now_ms();
+        let row = DisputeRow {
+            id,
+            opening: opening_row(event, opened),
+            record: machine.record().clone(),
+            held: None,
+            events: vec![encode(event)?],
+            account: store::AccountRow::default(),
+            outcome: None,
+            vanished: false,
+            closed: false,
+            seen_at_ms: now,
+            changed_at_ms: now,
+        };
+        let mut life = Self { row, channel, held: None, looking: false, machine };
+        let who = standing.disputer;
+        let message = format!(
+            "dispute opened by the {who} with nonce {}, claiming {}; deadline {}",
+            opened.nonce, opened.claim, opened.deadline
+        );
+        out.lines.push(
+            Line::step(id, "seen", message)
+                .block(event.block.number)
+                .transaction(event.transaction),
+        );
+        life.take(effects, out);
+        Ok(Some(life))
+    }
+
+    /// Goes on with a stored dispute.
+    pub(crate) fn resume(
+        row: DisputeRow,
+        channel: Channel,
+        terms: &Terms,
+        out: &mut Out,
+    ) -> Result<Self, StoreError> {
+        let held = match &row.held {
+            None => None,
+            Some(bytes) => Some(
+                UnverifiedFinal::from_bytes(bytes)
+                    .map_err(broken)?
+                    .verify(&channel)
+                    .map_err(broken)?,
+            ),
+        };
+        let id = row.id;
+        let step = row.record.step;
+        let (machine, effects) = Rescue::resume(row.record.clone(), terms.policy);
+        let mut life = Self { row, channel, held, looking: false, machine };
+        out.lines.push(Line::step(id, "resumed", format!("going on after a restart, at {step:?}")));
+        life.take(effects, out);
+        Ok(life)
+    }
+
+    /// The dispute's name.
+    pub(crate) fn id(&self) -> DisputeId {
+        self.row.id
+    }
+
+    /// The machine's step.
+    pub(crate) fn step(&self) -> Step {
+        self.machine.record().step
+    }
+
+    /// Whether nothing more comes of it, as far as the machine knows.
+    pub(crate) fn is_over(&self) -> bool {
+        self.machine.is_over()
+    }
+
+    /// The block that settled it, if one did.
+    pub(crate) fn settled_block(&self) -> Option<u64> {
+        let events = self.events().ok()?;
+        events
+            .iter()
+            .rev()
+            .find(|event| matches!(event.event, Chain::Settled(_)))
+            .map(|event| event.block.number)
+    }
+
+    /// Hands an event to the machine; what follows goes to `out`.
+    pub(crate) fn handle(&mut self, event: Event, out: &mut Out) {
+        let before = self.step();
+        let verdict = self.machine.record().verdict.clone();
+        let effects = self.machine.handle(event);
+        self.note(before, verdict.as_ref(), out);
+        self.take(effects, out);
+    }
+
+    /// The row, for a change outside the machine.
+    pub(crate) fn changed(&mut self, out: &mut Out) {
+        self.row.changed_at_ms = crate::clock::now_ms();
+        out.changes.push(Change::Dispute(Box::new(self.row.clone())));
+    }
+
+    fn take(&mut self, effects: Vec<Effect>, out: &mut Out) {
+        for effect in effects {
+            match effect {
+                Effect::Persist(record) => {
+                    self.row.record = *record;
+                    self.changed(out);
+                }
+                Effect::Report(outcome) => {
+                    out.lines.push(report(self.id(), &outcome));
+                    self.row.outcome = Some(outcome);
+                    self.changed(out);
+                }
+                other => out.todo.push_back((self.id(), other)),
+            }
+        }
+    }
+
+    /// Says what the machine concluded, where no other line does.
+    fn note(&self, before: Step, verdict: Option<&Verdict>, out: &mut Out) {
+        let record = self.machine.record();
+        if record.verdict.as_ref() != verdict
+            && let Some(new) = &record.verdict
+            && verdict.map(std::mem::discriminant) != Some(std::mem::discriminant(new))
+        {
+            out.lines.push(Line::step(self.id(), "decided", explain(new)));
+        }
+        if before == record.step {
+            return;
+        }
+        let message = match record.step {
+            Step::Beaten => "another override brought a state as new",
+            Step::Lost => "the window closed before the override was in",
+            Step::Won => "the window closed with this tower as the last corrector",
+            _ => return,
+        };
+        let word = format!("{:?}", record.step).to_lowercase();
+        out.lines.push(Line::step(self.id(), &word, message));
+    }
+
+    /// The chain's events of this dispute.
+    pub(crate) fn events(&self) -> Result<Vec<ChainEvent>, StoreError> {
+        self.row
+            .events
+            .iter()
+            .map(|event| serde_json::from_value(event.clone()).map_err(broken))
+            .collect()
+    }
+
+    /// One more event of this dispute is on the chain.
+    pub(crate) fn push_event(&mut self, event: &ChainEvent) -> Result<(), StoreError> {
+        self.row.events.push(encode(event)?);
+        Ok(())
+    }
+
+    /// The newest event of this dispute is no longer on the chain.
+    pub(crate) fn pop_event(&mut self, event: &ChainEvent) -> Result<bool, StoreError> {
+        let known = self.row.events.last() == Some(&encode(event)?);
+        if known {
+            self.row.events.pop();
+        }
+        Ok(known)
+    }
+
+    /// Where the dispute stands after the events so far.
+    pub(crate) fn standing(&self, rules: &Rules) -> Result<Option<Standing>, StoreError> {
+        Ok(standing(&self.events()?, &self.channel, rules))
+    }
+
+    /// Fetches both slots and opens them with the revealed key.
+    pub(crate) fn open_envelopes(
+        &mut self,
+        store: &Store,
+        out: &mut Out,
+    ) -> Result<(), StoreError> {
+        let started = std::time::Instant::now();
+        let key = DisputeKey::from_bytes(self.row.opening.dispute_key.0);
+        let mut states = Vec::new();
+        let mut words = Vec::new();
+        for role in Role::BOTH {
+            let slot = Slot { channel_id: self.row.id.channel_id, role };
+            let Some(backup) = store.backup(slot)? else {
+                words.push(format!("{role}: none held"));
+                continue;
+            };
+            let opened = UnverifiedEnvelope::from_bytes(&backup.envelope)
+                .map_err(|error| error.to_string())
+                .and_then(|envelope| {
+                    envelope.admit(&self.channel).map_err(|error| error.to_string())
+                })
+                .and_then(|envelope| {
+                    open(&envelope, &self.channel, &key).map_err(|error| error.to_string())
+                });
+            match opened {
+                Ok(state) => {
+                    words.push(format!("{role}: nonce {}", state.state().nonce));
+                    states.push(state);
+                }
+                Err(reason) => words.push(format!("{role}: useless, {reason}")),
+            }
+        }
+        let known = self.held.map(|held| held.state().nonce);
+        let newest = states.iter().max_by_key(|state| state.state().nonce).copied();
+        if newest.is_some_and(|newest| known.is_none_or(|known| newest.state().nonce > known)) {
+            self.held = newest;
+            self.row.held = newest.map(|state| state.to_bytes().into());
+        }
+        if self.step() == Step::Seen || self.held.map(|held| held.state().nonce) != known {
+            let message = format!("backups opened with the revealed key; {}", words.join("; "));
+            out.lines.push(Line::step(self.id(), "opened", message).took(started.elapsed()));
+        }
+        self.handle(Event::Opened(states), out);
+        Ok(())
+    }
+}
+
+fn encode(event: &ChainEvent) -> Result<serde_json::Value, StoreError> {
+    serde_json::to_value(event).map_err(broken)
+}

@@ -1,0 +1,92 @@
+//! How the tower fares: alive, ready, and in figures.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::refusal::Refusal;
+
+/// Blocks that the tower may be behind its node and still be ready.
+const BEHIND_MAX: u64 = 3;
+
+/// Failed questions in a row after which the node counts as gone.
+const FAILURES_MAX: u32 = 5;
+
+/// Why the tower is not ready; empty when it is.
+fn missing(shared: &Shared) -> Vec<String> {
+    let mut missing = Vec::new();
+    if let Err(error) = shared.store.health() {
+        missing.push(error.to_string());
+    }
+    let follower = shared.follower.borrow();
+    if follower.tip.is_none() {
+        missing.push("the chain has not been read yet".to_owned());
+    }
+    if follower.behind > BEHIND_MAX {
+        missing.push(format!("{} blocks behind the node", follower.behind));
+    }
+    if follower.failures >= FAILURES_MAX {
+        let reason = follower.last_error.as_ref().map(ToString::to_string).unwrap_or_default();
+        missing.push(format!("the node does not answer: {reason}"));
+    }
+    if !*shared.prover_ready.borrow() {
+        missing.push("the prover is warming up".to_owned());
+    }
+    missing
+}
+
+/// `GET /healthz`: 200 while the process can do its work at all.
+pub(crate) async fn alive(State(shared): State<Arc<Shared>>) -> (StatusCode, Json<Value>) {
+    match shared.store.health() {
+        Ok(()) => (StatusCode::OK, Json(json!({"alive": true}))),
+        Err(error) => {
+            let body = json!({"alive": false, "reason": error.to_string()});
+            (StatusCode::SERVICE_UNAVAILABLE, Json(body))
+        }
+    }
+}
+
+/// `GET /readyz`: 200 once the tower would answer a dispute without delay.
+pub(crate) async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, Json<Value>) {
+    let missing = missing(&shared);
+    let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({"ready": missing.is_empty(), "missing": missing})))
+}
+
+/// `GET /v1/status`.
+pub(crate) async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, Refusal> {
+    let facts = shared.store.facts();
+    let cursor =
+        shared.store.cursor()?.map(|cursor| json!({"number": cursor.number, "hash": cursor.hash}));
+    let (head, finalized, behind, failures) = {
+        let follower = shared.follower.borrow();
+        let head = follower.tip.map(|tip| tip.head.id.number);
+        let finalized = follower.tip.and_then(|tip| tip.finalized);
+        (head, finalized, follower.behind, follower.failures)
+    };
+    let missing = missing(&shared);
+    let counters = &shared.counters;
+    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    Ok(Json(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "chain_id": facts.chain_id,
+        "vipe": facts.vipe,
+        "domain": facts.domain(),
+        "account": facts.account,
+        "uptime_s": shared.started.elapsed().as_secs(),
+        "ready": missing.is_empty(),
+        "missing": missing,
+        "chain": {"head": head, "finalized": finalized, "read": cursor, "behind": behind, "failures": failures},
+        "backups": {
+            "stored": count(&counters.stored),
+            "repeated": count(&counters.repeated),
+            "refused": count(&counters.refused),
+        },
+        "requests_turned_away": count(&counters.turned_away),
+    })))
+}

@@ -1,0 +1,328 @@
+//! Builds the parts of a tower in order, names their tasks, and stops them in order.
+//!
+//! ```text
+//!   start: configuration -> store -> node of the chain (checked) -> circuit -> follower -> tasks -> listening
+//!   stop:  http -> chain watch -> node -> prover -> submitter -> store
+//! ```
+//!
+//! **Invariant:** a tower that started has checked that the node is on its chain, that the vault there is the one that
+//! its domain says, that its store is of the same vault and account, and that the account can pay.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use alloy_primitives::U256;
+use chain::account::Account;
+use chain::calls::{ReadError, Vipe};
+use chain::cursor::Cursor;
+use chain::error::RpcError;
+use chain::follower::{Finality, FollowConfig, Follower, Limits};
+use chain::provider::startup::{self, Expectations, StartupError};
+use chain::provider::{Endpoint, Rpc};
+use chain::submitter::{Patience, SubmitConfig};
+use protocol::vipe::Rules;
+use protocol::vnode::dispute::Policy;
+use protocol::{Address, Domain};
+use store::{Facts, JumpLimit, Store, StoreError};
+use tokio::sync::{mpsc, watch};
+
+use crate::config::{Config, ConfigError, WEI_PER_GWEI};
+use crate::driver::book::Vault;
+use crate::driver::life::Terms;
+use crate::driver::node::{Inputs, Node, Parts};
+use crate::driver::{prove, submit, watch as chain_watch};
+use crate::http::{self, Bounds, Counters, Shared};
+use crate::tasks::{Stage, TaskError, Tasks};
+
+/// Slots with something newer that may wait for the node.
+const SLOTS_MAX: usize = 256;
+
+/// Reports of the submitter that may wait for the node: a handful for each of its obligations.
+const REPORTS_MAX: usize = 1_024;
+
+/// How far the newest block may be ahead of our clock, where blocks come on their own.
+const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);
+
+/// Why a tower does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The node of the chain is not reached.
+    #[error("{error}; {}", error.advice())]
+    Rpc {
+        /// What happened.
+        error: RpcError,
+    },
+    /// The node, the vault or the account is not what it should be.
+    #[error("{error}; {}", error.advice())]
+    Chain {
+        /// What was found.
+        error: StartupError,
+    },
+    /// The contract at the vault's address does not answer like a vault.
+    #[error(
+        "the contract at {vipe} does not answer like a vault; check chain.vipe or the deployment file"
+    )]
+    NoVault {
+        /// The address.
+        vipe: Address,
+        /// What it answered.
+        #[source]
+        source: ReadError,
+    },
+    /// The contract at the vault's address is a vault of another domain.
+    #[error(
+        "the vault at {vipe} says its domain is {found}, this chain and address make {expected}"
+    )]
+    OtherDomain {
+        /// The address.
+        vipe: Address,
+        /// From chain id and address.
+        expected: Domain,
+        /// What it says.
+        found: Domain,
+    },
+    /// The vault has rules that no vault may have.
+    #[error("the vault's rules make no sense: {0}")]
+    Rules(String),
+    /// The stored position cannot be read.
+    #[error(
+        "the stored position on the chain cannot be read: {0}; the store is of another version"
+    )]
+    Cursor(String),
+    /// The prover does not start.
+    #[error("the prover does not start: {0}")]
+    Prover(String),
+    /// Something of the operating system.
+    #[error("{what}")]
+    System {
+        /// What was wanted.
+        what: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A running tower.
+#[derive(Debug)]
+pub struct Tower {
+    address: SocketAddr,
+    account: Address,
+    tasks: Tasks,
+    grace: Duration,
+}
+
+/// What is known of the vault once it was checked.
+struct Checked {
+    rpc: Rpc,
+    vipe: Vipe,
+    vault: Vault,
+    rules: Rules,
+}
+
+impl Tower {
+    /// Builds and starts everything. Returns once HTTP answers; `/readyz` says when the chain is read and the prover warm.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing keeps running then.
+    pub async fn start(config: &Config, account: Account) -> Result<Self, StartError> {
+        config.validate()?;
+        let checked = check_chain(config, account.address()).await?;
+        let system = |what: String| move |source| StartError::System { what, source };
+        std::fs::create_dir_all(&config.data_dir)
+            .map_err(system(format!("cannot make {}", config.data_dir.display())))?;
+        let vault = checked.vault;
+        let facts =
+            Facts { chain_id: vault.chain_id, vipe: vault.vipe, account: account.address() };
+        let store = Store::open(config.store_path(), facts)?;
+        let listener = http::listen(config.http.listen).await.map_err(system(format!(
+            "cannot listen on {}: choose another address with http.listen",
+            config.http.listen
+        )))?;
+        let address =
+            listener.local_addr().map_err(system("the listener has no address".to_owned()))?;
+        let mut tasks = Tasks::default();
+        let prover = prove::start(config, &mut tasks)?;
+        spawn(config, &account, (checked, store, prover, listener), &mut tasks).await?;
+        tracing::info!(
+            %address, account = %account.address(), vipe = %vault.vipe, chain_id = vault.chain_id, "the tower runs"
+        );
+        let grace = config.shutdown.grace;
+        Ok(Self { address, account: account.address(), tasks, grace })
+    }
+
+    /// Where HTTP answers.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The account that pays and is paid.
+    #[must_use]
+    pub fn account(&self) -> Address {
+        self.account
+    }
+
+    /// Runs until a signal comes or a part fails, then stops everything in order. A second signal aborts.
+    ///
+    /// # Errors
+    /// What failed, or what did not stop.
+    pub async fn run(self, signals: &mut mpsc::Receiver<()>) -> Result<(), TaskError> {
+        let outcome = self.tasks.run(signals, self.grace).await;
+        tracing::info!("the tower has stopped");
+        outcome
+    }
+}
+
+fn endpoint(config: &Config) -> Endpoint {
+    Endpoint {
+        request_timeout: config.chain.request_timeout,
+        ..Endpoint::new(config.chain.rpc.as_str())
+    }
+}
+
+fn missing(key: &'static str) -> ConfigError {
+    ConfigError::Invalid { key, reason: "is missing".to_owned() }
+}
+
+/// Reaches the node and checks everything that can be checked before anything is written.
+async fn check_chain(config: &Config, account: Address) -> Result<Checked, StartError> {
+    let chain_id = config.chain.chain_id.ok_or_else(|| missing("chain.chain_id"))?;
+    let address = config.chain.vipe.ok_or_else(|| missing("chain.vipe"))?;
+    let rpc = Rpc::connect(&endpoint(config)).await.map_err(|error| StartError::Rpc { error })?;
+    let needed = U256::from(config.account.balance_min_gwei) * U256::from(WEI_PER_GWEI);
+    let expected = Expectations {
+        chain_id,
+        head_age_max: config.chain.head_age_max,
+        clock_skew_max: config.chain.head_age_max.map(|_| CLOCK_SKEW_MAX),
+        contracts: Vec::new(),
+        account: Some((account, needed)),
+    };
+    startup::check(&rpc, &expected, crate::clock::now_s())
+        .await
+        .map_err(|error| StartError::Chain { error })?;
+    let code = rpc.code(address).await.map_err(|error| StartError::Rpc { error })?;
+    if code.is_empty() {
+        let error = StartupError::NoContract { name: "the vault", address };
+        return Err(StartError::Chain { error });
+    }
+    let vipe = Vipe::new(address);
+    let no_vault = |source| StartError::NoVault { vipe: address, source };
+    let found = vipe.domain(&rpc).await.map_err(no_vault)?;
+    let domain = Domain::derive(chain_id, address);
+    if found != domain {
+        return Err(StartError::OtherDomain { vipe: address, expected: domain, found });
+    }
+    let rules = vipe.rules(&rpc).await.map_err(no_vault)?;
+    let rules = Rules {
+        dispute_window: rules.dispute_window_s,
+        response_extension: rules.response_extension_s,
+        max_extension: rules.max_extension_s,
+        fee_floor: u128::try_from(rules.fee_floor)
+            .map_err(|_wide| StartError::Rules(format!("fee floor {}", rules.fee_floor)))?,
+        fee_gas: rules.fee_gas,
+        tower_bps: rules.tower_bps,
+        slash_bps: rules.slash_bps,
+    };
+    rules.validate().map_err(|error| StartError::Rules(error.to_string()))?;
+    Ok(Checked { rpc, vipe, vault: Vault { chain_id, vipe: address }, rules })
+}
+
+fn read_cursor(store: &Store) -> Result<Option<Cursor>, StartError> {
+    let Some(row) = store.cursor()? else { return Ok(None) };
+    serde_json::from_str(&row.state)
+        .map(Some)
+        .map_err(|error| StartError::Cursor(error.to_string()))
+}
+
+async fn spawn(
+    config: &Config,
+    account: &Account,
+    (checked, store, prover, listener): (Checked, Store, prove::Started, tokio::net::TcpListener),
+    tasks: &mut Tasks,
+) -> Result<(), StartError> {
+    let Checked { rpc, vipe, vault, rules } = checked;
+    let finality = config.chain.finality_depth.map_or(Finality::Tag, Finality::Depth);
+    let follow = FollowConfig {
+        vipe: vault.vipe,
+        start_block: config.chain.start_block.unwrap_or(0),
+        finality,
+        poll_interval: config.chain.poll_interval,
+        limits: Limits::default(),
+    };
+    let follower = Follower::open(rpc.clone(), follow, read_cursor(&store)?)
+        .await
+        .map_err(|error| StartError::Rpc { error })?;
+    // One batch at a time: the next is read when this one is durable.
+    let (to_node, batches) = mpsc::channel(1);
+    let (tell, told) = mpsc::channel(REPORTS_MAX);
+    let (newer, slots) = mpsc::channel(SLOTS_MAX);
+    let (outbox, wake) = watch::channel(0);
+    let (heads, new_heads) = watch::channel(0);
+    let (set_deadline, deadlines) = mpsc::channel(submit::DEADLINES_MAX);
+    let shared = Arc::new(Shared {
+        store: store.clone(),
+        account: account.clone(),
+        jump: JumpLimit { per_hour: config.intake.jump_per_hour },
+        receipt_validity: config.intake.receipt_validity,
+        follower: follower.health(),
+        prover_ready: prover.ready,
+        slots: newer,
+        counters: Counters::default(),
+        started: Instant::now(),
+    });
+    let bounds = Bounds {
+        requests_max: config.http.requests_max,
+        request_timeout: config.http.request_timeout,
+    };
+    tasks.spawn(Stage::Http, "http", |stop| http::run(stop, listener, shared, bounds));
+    tasks.spawn(Stage::Watch, "chain-watch", |stop| chain_watch::run(stop, follower, to_node));
+    let terms = Terms { beneficiary: account.address(), policy: policy(config), rules };
+    let node = Node::new(Parts {
+        store: store.clone(),
+        vault,
+        vipe,
+        rpc: rpc.clone(),
+        terms,
+        collect_to: config.account.collect_to.unwrap_or(account.address()),
+        override_gas: config.decision.override_gas,
+        gas_price_max: u128::from(config.fees.gas_price_max_gwei) * u128::from(WEI_PER_GWEI),
+        prove: prover.prove,
+        outbox,
+        heads,
+        deadlines: set_deadline,
+    });
+    tasks.spawn(Stage::Node, "node", |stop| node.run(stop, Inputs { batches, told, slots }));
+    let parts = submit::Parts {
+        rpc,
+        account: account.clone(),
+        config: SubmitConfig { chain_id: vault.chain_id, finality, patience: Patience::default() },
+        store: store.clone(),
+        interval: config.chain.poll_interval,
+    };
+    let ends = submit::Ends { wake, heads: new_heads, deadlines, told: tell };
+    tasks.spawn(Stage::Submitter, "submitter", |stop| submit::run(stop, parts, ends));
+    // The last one to stop keeps the store open for all the others.
+    tasks.spawn(Stage::Store, "store", |stop| async move {
+        stop.cancelled().await;
+        drop(store);
+        Ok(())
+    });
+    Ok(())
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        min_profit: U256::from(config.decision.profit_min_gwei) * U256::from(WEI_PER_GWEI),
+        count_fee: config.decision.count_fee,
+        margin: config.decision.margin.as_secs(),
+    }
+}

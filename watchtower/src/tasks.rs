@@ -1,0 +1,281 @@
+//! Named tasks, and one way to stop.
+//!
+//! Nothing in the tower is spawned but through [`Tasks`]. A task belongs to a [`Stage`]; the first task to end, for
+//! whatever reason, stops the service, and so does a signal. Stages stop in their order, each waiting for the one before,
+//! so that nobody's work is taken away while it is still needed: no new requests, then no new events, then the node
+//! finishes what it has, then the prover, the submitter, and last the store.
+//!
+//! **Invariant:** after [`Tasks::run`] returns no task is running.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+/// When a task stops, first to last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Takes requests.
+    Http,
+    /// Reads the chain.
+    Watch,
+    /// Decides and drives.
+    Node,
+    /// Proves.
+    Prover,
+    /// Sends transactions.
+    Submitter,
+    /// Writes to disk.
+    Store,
+}
+
+impl Stage {
+    /// The order of stopping.
+    pub const ORDER: [Self; 6] =
+        [Self::Http, Self::Watch, Self::Node, Self::Prover, Self::Submitter, Self::Store];
+}
+
+/// What a task says when it ends badly.
+pub type TaskFailure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a service stopped, other than being told to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// A task ended although it should run until it is told to stop.
+    #[error("task {0} ended by itself")]
+    Ended(&'static str),
+    /// A task failed.
+    #[error("task {name} failed")]
+    Failed {
+        /// The task.
+        name: &'static str,
+        /// Why.
+        source: TaskFailure,
+    },
+    /// A task panicked: a bug.
+    #[error("task {name} panicked; this is a bug, please report it with the log")]
+    Panicked {
+        /// The task.
+        name: &'static str,
+    },
+    /// Tasks that did not stop in time, or a second signal.
+    #[error("{} did not stop and were aborted", names.join(", "))]
+    Aborted {
+        /// The tasks.
+        names: Vec<&'static str>,
+    },
+}
+
+/// The tasks of one service.
+#[derive(Debug, Default)]
+pub struct Tasks {
+    stops: HashMap<Stage, CancellationToken>,
+    names: HashMap<Id, (Stage, &'static str)>,
+    running: JoinSet<Result<(), TaskFailure>>,
+}
+
+impl Tasks {
+    /// Starts a task that must run until it is told to stop.
+    pub fn spawn<F>(
+        &mut self,
+        stage: Stage,
+        name: &'static str,
+        task: impl FnOnce(CancellationToken) -> F,
+    ) where
+        F: Future<Output = Result<(), TaskFailure>> + Send + 'static,
+    {
+        let stop = self.stop_token(stage);
+        let future = task(stop).instrument(tracing::info_span!("task", name));
+        let id = self.running.spawn(future).id();
+        self.names.insert(id, (stage, name));
+    }
+
+    /// The token that tells a stage to stop.
+    pub fn stop_token(&mut self, stage: Stage) -> CancellationToken {
+        self.stops.entry(stage).or_default().clone()
+    }
+
+    /// Waits for a signal or for the first task to end, then stops stage after stage within `grace` in all. A second
+    /// signal aborts at once.
+    ///
+    /// # Errors
+    /// The first task's end when it was not asked for, or the tasks that had to be aborted.
+    pub async fn run(
+        mut self,
+        signals: &mut mpsc::Receiver<()>,
+        grace: Duration,
+    ) -> Result<(), TaskError> {
+        let outcome = tokio::select! {
+            Some(()) = signals.recv() => {
+                tracing::info!("stopping");
+                Ok(())
+            }
+            Some(ended) = self.running.join_next_with_id() => {
+                let error = self.read_end(ended);
+                tracing::error!(%error, "stopping");
+                Err(error)
+            }
+        };
+        let deadline = Instant::now() + grace;
+        for stage in Stage::ORDER {
+            if let Some(stop) = self.stops.get(&stage) {
+                stop.cancel();
+            }
+            tokio::select! {
+                () = drain(&mut self.running, &mut self.names, stage) => {}
+                () = tokio::time::sleep_until(deadline) => {}
+                Some(()) = signals.recv() => break,
+            }
+        }
+        let names: Vec<_> = self.names.values().map(|(_, name)| *name).collect();
+        if names.is_empty() {
+            return outcome;
+        }
+        self.running.shutdown().await;
+        outcome.and(Err(TaskError::Aborted { names }))
+    }
+
+    fn read_end(&mut self, ended: Result<(Id, Result<(), TaskFailure>), JoinError>) -> TaskError {
+        let id = match &ended {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        let name = self.names.remove(&id).map_or("unnamed", |(_, name)| name);
+        match ended {
+            Ok((_, Ok(()))) => TaskError::Ended(name),
+            Ok((_, Err(source))) => TaskError::Failed { name, source },
+            Err(_panic) => TaskError::Panicked { name },
+        }
+    }
+}
+
+/// Waits until no task of `stage` is left. Cancel-safe.
+async fn drain(
+    running: &mut JoinSet<Result<(), TaskFailure>>,
+    names: &mut HashMap<Id, (Stage, &'static str)>,
+    stage: Stage,
+) {
+    while names.values().any(|(of, _)| *of == stage) {
+        let Some(ended) = running.join_next_with_id().await else { return };
+        let (id, failure) = match ended {
+            Ok((id, outcome)) => (id, outcome.err().map(|error| error.to_string())),
+            Err(error) => (error.id(), Some(error.to_string())),
+        };
+        let name = names.remove(&id).map_or("unnamed", |(_, name)| name);
+        match failure {
+            None => tracing::debug!(task = name, "stopped"),
+            Some(error) => tracing::warn!(task = name, error, "failed while stopping"),
+        }
+    }
+}
+
+/// Sends a message for each interrupt or termination signal.
+///
+/// # Errors
+/// When the operating system refuses to register a handler.
+pub fn signals(tasks: &mut JoinSet<()>) -> std::io::Result<mpsc::Receiver<()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    // Two: the first one stops, the second one aborts; more say nothing new and wait.
+    let (sender, receiver) = mpsc::channel(2);
+    tasks.spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if sender.send(()).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(receiver)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(5);
+
+    fn no_signals() -> (mpsc::Sender<()>, mpsc::Receiver<()>) {
+        mpsc::channel(2)
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ends_early_stops_the_service() {
+        let mut tasks = Tasks::default();
+        tasks.spawn(Stage::Node, "short", |_stop| async { Ok(()) });
+        tasks.spawn(Stage::Http, "long", |stop| async move {
+            stop.cancelled().await;
+            Ok(())
+        });
+        let (_keep, mut signals) = no_signals();
+        let outcome = tasks.run(&mut signals, GRACE).await;
+        assert!(matches!(outcome, Err(TaskError::Ended("short"))), "{outcome:?}");
+    }
+
+    #[tokio::test]
+    async fn stages_stop_in_their_order() {
+        let stopped = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = Tasks::default();
+        for (stage, name) in [
+            (Stage::Store, "store"),
+            (Stage::Http, "http"),
+            (Stage::Node, "node"),
+            (Stage::Watch, "watch"),
+        ] {
+            let stopped = Arc::clone(&stopped);
+            tasks.spawn(stage, name, |stop| async move {
+                stop.cancelled().await;
+                stopped.lock().unwrap().push(name);
+                Ok(())
+            });
+        }
+        let (sender, mut signals) = no_signals();
+        sender.send(()).await.unwrap();
+        tasks.run(&mut signals, GRACE).await.unwrap();
+        assert_eq!(*stopped.lock().unwrap(), ["http", "watch", "node", "store"]);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_will_not_stop_is_aborted_after_the_grace() {
+        let mut tasks = Tasks::default();
+        tasks.spawn(Stage::Node, "stubborn", |_stop| std::future::pending());
+        let (sender, mut signals) = no_signals();
+        sender.send(()).await.unwrap();
+        let outcome = tasks.run(&mut signals, Duration::from_millis(50)).await;
+        assert!(
+            matches!(&outcome, Err(TaskError::Aborted { names }) if names == &["stubborn"]),
+            "{outcome:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_second_signal_aborts_at_once() {
+        let mut tasks = Tasks::default();
+        tasks.spawn(Stage::Http, "stubborn", |_stop| std::future::pending());
+        let (sender, mut signals) = no_signals();
+        sender.send(()).await.unwrap();
+        sender.send(()).await.unwrap();
+        let outcome = tasks.run(&mut signals, Duration::from_secs(3_600)).await;
+        assert!(matches!(outcome, Err(TaskError::Aborted { .. })), "{outcome:?}");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_reported_with_the_task_s_name() {
+        let mut tasks = Tasks::default();
+        tasks.spawn(Stage::Node, "buggy", |_stop| async { panic!("a bug") });
+        let (_keep, mut signals) = no_signals();
+        let outcome = tasks.run(&mut signals, GRACE).await;
+        assert!(matches!(outcome, Err(TaskError::Panicked { name: "buggy" })), "{outcome:?}");
+    }
+}

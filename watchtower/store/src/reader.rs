@@ -1,0 +1,153 @@
+//! What is read of the chain's side: from a snapshot, without troubling the writer.
+
+use protocol::ChannelId;
+use redb::ReadableTable;
+
+use crate::error::StoreError;
+use crate::rows::{ChannelRow, CursorRow, DisputeId, DisputeRow, JournalRow, LedgerRow, ProofRow};
+use crate::{Store, change, json, schema};
+
+impl Store {
+    /// How far the chain has been read.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn cursor(&self) -> Result<Option<CursorRow>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::CURSOR)?;
+            let row = table.get(change::CHAIN_CURSOR)?;
+            row.map(|row| json::decode("cursor-1", row.value())).transpose()
+        })
+    }
+
+    /// What the chain says of a channel.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn channel(&self, channel_id: ChannelId) -> Result<Option<ChannelRow>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::CHANNELS)?;
+            let row = table.get(channel_id.get())?;
+            row.map(|row| json::decode("channels-1", row.value())).transpose()
+        })
+    }
+
+    /// The first `limit` channels in order of their ids.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn channels(&self, limit: usize) -> Result<Vec<ChannelRow>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::CHANNELS)?;
+            let mut found = Vec::new();
+            for entry in table.iter()?.take(limit) {
+                found.push(json::decode("channels-1", entry?.1.value())?);
+            }
+            Ok(found)
+        })
+    }
+
+    /// All versions of a channel's ledger but the empty one, oldest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn ledger(&self, channel_id: ChannelId) -> Result<Vec<LedgerRow>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::LEDGERS)?;
+            let channel = channel_id.get();
+            let mut found = Vec::new();
+            for entry in table.range((channel, 0)..=(channel, u64::MAX))? {
+                let (key, sums) = entry?;
+                found.push(change::ledger_row(channel_id, key.value().1, sums.value())?);
+            }
+            Ok(found)
+        })
+    }
+
+    /// One dispute.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn dispute(&self, id: DisputeId) -> Result<Option<DisputeRow>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::DISPUTES)?;
+            let row = table.get(change::key(id))?;
+            row.map(|row| json::decode("disputes-1", row.value())).transpose()
+        })
+    }
+
+    /// All disputes in order of channel and epoch.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn disputes(&self, limit: usize) -> Result<Vec<DisputeRow>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::DISPUTES)?;
+            let mut found = Vec::new();
+            for entry in table.iter()?.take(limit) {
+                found.push(json::decode("disputes-1", entry?.1.value())?);
+            }
+            Ok(found)
+        })
+    }
+
+    /// A channel's disputes, oldest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn disputes_of(&self, channel_id: ChannelId) -> Result<Vec<DisputeRow>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::DISPUTES)?;
+            let channel = channel_id.get();
+            let mut found = Vec::new();
+            for entry in table.range((channel, 0)..=(channel, u64::MAX))? {
+                found.push(json::decode("disputes-1", entry?.1.value())?);
+            }
+            Ok(found)
+        })
+    }
+
+    /// A dispute's proof, once there is one.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn proof(&self, id: DisputeId) -> Result<Option<ProofRow>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::PROOFS)?;
+            let row = table.get(change::key(id))?;
+            row.map(|row| json::decode("proofs-1", row.value())).transpose()
+        })
+    }
+
+    /// A dispute's history, oldest step first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn journal(&self, id: DisputeId) -> Result<Vec<JournalRow>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::JOURNAL)?;
+            let (channel, epoch) = change::key(id);
+            let mut found = Vec::new();
+            for entry in table.range((channel, epoch, 0)..=(channel, epoch, u64::MAX))? {
+                found.push(json::decode("journal-1", entry?.1.value())?);
+            }
+            Ok(found)
+        })
+    }
+
+    /// All obligations that have not ended, by name.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn outbox(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::OUTBOX)?;
+            let mut found = Vec::new();
+            for entry in table.iter()? {
+                let (name, body) = entry?;
+                found.push((name.value().to_owned(), body.value().to_vec()));
+            }
+            Ok(found)
+        })
+    }
+}

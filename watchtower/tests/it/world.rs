@@ -1,0 +1,290 @@
+//! An embedded chain with a real vault on it, two parties, and a tower.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use alloy_primitives::{Address, Bytes, U256, bytes, hex};
+use chain::account::Account;
+use chain::artifact::Artifact;
+use chain::calls::{Erc20, OpenRequest, OperatorVip, SessionSignatures, StateClaim, Vipe};
+use chain::consent::accept_digest;
+use chain::deploy::{Asset, ChainKind, Deployment, Plan, Terms, deploy};
+use chain::devnet::{Devnet, DevnetConfig, DevnetHandle, Mining};
+use chain::events::{self, ChannelOpened, Event};
+use chain::provider::{Endpoint, Receipt, Rpc};
+use chain::sender::Sender;
+use protocol::Role;
+use protocol::backup::DisputeKey;
+use protocol::testing::{Pair, amount};
+use protocol::zksc::{FinalState, PartyTerms};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use watchtower::config::{Config, Layers, load};
+use watchtower::service::Tower;
+use watchtower::tasks::TaskError;
+
+pub(crate) const CHAIN_ID: u64 = 31_337;
+
+/// Keys of the public development mnemonic: deployer, participant, hub, tower.
+const KEYS: [[u8; 32]; 4] = [
+    hex!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"),
+    hex!("59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"),
+    hex!("5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a"),
+    hex!("7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6"),
+];
+
+/// What the participant deposits and the pool allocates, in base units.
+pub(crate) const SIDE: u128 = 1_000_000;
+
+/// Accepts every proof: these tests are about the tower. Proofs meet the real verifier in the tests of the whole.
+fn yes_verifier() -> Artifact {
+    Artifact {
+        contract_name: "Yes".to_owned(),
+        // push8 <code>, mstore at 0, return the last 8 bytes of the word
+        bytecode: bytes!("6760015f5260205ff35f5260086018f3"),
+        // return 1
+        deployed_bytecode: bytes!("60015f5260205ff3"),
+        source_hash: String::new(),
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) devnet: DevnetHandle,
+    pub(crate) rpc: Rpc,
+    pub(crate) deployment: Deployment,
+    pub(crate) vipe: Vipe,
+    vip: OperatorVip,
+    token: Erc20,
+    pub(crate) participant: Sender,
+    pub(crate) hub: Sender,
+    pub(crate) tower: Account,
+    pub(crate) directory: tempfile::TempDir,
+}
+
+impl World {
+    /// A chain with five blocks a second, whose time runs five times as fast, and disputes of `window_s` seconds.
+    pub(crate) async fn start(window_s: u64) -> Self {
+        let config =
+            DevnetConfig { mining: Mining::Every { millis: 200 }, ..DevnetConfig::default() };
+        let devnet = Devnet::start(config).await.unwrap();
+        let rpc = Rpc::connect(&Endpoint::new(devnet.http_url())).await.unwrap();
+        let sender = |key: &[u8; 32]| Sender {
+            rpc: rpc.clone(),
+            account: Account::from_bytes(key).unwrap(),
+            chain_id: CHAIN_ID,
+            patience: Duration::from_secs(10),
+        };
+        let [deployer, participant, hub, tower] = KEYS.each_ref().map(sender);
+        let terms = Terms {
+            dispute_window_s: window_s,
+            response_extension_s: window_s / 4,
+            max_extension_s: window_s,
+            fee_gas: 1,
+            ..Terms::L1
+        };
+        let plan = Plan {
+            chain: ChainKind::Development,
+            terms,
+            asset: Asset::Development { name: "Dollar".into(), symbol: "USD".into(), decimals: 6 },
+            per_channel: amount(1_000_000_000),
+            total: amount(1_000_000_000_000),
+            verifier: yes_verifier(),
+            operator: Some((hub.account.address(), 10)),
+        };
+        let deployment = deploy(&deployer, &plan).await.unwrap();
+        let vipe = Vipe::new(deployment.vipe.address);
+        let token = Erc20::new(deployment.token.as_ref().unwrap().address);
+        let vip = OperatorVip::new(deployment.vip.as_ref().unwrap().address);
+        let much = U256::from(SIDE * 100);
+        for account in [&participant, &hub] {
+            deployer.send(&token.mint(account.account.address(), much)).await.unwrap();
+        }
+        participant.send(&token.approve(vipe.address, much)).await.unwrap();
+        hub.send(&token.approve(vip.address, much)).await.unwrap();
+        hub.send(&vip.deposit(much)).await.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        deployment.save(&directory.path().join("deployment.json")).unwrap();
+        let tower = tower.account;
+        Self { devnet, rpc, deployment, vipe, vip, token, participant, hub, tower, directory }
+    }
+
+    /// Opens a channel between the two parties of `seed` and accepts it; both sides put in [`SIDE`].
+    pub(crate) async fn open(&self, seed: u64) -> Pair {
+        let terms = |pair: &Pair| *pair.channel.terms();
+        let sketch = Pair::new(seed);
+        let party = |of: &PartyTerms, sender: &Sender| PartyTerms {
+            account: sender.account.address(),
+            ..*of
+        };
+        let known = terms(&sketch);
+        let request = OpenRequest {
+            counterparty: self.hub.account.address(),
+            vip: self.vip.address,
+            asset: self.token.address,
+            participant_key: known.participant.key,
+            counterparty_key: known.counterparty.key,
+            keys_digest: known.keys_digest,
+            participant_session: known.participant.session,
+            counterparty_session: known.counterparty.session,
+            dispute_hash: known.dispute_hash,
+            salt: known.salt,
+            rate: RATE,
+            deposit: amount(SIDE),
+            accept_by: u64::MAX / 2,
+        };
+        let receipt = self.participant.send(&self.vipe.open(&request).unwrap()).await.unwrap();
+        let opened = self.opened(&receipt).await;
+        let pair = Pair::with(seed, |terms| {
+            terms.chain_id = CHAIN_ID;
+            terms.vipe = self.vipe.address;
+            terms.channel_id = opened.channel;
+            terms.participant = party(&known.participant, &self.participant);
+            terms.counterparty = party(&known.counterparty, &self.hub);
+            terms.asset = self.token.address;
+            terms.rate = protocol::vipe::Rate::try_from(RATE).unwrap();
+        });
+        let deadline = u64::MAX / 2;
+        let domain = pair.channel.session_domain();
+        let digest = accept_digest(&domain, &opened, amount(SIDE), deadline);
+        let consent = self.hub.account.sign_digest(&digest).unwrap();
+        let accept = self.vip.accept(opened.channel, amount(SIDE), deadline, consent);
+        self.hub.send(&accept).await.unwrap();
+        pair
+    }
+
+    async fn opened(&self, receipt: &Receipt) -> ChannelOpened {
+        let logs = self.rpc.logs_of_block(self.vipe.address, receipt.block.hash).await.unwrap();
+        logs.iter()
+            .map(|log| events::decode(self.vipe.address, log).unwrap().event)
+            .find_map(|event| match event {
+                Event::ChannelOpened(opened) => Some(*opened),
+                _ => None,
+            })
+            .unwrap()
+    }
+
+    /// The hub opens a dispute with a state that both signed, claiming all that it pays.
+    pub(crate) async fn dispute(&self, pair: &Pair, state: &FinalState) {
+        let inner = state.state();
+        let claim = amount(2 * SIDE - inner.balance.get());
+        let channel = pair.channel.id();
+        let bond = self.vipe.bond(&self.rpc, channel, claim).await.unwrap();
+        let fee = self.vipe.opening_fee(&self.rpc).await.unwrap();
+        let call = self.vipe.dispute(
+            channel,
+            StateClaim { nonce: inner.nonce, version: inner.version, balance: inner.balance },
+            (claim, bond + fee * U256::from(4)),
+            revealed(&pair.dispute_key),
+            (
+                &sessions(state),
+                Bytes::from_static(b"a proof that the verifier of this world takes"),
+            ),
+        );
+        self.hub.send(&call).await.unwrap();
+    }
+
+    pub(crate) async fn balance(&self, account: Address) -> U256 {
+        self.rpc.balance(account).await.unwrap()
+    }
+
+    pub(crate) async fn credit(&self, account: Address) -> U256 {
+        let at = chain::provider::At::Latest;
+        self.vipe.asset_credit(&self.rpc, account, self.token.address, at).await.unwrap()
+    }
+
+    /// The configuration of a tower of this world, with more `flags` on top.
+    pub(crate) fn config(&self, flags: &[(&str, &str)]) -> Config {
+        let text = |path: PathBuf| path.to_str().unwrap().to_owned();
+        let mut all = vec![
+            ("data_dir".to_owned(), text(self.directory.path().join("tower"))),
+            ("chain.deployment".to_owned(), text(self.directory.path().join("deployment.json"))),
+            ("chain.rpc".to_owned(), self.devnet.http_url()),
+            ("chain.poll_interval".to_owned(), "50ms".to_owned()),
+            ("http.listen".to_owned(), "127.0.0.1:0".to_owned()),
+        ];
+        all.extend(flags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        load(&Layers { flags: all, ..Layers::default() }).unwrap()
+    }
+
+    /// Starts a tower in this process.
+    pub(crate) async fn start_tower(&self) -> Running {
+        let tower = Tower::start(&self.config(&[]), self.tower.clone()).await.unwrap();
+        let url = format!("http://{}", tower.address());
+        let (stop, mut signals) = mpsc::channel(2);
+        // Tests may spawn; the program itself spawns through `Tasks` alone.
+        #[expect(clippy::disallowed_methods, reason = "the harness is not the program")]
+        let task = tokio::spawn(async move { tower.run(&mut signals).await });
+        Running { url, stop, task, client: reqwest::Client::new() }
+    }
+}
+
+/// Bond: four gwei for each base unit; just below the largest rate there is.
+pub(crate) const RATE: u128 = 4_000_000_000 << 64;
+
+pub(crate) fn revealed(key: &DisputeKey) -> alloy_primitives::B256 {
+    (*key.reveal()).into()
+}
+
+pub(crate) fn sessions(state: &FinalState) -> SessionSignatures {
+    let of = |role| state.signatures(role).session.to_bytes();
+    SessionSignatures { participant: of(Role::Participant), counterparty: of(Role::Counterparty) }
+}
+
+/// A tower that runs.
+pub(crate) struct Running {
+    pub(crate) url: String,
+    stop: mpsc::Sender<()>,
+    task: JoinHandle<Result<(), TaskError>>,
+    pub(crate) client: reqwest::Client,
+}
+
+impl Running {
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
+        let response = self.client.get(format!("{}{path}", self.url)).send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    pub(crate) async fn post(&self, body: String) -> (u16, Value) {
+        let request = self.client.post(format!("{}/v1/backups", self.url));
+        let response =
+            request.header("content-type", "application/json").body(body).send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    pub(crate) async fn back_up(&self, envelope: &[u8]) -> (u16, Value) {
+        self.post(format!(r#"{{"envelope":"{}"}}"#, hex::encode_prefixed(envelope))).await
+    }
+
+    /// Waits until the page's answer is as wanted.
+    pub(crate) async fn wait(
+        &self,
+        path: &str,
+        seconds: u64,
+        wanted: impl Fn(u16, &Value) -> bool,
+    ) -> Value {
+        let mut last = Value::Null;
+        for _ in 0..seconds * 20 {
+            let (status, answer) = self.get(path).await;
+            if wanted(status, &answer) {
+                return answer;
+            }
+            last = answer;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{path} never became what was wanted; last: {last:#}");
+    }
+
+    /// Waits until the tower has read everything that the chain had when this was called.
+    pub(crate) async fn caught_up(&self, world: &World) {
+        let head = world.rpc.head().await.unwrap().id.number;
+        let read = |status: &Value| status["chain"]["read"]["number"].as_u64();
+        self.wait("/v1/status", 20, |_, status| read(status).is_some_and(|number| number >= head))
+            .await;
+    }
+
+    pub(crate) async fn stop(self) -> Result<(), TaskError> {
+        self.stop.send(()).await.unwrap();
+        self.task.await.unwrap()
+    }
+}
