@@ -91,14 +91,6 @@ proptest! {
     }
 }
 
-/// Each of these once gave up what it had done itself: an earlier attempt came back with a reorganisation.
-#[test]
-fn what_a_reorganisation_brings_back_is_recognised() {
-    for seed in [1_243_160_370_755_822_694, 10_991_019_319_522_160_147] {
-        run(seed);
-    }
-}
-
 /// Rounds without trouble, one block before each.
 fn calm(world: &mut World, core: &mut Core, rounds: usize) -> BTreeMap<ObligationId, Outcome> {
     let mut outcomes = BTreeMap::new();
@@ -251,4 +243,21 @@ fn a_gap_before_a_waiting_transaction_is_filled() {
     calm(&mut world, &mut core, 12);
     assert!(world.done(1), "{:?}", world.pool);
     assert_eq!((world.nonce(), core.len()), (3, 0));
+}
+
+/// Once it ended as beaten: the failed attempt was forgotten, and when a reorganisation made it a success nobody knew it.
+#[test]
+fn what_an_earlier_attempt_did_after_a_reorganisation_is_recognised() {
+    let mut world = World::new(1);
+    let mut core = core_with(obligation(1, true));
+    world.round(&mut core, false, &mut BTreeMap::new());
+    world.mine(Some(1));
+    assert!(!world.find_done(1), "it failed, because somebody else came first");
+    world.round(&mut core, false, &mut BTreeMap::new());
+    assert!(core.records().all(|record| record.attempts.is_empty()), "and is accounted for");
+    world.take_back();
+    world.mine(None);
+    assert!(world.find_done(1), "nobody came first");
+    let outcomes = calm(&mut world, &mut core, 8);
+    assert!(matches!(outcomes.values().next(), Some(Outcome::Finalized { .. })), "{outcomes:?}");
 }

@@ -138,6 +138,17 @@ impl World {
         self.final_number = self.final_number.max(final_now);
     }
 
+    /// Takes back the newest block; its transactions return to the pool.
+    pub(super) fn take_back(&mut self) {
+        let block = self.blocks.pop().unwrap();
+        self.pool.extend(block.mined.into_iter().map(|(tx, _)| (tx.nonce, tx)));
+    }
+
+    /// Whether a transaction of ours did obligation `what`.
+    pub(super) fn find_done(&self, what: u8) -> bool {
+        self.mined().any(|(tx, receipt)| tx.does == Some(what) && receipt.success)
+    }
+
     /// Takes back blocks that are not final; some of their transactions return to the pool.
     pub(super) fn reorganise(&mut self) {
         let most = self.blocks.len() - 1 - usize::try_from(self.final_number).unwrap();
