@@ -1,0 +1,153 @@
+//! The story end to end: the real binary, real processes, real proofs; on the embedded settlement layer and on a real anvil.
+#![allow(clippy::expect_used, reason = "a failed expectation is a failed test")]
+#![allow(clippy::panic, reason = "a test that fails panics")]
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+/// Co-signed updates in these tests; the README's demo has a thousand.
+const UPDATES: &str = "100";
+
+/// The binary, built by the test command beside the tests.
+fn watchtower() -> PathBuf {
+    let tests = std::env::current_exe().expect("the test has a path");
+    let folder = tests.ancestors().nth(2).expect("deps lies in the build folder");
+    let binary = folder.join("watchtower");
+    assert!(binary.is_file(), "{} is not built: cargo build --release -p watchtower", binary.display());
+    binary
+}
+
+/// What one run of the demo told.
+struct Told {
+    lines: Vec<Value>,
+    ok: bool,
+}
+
+impl Told {
+    fn result(&self) -> &Value {
+        self.lines.iter().find(|line| line["kind"] == "result").expect("the demo closes with a result")
+    }
+
+    fn steps<'a>(&'a self, actor: &'a str) -> impl Iterator<Item = &'a str> {
+        self.lines.iter().filter(move |line| line["actor"] == actor).filter_map(|line| line["what"].as_str())
+    }
+
+    /// A change of ether, in wei.
+    fn ether(&self, who: &str) -> i128 {
+        self.result()["summary"]["ether_change_wei"][who].as_str().and_then(|wei| wei.parse().ok()).expect("a number of wei")
+    }
+
+    fn tokens(&self, what: &str, who: &str) -> u128 {
+        self.result()["summary"][what][who].as_str().and_then(|units| units.parse().ok()).expect("a number of base units")
+    }
+}
+
+fn demo(arguments: &[&str]) -> Told {
+    let output = Command::new(watchtower())
+        .args(["demo", "--json", "--updates", UPDATES])
+        .args(arguments)
+        .output()
+        .expect("the demo runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines = text.lines().map(|line| serde_json::from_str(line).expect("one JSON object a line")).collect();
+    let told = Told { lines, ok: output.status.success() };
+    assert!(told.ok, "demo {arguments:?} failed\n{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    told
+}
+
+/// The victim has its claim and the slash, the tower its share and the fee.
+fn assert_rescued(told: &Told) {
+    assert!(told.tokens("got", "participant") >= told.tokens("true_claim", "participant"));
+    assert!(told.ether("tower") > 0, "the tower earned {} wei", told.ether("tower"));
+    assert!(told.ether("counterparty") < 0, "the attacker lost nothing");
+}
+
+#[test]
+fn e2e_a_stale_dispute_is_overridden_and_the_tower_is_paid() {
+    let told = demo(&[]);
+    assert_rescued(&told);
+    assert!(told.steps("tower").count() >= 5, "the tower's steps are told");
+}
+
+#[test]
+fn e2e_an_honest_exit_returns_everything() {
+    let told = demo(&["--scenario", "honest-exit"]);
+    assert_eq!(told.tokens("got", "participant"), told.tokens("true_claim", "participant"));
+    assert_eq!(told.tokens("got", "pool"), told.tokens("true_claim", "pool"));
+}
+
+#[test]
+fn e2e_a_tower_is_paid_after_the_attacker_overrides_itself() {
+    assert_rescued(&demo(&["--scenario", "self-override"]));
+}
+
+#[test]
+fn e2e_a_tower_is_paid_after_a_dip_and_a_raise() {
+    assert_rescued(&demo(&["--scenario", "dip-and-raise"]));
+}
+
+#[test]
+fn e2e_a_copied_proof_earns_the_thief_nothing() {
+    let told = demo(&["--scenario", "copied-proof"]);
+    assert_rescued(&told);
+    assert!(told.ether("thief") < 0, "the thief did not even pay for gas");
+}
+
+#[test]
+fn e2e_a_late_override_is_refused() {
+    let told = demo(&["--scenario", "late-override"]);
+    assert!(told.tokens("got", "participant") < told.tokens("true_claim", "participant"));
+}
+
+#[test]
+fn e2e_a_tower_that_is_killed_at_a_random_moment_still_saves_the_victim() {
+    for _ in 0..3 {
+        let told = demo(&["--kill-tower"]);
+        assert_rescued(&told);
+        assert!(told.steps("demo").any(|step| step.contains("SIGKILL")), "the tower was never killed");
+    }
+}
+
+/// A real anvil, with the rules of the fork that we deploy to.
+struct Anvil {
+    process: Child,
+    url: String,
+}
+
+impl Anvil {
+    fn start() -> Self {
+        let path = std::env::var("ANVIL").expect("ANVIL names the anvil binary (./test.sh e2e sets it)");
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
+        let mut process = Command::new(&path)
+            .args(["--port", &port.to_string(), "--hardfork", "osaka", "--enable-tx-gas-limit"])
+            .args(["--gas-limit", "60000000", "--slots-in-an-epoch", "1", "--block-time", "1"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{path} does not start: {error}"));
+        let output = process.stdout.take().expect("anvil has an output");
+        let mut lines = BufReader::new(output).lines();
+        let listening = lines.by_ref().map_while(Result::ok).any(|line| line.contains("Listening on"));
+        assert!(listening, "anvil ended before it listened");
+        // Whatever else it prints is read and dropped, so that it never waits for a reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { process, url: format!("http://127.0.0.1:{port}") }
+    }
+}
+
+impl Drop for Anvil {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn e2e_the_story_is_the_same_on_a_real_anvil() {
+    let anvil = Anvil::start();
+    let told = demo(&["--chain", &anvil.url]);
+    assert_rescued(&told);
+}
