@@ -1,5 +1,6 @@
 //! Verbs on the builder: what a circuit says in a word, in rows of [`crate::gates`].
 
+pub mod blinding;
 pub mod range;
 pub mod signature;
 

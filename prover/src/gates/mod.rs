@@ -18,6 +18,7 @@
 pub mod arithmetic;
 pub mod endpoint;
 pub mod formula;
+pub mod identity;
 pub mod range;
 pub mod scalar;
 #[cfg(test)]

@@ -24,12 +24,15 @@ use protocol::tags;
 
 use super::LiveState;
 use crate::config::{Builder, D, EvmConfig, F};
+use crate::gadgets::blinding::Blinding;
 use crate::gadgets::poseidon;
 use crate::gadgets::range::range_check;
 use crate::gadgets::signature::{SignatureDigits, SignatureTargets};
+use crate::gates::identity::formulas_digest;
 
-/// Separates this circuit's transcripts from those of any other: it goes into the circuit digest. ASCII, seven bytes an element.
-const DOMAIN_SEPARATOR: [&[u8; 7]; 3] = [b"vrc1 li", b"ve stat", b"e v1   "];
+/// Separates this circuit's transcripts from those of any other: with the digest of the gates' formulas it goes into the circuit
+/// digest, seven bytes an element.
+const DOMAIN_SEPARATOR: &[u8; 21] = b"vrc1 live state v1   ";
 
 /// One party's values in the circuit.
 #[derive(Clone, Debug)]
@@ -51,18 +54,16 @@ pub struct LiveStateTargets {
     pub counterparty: PartyTargets,
     /// The beneficiary's limbs.
     pub beneficiary: [Target; 3],
+    /// Random values that hide all the others.
+    pub blinding: Blinding,
 }
 
 impl LiveStateTargets {
     /// Adds the circuit to an empty builder. The same every time.
     #[must_use]
     pub fn define(builder: &mut Builder) -> Self {
-        let separator = |chunk: &[u8; 7]| {
-            chunk.iter().fold(0, |value: u64, byte| value << 8 | u64::from(*byte))
-        };
-        builder.set_domain_separator(
-            DOMAIN_SEPARATOR.iter().map(|chunk| F::from_canonical_u64(separator(chunk))).collect(),
-        );
+        let separator = [DOMAIN_SEPARATOR.as_slice(), &formulas_digest()[..28]].concat();
+        builder.set_domain_separator(separator.chunks(7).map(seven_bytes).collect());
 
         let state: [Target; 12] = builder.add_virtual_target_arr();
         let keys: [[Target; 5]; 2] =
@@ -87,7 +88,8 @@ impl LiveStateTargets {
         let keys_digest = poseidon(builder, tags::KEYS, &keys.concat());
         // end of statement 3
 
-        let targets = Self { state, participant, counterparty, beneficiary };
+        let blinding = Blinding::add(builder);
+        let targets = Self { state, participant, counterparty, beneficiary, blinding };
         targets.register_range_checks(builder);
 
         // statement 7: the public inputs
@@ -141,6 +143,7 @@ impl LiveStateTargets {
     ) -> anyhow::Result<()> {
         witness.set_target_arr(&self.state, state)?;
         witness.set_target_arr(&self.beneficiary, beneficiary)?;
+        self.blinding.fill(witness)?;
         for (targets, (key, signature)) in
             [&self.participant, &self.counterparty].into_iter().zip(parties)
         {
@@ -149,6 +152,11 @@ impl LiveStateTargets {
         }
         Ok(())
     }
+}
+
+/// Seven bytes as an element, big endian.
+fn seven_bytes(chunk: &[u8]) -> F {
+    F::from_canonical_u64(chunk.iter().fold(0, |value: u64, byte| value << 8 | u64::from(*byte)))
 }
 
 /// The circuit built with `config`: its targets and its data. The latter takes about two seconds of processor time with

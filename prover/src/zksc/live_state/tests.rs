@@ -388,7 +388,7 @@ fn the_circuit_has_128_rows_of_seven_kinds() {
     assert_eq!(short, expected);
     assert_eq!(data.common.degree_bits(), 7);
     // Two rows of Poseidon and one of the public inputs' gate come with the build.
-    assert_eq!(rows + 3, 101);
+    assert_eq!(rows + 3, 101 + crate::gadgets::blinding::ROWS);
     assert_eq!(data.common.selectors_info.num_selectors(), 2);
     assert_eq!(data.common.num_constants, 4);
     assert_eq!(data.common.quotient_degree_factor, 8);
