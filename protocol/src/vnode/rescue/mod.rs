@@ -17,11 +17,20 @@
 //!
 //! **Invariant:** nothing is submitted unless the last decision was to override, and submission stops once somebody else
 //! brought a state as new.
+//!
+//! **Invariant:** a submission that is recorded is asked for again with every block until it is included or of no more
+//! use: the record alone does not show that the driver got as far as submitting.
+//!
+//! **Invariant:** whoever is the last corrector when the window closes settles, whatever else was under way.
 
 use alloy_primitives::{Address, U256};
 
-use super::dispute::{Conditions, Facts, Policy, Verdict, decide_about, newest};
-use crate::{ids::Nonce, vipe::Standing, zksc::FinalState};
+use super::dispute::{Conditions, Evidence, Facts, Policy, Verdict, decide_about, newest};
+use crate::{
+    ids::Nonce,
+    vipe::Standing,
+    zksc::{FinalState, State},
+};
 
 pub use types::{Effect, Event, Outcome, Record, Step};
 
@@ -175,21 +184,23 @@ impl Rescue {
         }
         let verdict = decide_about(&self.record.facts, &held, &conditions, &self.policy);
         let step = self.record.step;
-        // What is on its way is not called back because gas rose or time ran short: it may still be mined.
-        let in_flight = step == Step::Submitting
-            && matches!(
-                verdict,
-                Verdict::TooLate(_) | Verdict::Unprofitable(_) | Verdict::Unfunded(_)
-            );
-        if in_flight {
-            return Vec::new();
+        // What is on its way is not called back because gas rose or time ran short: it may still be mined. After a crash it
+        // may not be on its way at all, so it is asked for again; the ceiling keeps it from costing more than it earns.
+        // Too late, nothing new is begun.
+        if proven && step == Step::Submitting {
+            match &verdict {
+                Verdict::TooLate(_) => return Vec::new(),
+                Verdict::Unprofitable(evidence) | Verdict::Unfunded(evidence) => {
+                    return vec![self.submission(held, evidence)];
+                }
+                _ => {}
+            }
         }
         self.record.verdict = Some(verdict.clone());
         match verdict {
             Verdict::Override(evidence) if proven => {
                 self.record.step = Step::Submitting;
-                let (deadline, ceiling) = (evidence.deadline, evidence.income(&self.policy));
-                vec![Effect::Submit { state: held, deadline, ceiling }]
+                vec![self.submission(held, &evidence)]
             }
             Verdict::Override(_) if step == Step::Proving => Vec::new(),
             Verdict::Override(_) => {
@@ -203,6 +214,11 @@ impl Rescue {
                 busy.then_some(Effect::Stop).into_iter().collect()
             }
         }
+    }
+
+    fn submission(&self, state: State, evidence: &Evidence) -> Effect {
+        let (deadline, ceiling) = (evidence.deadline, evidence.income(&self.policy));
+        Effect::Submit { state, deadline, ceiling }
     }
 
     fn on_proved(&mut self, nonce: Nonce) -> Vec<Effect> {
@@ -219,12 +235,15 @@ impl Rescue {
     }
 
     fn on_proof_failed(&mut self) -> Vec<Effect> {
-        if self.record.step != Step::Proving {
+        let step = self.record.step;
+        if !matches!(step, Step::Proving | Step::Submitting) {
             return Vec::new();
         }
+        // A proof that was recorded and is not there when it is to be submitted is made again, with the next block.
+        self.record.proven = None;
         self.record.failed_proofs = self.record.failed_proofs.saturating_add(1);
         self.record.step = Step::Decrypted;
-        let at_once = self.record.failed_proofs < PROOF_ATTEMPTS;
+        let at_once = step == Step::Proving && self.record.failed_proofs < PROOF_ATTEMPTS;
         at_once.then_some(Effect::ReadConditions).into_iter().collect()
     }
 
@@ -283,7 +302,7 @@ impl Rescue {
             Step::Decided if self.record.verdict.as_ref().is_some_and(Verdict::may_change) => {
                 vec![Effect::ReadConditions]
             }
-            Step::Decrypted | Step::Proved => vec![Effect::ReadConditions],
+            Step::Decrypted | Step::Proved | Step::Submitting => vec![Effect::ReadConditions],
             Step::Won => vec![Effect::Settle],
             Step::Settled => vec![Effect::Collect],
             _ => Vec::new(),
@@ -293,17 +312,14 @@ impl Rescue {
     /// The window closed. Only the last corrector has a reason to pay for the settlement.
     fn on_deadline(&mut self) -> Vec<Effect> {
         let corrected = self.record.facts.standing.corrector == Some(self.record.beneficiary);
-        match self.record.step {
-            Step::Included { .. } | Step::Beaten if corrected => {
-                self.record.step = Step::Won;
-                vec![Effect::Settle]
-            }
-            Step::Proving | Step::Proved | Step::Submitting => {
-                self.record.step = Step::Lost;
-                vec![Effect::Stop]
-            }
-            _ => Vec::new(),
+        let busy = matches!(self.record.step, Step::Proving | Step::Proved | Step::Submitting);
+        if corrected {
+            self.record.step = Step::Won;
+        } else if busy {
+            self.record.step = Step::Lost;
         }
+        let stop = busy.then_some(Effect::Stop);
+        stop.into_iter().chain(corrected.then_some(Effect::Settle)).collect()
     }
 
     fn on_settled(&mut self, corrector: Option<Address>, fee: U256, cost: U256) -> Vec<Effect> {

@@ -105,7 +105,7 @@ pub enum Event {
     Clock(u64),
     /// The proof of the state with this nonce is durable.
     Proved(Nonce),
-    /// The proof could not be made.
+    /// The proof could not be made, or is not there when it is to be submitted.
     ProofFailed,
     /// The dispute stands differently: an override, a raise, or a reorganisation that took one back.
     Changed(Standing),
@@ -159,7 +159,8 @@ pub enum Effect {
     ReadConditions,
     /// Prove this state; answer [`Event::Proved`] once the proof is durable, or [`Event::ProofFailed`].
     Prove(State),
-    /// Simulate and submit the override with this state, and bump its fee while unmined.
+    /// Simulate and submit the override with this state, and bump its fee while unmined. Repeated with every block while
+    /// it is not included: what is on its way already is not begun a second time.
     Submit {
         /// The state that is proven.
         state: State,

@@ -82,10 +82,13 @@ impl Counterparty {
         let shared = &mut self.shared;
         shared.check_active()?;
         shared.check_durable()?;
+        if !shared.has_signed(&proposal) {
+            proposal.verify(&shared.channel)?;
+        }
+        if shared.record.latest.is_some_and(|l| proposal.state.nonce <= l.state().nonce) {
+            return Ok(shared.remind());
+        }
         if let Pending::Outstanding(old, partial) = &shared.record.pending {
-            if *old != proposal {
-                proposal.verify(&shared.channel)?;
-            }
             let partial = Box::new(partial.unverified());
             let answer = if old.is_same_as(&proposal) {
                 Message::Partial(partial)
@@ -93,13 +96,6 @@ impl Counterparty {
                 Message::Outstanding(Box::new(*old), partial)
             };
             return Ok(vec![Effect::Send(answer)]);
-        }
-        proposal.verify(&shared.channel)?;
-        if let Some(latest) =
-            shared.record.latest.filter(|latest| proposal.state.nonce <= latest.state().nonce)
-        {
-            // Its own participant forgot: show it the newest state that both signed.
-            return Ok(vec![Effect::Send(Message::Final(Box::new(latest.unverified())))]);
         }
         let (base, max) = (&shared.record.base, shared.config.max_update);
         proposal.transition.check(base, &proposal.state, &shared.ledger, max)?;
@@ -116,6 +112,12 @@ impl Counterparty {
         if let Some(latest) = shared.record.latest.filter(|l| *l.state() == candidate.state) {
             shared.check_active()?;
             return Ok(vec![ack(&latest)]);
+        }
+        if shared.record.latest.is_some_and(|l| candidate.state.nonce < l.state().nonce) {
+            // Its own participant waits for the answer to a state that it went past and forgot.
+            shared.check_active()?;
+            candidate.verify(&shared.channel)?;
+            return Ok(shared.remind());
         }
         shared.check_newer(candidate.state.nonce)?;
         let state = match &shared.record.pending {

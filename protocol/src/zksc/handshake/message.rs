@@ -98,7 +98,7 @@ pub enum Message {
     Propose(Box<Proposal>),
     /// Counterparty: signed first.
     Partial(Box<UnverifiedPartial>),
-    /// Counterparty: another proposal of yours is signed and outstanding; finish that one first.
+    /// Counterparty: this proposal of yours is signed and outstanding; finish it before another. Also how it asks again.
     Outstanding(Box<Proposal>, Box<UnverifiedPartial>),
     /// Participant: signed too. Also a counterparty's answer to a participant that forgot its newest state.
     Final(Box<UnverifiedFinal>),

@@ -13,11 +13,16 @@
 //! [`Effect::Persist`] it answers [`Event::Persisted`] once the record is durable; the machine holds everything else back
 //! until then. After a crash it resumes from the last durable [`Record`].
 //!
+//! A participant that came back with an older record is told by its first message: the counterparty answers what is past
+//! with the newest final state and what is outstanding after it. The participant checks both as anything else and goes on.
+//!
 //! **Invariant:** a record is durable before a signature that it contains leaves the machine.
 //!
 //! **Invariant:** a party never signs two states with one nonce. What was signed is sent again byte for byte.
 //!
 //! **Invariant:** at most one partial state is outstanding.
+//!
+//! **Invariant:** no record that a participant ever had, restored, leaves the channel without a way on.
 //!
 //! **Invariant:** nothing is signed after the decision to exit, nor after a dispute was seen.
 

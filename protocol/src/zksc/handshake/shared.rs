@@ -1,6 +1,8 @@
 //! What both ends of the handshake have in common: the record, its write-ahead, the clock.
 
-use super::{Config, Effect, ExitAdvice, Message, Millis, Pending, Record, Refusal, Report};
+use super::{
+    Config, Effect, ExitAdvice, Message, Millis, Pending, Proposal, Record, Refusal, Report,
+};
 use crate::{
     ids::{Nonce, Role},
     vipe::Ledger,
@@ -61,11 +63,24 @@ impl Shared {
             (Pending::Unconfirmed, Some(state)) => {
                 Some(Message::Final(Box::new(state.unverified())))
             }
-            (Pending::Outstanding(_, partial), _) => {
-                Some(Message::Partial(Box::new(partial.unverified())))
+            // With the proposal: the participant may have forgotten it.
+            (Pending::Outstanding(proposal, partial), _) => {
+                Some(Message::Outstanding(Box::new(*proposal), Box::new(partial.unverified())))
             }
             (Pending::None | Pending::Unconfirmed, _) => None,
         }
+    }
+
+    /// Whether exactly this proposal was checked before and is outstanding.
+    pub(super) fn has_signed(&self, proposal: &Proposal) -> bool {
+        matches!(&self.record.pending, Pending::Outstanding(old, _) if old == proposal)
+    }
+
+    /// What a participant that forgot must see, in this order: the newest state that both signed, without which it cannot
+    /// check what follows, and what is outstanding after it.
+    pub(super) fn remind(&self) -> Vec<Effect> {
+        let latest = self.record.latest.map(|l| Message::Final(Box::new(l.unverified())));
+        latest.into_iter().chain(self.outgoing()).map(Effect::Send).collect()
     }
 
     /// Refuses while a record is on its way to the disk.

@@ -1,14 +1,18 @@
 //! Two nodes, a bad network and bad disks, all from one seed; for tests. Feature `testing`.
 //!
 //! The network loses, repeats and reorders; records become durable late; a node may crash at every single effect, before
-//! or after its record became durable, and comes back from its disk. A naive oracle knows only what was asked for: it replays the payments one by one.
+//! or after its record became durable, and comes back from its disk. A participant may come back with any record that it
+//! ever had. A naive oracle knows only what was asked for: it replays the payments one by one.
 //!
-//! What is checked all the time: no party ever sends two different signatures for one nonce, final states come with
-//! nonces one apart, both nodes finalize the same state at each nonce, and the two sides' claims add up to the escrow.
+//! What is checked all the time: no party ever sends two different signatures for one nonce (nor, having lost its records,
+//! signatures of two different states), final states come with nonces one apart, both nodes finalize the same state at
+//! each nonce, and the two sides' claims add up to the escrow.
 #![allow(clippy::panic, clippy::expect_used, reason = "a broken rule is a failed test")]
 #![allow(clippy::missing_panics_doc, reason = "every check of the simulation panics")]
 
 use std::collections::BTreeMap;
+
+pub use dice::Dice;
 
 use super::{
     Config, Counterparty, Effect, Event, Message, Millis, Participant, Pending, Record, Refusal,
@@ -20,39 +24,7 @@ use crate::{
     zksc::{Change, PaymentId, Salt, State, Transition},
 };
 
-/// A small deterministic generator (splitmix64).
-#[derive(Debug, Clone)]
-pub struct Dice(u64);
-
-impl Dice {
-    /// The generator of a seed.
-    #[must_use]
-    pub const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// The next 64 bits.
-    pub const fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Below `end`, which is not zero.
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.roll().checked_rem(end).unwrap_or(0)
-    }
-
-    /// True `percent` times in a hundred.
-    pub fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-
-    fn hedge(&mut self) -> [u8; 32] {
-        derived(self.roll(), "hedge").0
-    }
-}
+mod dice;
 
 /// How bad the world is, in percent of the occasions.
 #[derive(Debug, Clone, Copy)]
@@ -110,13 +82,17 @@ pub struct World {
     /// Records on their way to the disk, oldest first.
     writes: BTreeMap<Role, Vec<(u64, Vec<u8>)>>,
     network: Vec<(Role, Vec<u8>)>,
-    /// Every signature that left a machine: (who, what for, nonce) and its bytes.
-    sent: BTreeMap<(Role, &'static str, u64), Vec<u8>>,
+    /// Every signature that left a machine: (who, what for, nonce), the state and the bytes.
+    sent: BTreeMap<(Role, &'static str, u64), (State, Vec<u8>)>,
     /// What was finalized at each nonce.
     finalized: BTreeMap<u64, State>,
-    /// What the oracle was told: the change that each proposed nonce makes.
-    asked: BTreeMap<u64, Change>,
+    /// What the oracle was told: the change that each proposed nonce makes; several where the participant forgot.
+    asked: BTreeMap<u64, Vec<Change>>,
     crashes: u64,
+    /// Every record that the participant ever had on its disk.
+    past: Vec<Vec<u8>>,
+    /// How often the participant came back with an older record.
+    rollbacks: u64,
 }
 
 impl World {
@@ -139,6 +115,8 @@ impl World {
             finalized: BTreeMap::new(),
             asked: BTreeMap::new(),
             crashes: 0,
+            past: Vec::new(),
+            rollbacks: 0,
         };
         Role::BOTH.into_iter().for_each(|role| world.restart(role));
         world
@@ -166,7 +144,7 @@ impl World {
             if !self.dice.chance(60) {
                 break;
             }
-            self.disks.insert(role, record);
+            self.store(role, record);
         }
         let disk = self.disks.get(&role).expect("both have disks");
         let channel = self.pair.channel;
@@ -189,6 +167,24 @@ impl World {
         };
         self.machines.insert(role, machine);
         self.carry_out(role, effects);
+    }
+
+    fn store(&mut self, role: Role, record: Vec<u8>) {
+        if role == Role::Participant {
+            self.past.push(record.clone());
+        }
+        self.disks.insert(role, record);
+    }
+
+    /// The participant loses its disk and comes back with any record that it ever had.
+    pub fn roll_back(&mut self) {
+        let count = u64::try_from(self.past.len()).expect("small");
+        let at = usize::try_from(self.dice.below(count)).expect("small");
+        let Some(record) = self.past.get(at).cloned() else { return };
+        self.rollbacks = self.rollbacks.wrapping_add(1);
+        self.writes.remove(&Role::Participant);
+        self.disks.insert(Role::Participant, record);
+        self.restart(Role::Participant);
     }
 
     /// Gives one event to one node. False when the node refused it.
@@ -225,21 +221,28 @@ impl World {
     fn send(&mut self, role: Role, message: &Message) {
         let bytes = message.to_bytes();
         let signed = match message {
-            Message::Propose(proposal) => Some(("proposal", proposal.state.nonce)),
-            Message::Partial(partial) => Some(("state", partial.state.nonce)),
-            Message::Final(state) if role == Role::Participant => {
-                Some(("state", state.state.nonce))
+            Message::Propose(proposal) => Some(("proposal", proposal.state, bytes.clone())),
+            Message::Partial(partial) | Message::Outstanding(_, partial) => {
+                Some(("state", partial.state, partial.to_bytes()))
             }
-            Message::Outstanding(..) | Message::Final(_) | Message::Ack(_) => None,
+            Message::Final(state) if role == Role::Participant => {
+                Some(("state", state.state, state.to_bytes()))
+            }
+            Message::Final(_) | Message::Ack(_) => None,
         };
         if let Message::Propose(proposal) = message {
             let (at, change) = (proposal.state.nonce.get(), proposal.transition.change);
-            self.asked.entry(at).or_insert(change);
+            self.asked.entry(at).or_default().push(change);
         }
-        if let Some((what, nonce)) = signed {
-            let first = self.sent.entry((role, what, nonce.get())).or_insert_with(|| bytes.clone());
-            if *first != bytes {
-                self.fail(&format!("the {role} signed two things as {what} {nonce}"));
+        if let Some((what, state, bytes)) = signed {
+            let first = (state, bytes.clone());
+            let first = self.sent.entry((role, what, state.nonce.get())).or_insert(first);
+            let forgot = role == Role::Participant && self.rollbacks > 0;
+            // Who forgot a proposal may make another; who forgot a state may sign it anew, and no other.
+            let sound =
+                *first == (state, bytes) || forgot && (what == "proposal" || first.0 == state);
+            if !sound {
+                self.fail(&format!("the {role} signed two things as {what} {}", state.nonce));
             }
         }
         // What is on the disk is what was sent: otherwise a crash now would make the node sign anew.
@@ -291,7 +294,7 @@ impl World {
             return;
         }
         let (number, record) = waiting.remove(0);
-        self.disks.insert(role, record);
+        self.store(role, record);
         if self.dice.chance(self.faults.crash) {
             self.crashes = self.crashes.wrapping_add(1);
             return self.restart(role);
@@ -335,6 +338,13 @@ impl World {
     /// The faults end; after a while both nodes MUST hold the same newest state, with nothing under way.
     pub fn calm_down(&mut self) {
         self.faults = Faults::NONE;
+        // A participant that forgot learns of it when it next has something to say.
+        if self.rollbacks > 0 {
+            for _ in 0..4_000 {
+                self.step(false);
+            }
+            self.wish();
+        }
         for _ in 0..4_000 {
             self.step(false);
         }
@@ -359,18 +369,16 @@ impl World {
             if *at != expected {
                 self.fail(&format!("nonce {expected} was skipped"));
             }
-            balance = match self.asked.get(at) {
-                Some(Change::Rebase) => Pair::SIDE,
-                Some(Change::Debit(size, _)) => balance.wrapping_sub(size.get()),
-                Some(Change::Credit(size, _)) => balance.wrapping_add(size.get()),
-                None => self.fail(&format!("nobody asked for nonce {at}")),
+            let after = |change: &Change| match change {
+                Change::Rebase => Pair::SIDE,
+                Change::Debit(size, _) => balance.wrapping_sub(size.get()),
+                Change::Credit(size, _) => balance.wrapping_add(size.get()),
             };
-            if state.balance.get() != balance {
-                self.fail(&format!(
-                    "nonce {at} has balance {} instead of {balance}",
-                    state.balance
-                ));
+            let asked = self.asked.get(at).map(Vec::as_slice).unwrap_or_default();
+            if !asked.iter().any(|change| after(change) == state.balance.get()) {
+                self.fail(&format!("nobody asked for nonce {at} with balance {}", state.balance));
             }
+            balance = state.balance.get();
         }
         let last = self.finalized.keys().last().copied().unwrap_or(0);
         if record.base().nonce != nonce(last) {

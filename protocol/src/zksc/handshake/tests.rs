@@ -17,6 +17,8 @@ fn pay(size: u128) -> Transition {
     update(Change::Debit(amount(size), PaymentId([7; 32])))
 }
 
+mod restore;
+
 struct Both {
     pair: Pair,
     participant: Participant,
@@ -132,24 +134,6 @@ fn the_same_proposal_again_gets_the_same_bytes_again() {
     let first = sent(both.answer(proposal.clone(), 0).unwrap());
     let effects = both.counterparty.handle(Event::Message(proposal), 0, &[1; 32]).unwrap();
     assert_eq!(sent(effects).to_bytes(), first.to_bytes());
-}
-
-#[test]
-fn another_proposal_at_an_outstanding_nonce_is_answered_with_what_is_outstanding() {
-    let mut both = Both::open();
-    let pair = both.pair.clone();
-    let before = *both.participant.record();
-    let proposal = both.propose(pay(1));
-    both.answer(proposal, 0).unwrap();
-    // The participant lost its disk and proposes something else.
-    let mut both = Both::from(&pair, before, *both.counterparty.record());
-    let other = both.propose(pay(2));
-    let answer = sent(both.answer(other, 0).unwrap());
-    assert!(matches!(answer, Message::Outstanding(..)));
-    // It knows its own old proposal by its signature, and finishes it.
-    let state = sent(both.take(answer, 0).unwrap());
-    let Message::Final(state) = &state else { panic!("{state:?}") };
-    assert_eq!(state.state.balance, amount(Pair::SIDE - 1));
 }
 
 #[test]
@@ -271,20 +255,6 @@ fn a_counterparty_claims_no_more_than_its_outstanding_partial_pays() {
     both.answer(proposal, 0).unwrap();
     assert_eq!(both.counterparty.advice().claim, amount(Pair::SIDE - 250_000));
     assert_eq!(both.participant.advice().claim, amount(Pair::SIDE));
-}
-
-#[test]
-fn a_participant_that_lost_its_disk_gets_the_newest_state_from_the_counterparty() {
-    let mut both = Both::open();
-    let old = *both.participant.record();
-    both.run(pay(5));
-    let mut both = Both::from(&both.pair.clone(), old, *both.counterparty.record());
-    let proposal = both.propose(pay(6));
-    let answer = sent(both.answer(proposal, 0).unwrap());
-    both.take(answer, 0).unwrap();
-    assert_eq!(both.participant.record().base(), both.counterparty.record().base());
-    both.run(pay(7));
-    assert_eq!(both.participant.record().base().balance, amount(Pair::SIDE - 12));
 }
 
 #[test]
