@@ -42,6 +42,11 @@ fn peak_mib() -> f64 {
         / 1024.0
 }
 
+/// Forgets the peak so far.
+fn reset_peak() {
+    std::fs::write("/proc/self/clear_refs", "5").expect("Linux");
+}
+
 fn measure<T>(times: usize, mut run: impl FnMut() -> T) -> (T, Cost) {
     let mut least = Cost { wall: f64::INFINITY, cpu: f64::INFINITY };
     let mut last = None;
@@ -91,8 +96,19 @@ fn main() {
     });
     row("load and prove, 2 threads (cold)", cost, "");
     let circuit = artifacts::load(directory.path()).expect("loaded");
+    two.install(|| circuit.complete()).expect("complete");
+    reset_peak();
+    let before = peak_mib();
     let (proof, cost) = measure(times, || two.install(|| circuit.prove(&live)).expect("a proof"));
-    row("prove, 2 threads (warm)", cost, &format!("{} bytes", proof.bytes.len()));
+    row(
+        "prove, 2 threads (warm)",
+        cost,
+        &format!(
+            "{} bytes; memory {before:.0} MiB, at its peak {:.0}",
+            proof.bytes.len(),
+            peak_mib()
+        ),
+    );
     let (_, cost) = measure(times, || pool(1).install(|| circuit.prove(&live)).expect("a proof"));
     row("prove, 1 thread (warm)", cost, "");
     let (_, cost) = measure(20, || circuit.verify(&proof).expect("valid"));

@@ -204,3 +204,6 @@ impl SignatureTargets {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -185,14 +185,25 @@ const REFUSED: NoSuchRow = NoSuchRow { gate: Endpoint::NAME };
 
 /// From both keys: the check of the key, and its table. A key that is no point of order n has no row.
 fn begin(row: &mut Row) -> Result<(), NoSuchRow> {
+    let (x, _) =
+        AffinePoint::decode(&quintic_at(&row.wires, WIRES_KEY)).ok_or(REFUSED)?.coordinates();
+    begin_with(row, &x, &square_root(&x).ok_or(REFUSED)?)
+}
+
+/// Like [`begin`], for a key with this x and root, whatever they are.
+pub(crate) fn begin_with(
+    row: &mut Row,
+    x: &Quintic<F>,
+    root: &Quintic<F>,
+) -> Result<(), NoSuchRow> {
     let w: Quintic<F> = quintic_at(&row.wires, WIRES_KEY);
     let other: Quintic<F> = quintic_at(&row.wires, WIRES_OTHER_KEY);
     let k = (0..5).find(|k| w[*k] != other[*k]).ok_or(REFUSED)?;
     row.wires[WIRES_DIFFERENCE + k] = (w[k] - other[k]).inverse();
 
-    let (x, y) = AffinePoint::decode(&w).ok_or(REFUSED)?.coordinates();
+    let (x, y) = (*x, (QuinticExtension(w) * QuinticExtension(*x)).0);
     row.set(WIRES_X, &x);
-    row.set(WIRES_ROOT, &square_root(&x).ok_or(REFUSED)?);
+    row.set(WIRES_ROOT, root);
 
     let mut denominators = [[F::ZERO; 5]; TABLE_STEPS];
     let mut entry = chain::constants().table_offset.coordinates();

@@ -22,5 +22,5 @@ pub mod identity;
 pub mod range;
 pub mod scalar;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod window;

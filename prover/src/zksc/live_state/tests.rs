@@ -3,103 +3,26 @@
 //! Most tests build the circuit at a low rate (the constraints are the same, the build takes milliseconds) and check a witness
 //! row by row instead of proving it: that names the constraint that is violated.
 
-use core::cell::OnceCell;
+mod harness;
 
-use plonky2::field::extension::quadratic::QuadraticExtension;
+use plonky2::field::extension::quintic::QuinticExtension;
 use plonky2::field::types::{Field, PrimeField64};
-use plonky2::hash::poseidon::PoseidonHash;
 use plonky2::iop::generator::generate_partial_witness;
 use plonky2::iop::witness::Witness;
-use plonky2::plonk::config::Hasher;
-use plonky2::plonk::vars::EvaluationVars;
-use protocol::ecgfp5::Scalar;
+use protocol::ecgfp5::{Point, Scalar};
 use protocol::hash::poseidon as native_poseidon;
 use protocol::schnorr::{SecretKey, Signature, challenge};
 use protocol::testing::{HEDGE, Pair, signer};
 use protocol::zksc::Statement;
 use protocol::{Address, Role, tags};
 
+use self::harness::{Harness, with_harness};
 use super::*;
 use crate::config::circuit_config;
+use crate::gates::arithmetic::CURVE_B1;
+use crate::gates::endpoint;
+use crate::gates::formula::{Formula, Row};
 use crate::zksc::{NotLive, PartyWitness};
-
-/// Selector value of rows whose gate is in another group.
-const UNUSED_SELECTOR: u64 = u32::MAX as u64;
-
-/// The circuit at a low rate.
-struct Harness {
-    targets: LiveStateTargets,
-    data: CircuitData<F, EvmConfig, D>,
-}
-
-/// A violated constraint: the gate's name and the constraint's number in it, from 1.
-type Violation = (String, usize);
-
-impl Harness {
-    fn new() -> Self {
-        let mut config = circuit_config();
-        config.security_bits = 0;
-        config.fri_config.rate_bits = 3;
-        config.fri_config.proof_of_work_bits = 1;
-        let (targets, data) = build(config);
-        Self { targets, data }
-    }
-
-    fn witness(&self, live: &LiveState) -> PartialWitness<F> {
-        let mut witness = PartialWitness::new();
-        self.targets.fill(&mut witness, live).unwrap();
-        witness
-    }
-
-    /// The constraints that a witness violates; an error if it cannot even be completed.
-    fn violations(&self, witness: PartialWitness<F>) -> anyhow::Result<Vec<Violation>> {
-        let (prover, common) = (&self.data.prover_only, &self.data.common);
-        let partition = generate_partial_witness(witness, prover, common)?;
-        let inputs = partition.get_targets(&prover.public_inputs);
-        let public_inputs_hash = PoseidonHash::hash_no_pad(&inputs);
-        let matrix = partition.full_witness();
-        let columns: Vec<_> = prover.constants_sigmas_commitment.polynomials
-            [..common.num_constants]
-            .iter()
-            .map(|polynomial| polynomial.clone().fft().values)
-            .collect();
-        let selectors = common.selectors_info.num_selectors();
-        let mut violations = Vec::new();
-        for row in 0..common.degree() {
-            let constants: Vec<F> = columns.iter().map(|column| column[row]).collect();
-            let index = constants[..selectors]
-                .iter()
-                .map(F::to_canonical_u64)
-                .find(|index| *index != UNUSED_SELECTOR);
-            let gate = &common.gates[index.unwrap() as usize].0;
-            let lift = |values: &[F]| {
-                values.iter().map(|value| QuadraticExtension::from(*value)).collect::<Vec<_>>()
-            };
-            let wires: Vec<F> =
-                (0..common.config.num_wires).map(|column| matrix.get_wire(row, column)).collect();
-            let values = gate.eval_unfiltered(EvaluationVars {
-                local_constants: &lift(&constants[selectors..]),
-                local_wires: &lift(&wires),
-                public_inputs_hash: &public_inputs_hash,
-            });
-            let violated = (1..).zip(values).filter(|(_, value)| value.is_nonzero());
-            violations.extend(violated.map(|(number, _)| (gate.id(), number)));
-        }
-        Ok(violations)
-    }
-
-    fn provable(&self, live: &LiveState) -> bool {
-        self.violations(self.witness(live)).is_ok_and(|violations| violations.is_empty())
-    }
-}
-
-thread_local! {
-    static HARNESS: OnceCell<Harness> = const { OnceCell::new() };
-}
-
-fn with_harness<T>(run: impl FnOnce(&Harness) -> T) -> T {
-    HARNESS.with(|harness| run(harness.get_or_init(Harness::new)))
-}
 
 fn beneficiary() -> Address {
     Address::repeat_byte(0xb7)
@@ -253,6 +176,56 @@ fn statement_2_is_enforced() {
             assert!(harness.violations(witness).is_err());
         }
     });
+}
+
+/// Each w = y / x belongs to two points: P of order n, and -P + N, where N is the point of order two. Who may use the latter
+/// as his key can sign with s = k + e x where e is even, since then e N is neutral. Only "x is a square" refuses it.
+#[test]
+fn statement_2_is_enforced_for_points_outside_the_group() {
+    let mut live = live(10);
+    let secret = Scalar::from_words(2_718, 281);
+    live.participant.key = *SecretKey::from_bytes(&secret.to_bytes()).unwrap().public_key();
+    let live = LiveState { counterparty: signed_again(live, 10).counterparty, ..live };
+    let key = live.participant.key.to_elements();
+    let digest = native_poseidon(tags::STATE, live.state);
+    let (k, e) = (1..)
+        .map(|k| {
+            let k = Scalar::from_words(k, 7);
+            let commitment = Point::multiply_generator(&k).encode();
+            (k, challenge(Tag::StateParticipant, &commitment, &key, &digest))
+        })
+        .find(|(_, e)| e[0].to_canonical_u64() % 2 == 0)
+        .unwrap();
+    let e_scalar = Scalar::from_words(e[0].to_canonical_u64(), e[1].to_canonical_u64());
+    let signature = Signature::from_parts(e, k.plus(&e_scalar.times(&secret))).unwrap();
+    assert!(live.participant.key.verify(Tag::StateParticipant, &digest, &signature).is_err());
+
+    // The participant's endpoint row, made by hand for the other point: x' = b / x.
+    let (x, _) = live.participant.key.affine().coordinates();
+    let mut b = QuinticExtension([F::ZERO; 5]);
+    b.0[1] = F::from_canonical_u64(CURVE_B1);
+    let other_x = (b * QuinticExtension(x).inverse()).0;
+    let mut row = Row { wires: vec![F::ZERO; endpoint::Endpoint::WIRES] };
+    row.set(endpoint::WIRES_KEY, &key);
+    row.set(endpoint::WIRES_OTHER_KEY, &live.counterparty.key.to_elements());
+    endpoint::begin_with(&mut row, &other_x, &[F::TWO; 5]).unwrap();
+
+    let harness = Harness::new().without_generator("EndpointGateGenerator");
+    let mut witness = PartialWitness::new();
+    let parties = [
+        (key, SignatureDigits::from(&signature)),
+        (live.counterparty.key.to_elements(), SignatureDigits::from(&live.counterparty.signature)),
+    ];
+    harness.targets.fill_digits(&mut witness, &live.state, &live.beneficiary, parties).unwrap();
+    for wire in endpoint::Endpoint::stages()[0].outputs.clone() {
+        let target = Target::wire(harness.targets.participant.signature.endpoint, wire);
+        witness.set_target(target, row.wires[wire]).unwrap();
+    }
+    let violations = harness.violations(witness).unwrap();
+    assert!(!violations.is_empty());
+    for (gate, number) in &violations {
+        assert!(gate == "EndpointGate" && (2..=6).contains(number), "{violations:?}");
+    }
 }
 
 #[test]
