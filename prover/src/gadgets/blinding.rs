@@ -71,7 +71,7 @@ impl Blinding {
 
 /// Whether this wire of the blinding row `index` is copied to the row after it. No wire is copied twice in a row.
 fn is_copied(index: usize, wire: usize) -> bool {
-    let group = if index % 2 == 0 { 0..COPIED } else { COPIED..2 * COPIED };
+    let group = if index.is_multiple_of(2) { 0..COPIED } else { COPIED..2 * COPIED };
     group.contains(&(wire % CHUNK))
 }
 

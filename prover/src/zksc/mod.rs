@@ -1,7 +1,7 @@
 //! VRC-1: what is proven about the states of a ZK state channel.
 //!
-//! A live-state proof is not private: it is made without blinding (`docs/adr/0003-zero-knowledge-off.md`), and whoever can guess a
-//! part of its witness can check the guess. Make one only of a state that is about to be shown in a dispute.
+//! Random rows mask a live-state proof's witness by counting equations, which is less than proven zero knowledge
+//! (`docs/adr/0003-zero-knowledge-off.md`). Make one only of a state that is about to be shown in a dispute.
 
 mod circuit;
 pub mod live_state;
