@@ -108,7 +108,7 @@ impl Core {
     /// Takes one event and returns what must be done about it.
     pub(super) fn handle(&mut self, event: Event) -> Vec<Effect> {
         match event {
-            Event::Round(view) => self.on_round(view),
+            Event::Round(view) => self.on_round(*view),
             Event::Found { id, receipts } => self.on_found(id, &receipts),
             Event::Simulated { id, simulation } => self.on_simulated(id, simulation),
             Event::Signed { id, hash } => self.on_signed(id, hash),

@@ -78,7 +78,7 @@ pub(super) enum SendAnswer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Event {
     /// A round starts.
-    Round(View),
+    Round(Box<View>),
     /// The answer to [`Effect::FindReceipts`].
     Found {
         /// Whose.

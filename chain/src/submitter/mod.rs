@@ -175,7 +175,7 @@ impl Submitter {
         }
         let view = self.view().await.map_err(RoundError::Rpc)?;
         let mut todo: std::collections::VecDeque<Effect> =
-            self.core.handle(Event::Round(view)).into();
+            self.core.handle(Event::Round(Box::new(view))).into();
         for _ in 0..EFFECTS_MAX {
             let Some(effect) = todo.pop_front() else { break };
             let event = match effect {

@@ -177,7 +177,7 @@ fn an_account_without_money_is_reported_once_and_loses_nothing() {
     let poor = View { balance: U256::from(5), ..world.view() };
     let mut reports = 0;
     for _ in 0..5 {
-        for effect in core.handle(Event::Round(poor)) {
+        for effect in core.handle(Event::Round(Box::new(poor))) {
             let Effect::Simulate { id, .. } = effect else { panic!("{effect:?}") };
             let fits = Event::Simulated { id, simulation: Simulation::Fits { gas: Some(GAS) } };
             for effect in core.handle(fits) {

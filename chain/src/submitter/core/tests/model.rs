@@ -213,7 +213,7 @@ impl World {
         trouble: bool,
         outcomes: &mut BTreeMap<ObligationId, Outcome>,
     ) -> bool {
-        let mut todo = core.handle(Event::Round(self.view()));
+        let mut todo = core.handle(Event::Round(Box::new(self.view())));
         todo.reverse();
         for _ in 0..1_000 {
             let Some(effect) = todo.pop() else { return true };
