@@ -197,14 +197,13 @@ impl Life {
         if before == record.step {
             return;
         }
-        let message = match record.step {
-            Step::Beaten => "another override brought a state as new",
-            Step::Lost => "the window closed before the override was in",
-            Step::Won => "the window closed with this tower as the last corrector",
+        let (word, message) = match record.step {
+            Step::Beaten => ("overtaken", "another override brought a state as new"),
+            Step::Lost => ("late", "the window closed before the override was in"),
+            Step::Won => ("due", "the window closed with this tower as the last corrector"),
             _ => return,
         };
-        let word = format!("{:?}", record.step).to_lowercase();
-        out.lines.push(Line::step(self.id(), &word, message));
+        out.lines.push(Line::step(self.id(), word, message));
     }
 
     /// The chain's events of this dispute.
