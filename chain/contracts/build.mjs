@@ -16,7 +16,7 @@ import { readSource, root, settings, solc } from "./compiler.mjs";
 
 const OUT = join(root, "..", "artifacts");
 /** Nothing in these directories is deployed by itself. */
-const NOT_DEPLOYED = ["src/interfaces/", "src/libraries/"];
+const NOT_DEPLOYED = ["src/interfaces/", "src/libraries/", "src/zksc/generated/parts/"];
 
 const MAX_DEPLOYED_BYTES = 24_576;
 const MAX_CREATION_BYTES = 49_152;

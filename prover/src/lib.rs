@@ -16,6 +16,7 @@ pub mod encoding;
 pub mod error;
 pub mod gadgets;
 pub mod gates;
+pub mod onchain;
 pub mod security;
 pub mod service;
 pub mod zksc;

@@ -64,6 +64,15 @@ pub trait Arithmetic {
         self.quintic_mul(a, a)
     }
 
+    /// factor a, by coefficient, for a factor that is a value.
+    fn quintic_times(
+        &mut self,
+        factor: Self::Value,
+        a: &Quintic<Self::Value>,
+    ) -> Quintic<Self::Value> {
+        core::array::from_fn(|k| self.mul(factor, a[k]))
+    }
+
     /// a + b, by coefficient.
     fn quintic_add(
         &mut self,

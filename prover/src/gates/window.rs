@@ -136,21 +136,21 @@ fn select_key<A: Arithmetic>(
     high: A::Value,
 ) -> PointOf<A::Value> {
     let both = on.mul(low, high);
-    let mut select = |entries: [A::Value; 4]| {
+    let mut select = |entries: [Quintic<A::Value>; 4]| {
         let [zero, one, two, three] = entries;
-        let from_zero_to_one = on.sub(one, zero);
-        let from_zero_to_two = on.sub(two, zero);
-        let from_two_to_three = on.sub(three, two);
-        let rest = on.sub(from_two_to_three, from_zero_to_one);
+        let from_zero_to_one = on.quintic_sub(&one, &zero);
+        let from_zero_to_two = on.quintic_sub(&two, &zero);
+        let from_two_to_three = on.quintic_sub(&three, &two);
+        let rest = on.quintic_sub(&from_two_to_three, &from_zero_to_one);
         let mut sum = zero;
         for (factor, term) in [(low, from_zero_to_one), (high, from_zero_to_two), (both, rest)] {
-            let product = on.mul(factor, term);
-            sum = on.add(sum, product);
+            let product = on.quintic_times(factor, &term);
+            sum = on.quintic_add(&sum, &product);
         }
         sum
     };
-    let x = core::array::from_fn(|k| select(core::array::from_fn(|entry| table[entry].0[k])));
-    let y = core::array::from_fn(|k| select(core::array::from_fn(|entry| table[entry].1[k])));
+    let x = select(table.map(|entry| entry.0));
+    let y = select(table.map(|entry| entry.1));
     (x, y)
 }
 

@@ -1,0 +1,421 @@
+//! The generator of the on-chain verifier: from a circuit's verifying data to Solidity with inline Yul.
+//!
+//! ```text
+//! VerifierOnlyCircuitData ─┐
+//! CommonCircuitData ───────┴─► generate ─► LiveStateVerifier.sol   parsing, transcript, quotient check, FRI
+//!                                          LiveStateGates.sol      permutation argument, gates
+//!                                          LiveStateCurve.sol      gates of the curve
+//!                                          LiveStatePoseidon.sol   public-input hash, Poseidon gate
+//! ```
+//!
+//! The verifier creates its parts when it is created; they are separate because no contract's code may exceed 24,576 bytes.
+//! It verifies everything that Plonky2's own verifier does, over the encoding of [`crate::encoding`], and refuses every element
+//! that is not below the field's order wherever it stands in the proof. What it does by other means than Plonky2, and why that is
+//! the same: divisions are replaced by products on both sides (`checkQuotient`, `openLeaves`; the denominators are not zero
+//! because a zeta in the base field is refused), foldings of 16 values by four foldings of two (`halve`), and Poseidon's partial
+//! rounds by their plain form (`poseidon.rs`).
+//!
+//! **Invariant:** the output is a function of the input alone: the same circuit gives the same text.
+
+mod field;
+mod formula;
+mod fri;
+mod gates;
+mod memory;
+mod poseidon;
+mod template;
+mod transcript;
+
+use plonky2::{
+    field::types::Field,
+    plonk::{
+        circuit_data::{CommonCircuitData, VerifierOnlyCircuitData},
+        config::{GenericHashOut, Hasher},
+    },
+};
+
+use self::{
+    gates::{Home, Selectors},
+    memory::{Block, CELL, Regions, WORD},
+    template::{Code, Values},
+};
+use crate::{
+    config::{D, EvmConfig, F, Keccak28},
+    encoding::{EXTENSION_BYTES, ProofShape},
+};
+
+/// Repetitions of the permutation argument that the templates are written for.
+const CHALLENGES: usize = 3;
+
+/// Where a contract's own memory begins. Below it are the scratch space, and what the compiler may move from the stack to memory:
+/// it does so from 0x80 on, up to the free memory pointer, and the code refuses to run if that is not below.
+const RESERVED: usize = 0x800;
+
+/// The contracts: file name without extension, and what it is.
+const VERIFIER: &str = "LiveStateVerifier";
+const GATES: &str = "LiveStateGates";
+const CURVE: &str = "LiveStateCurve";
+const POSEIDON: &str = "LiveStatePoseidon";
+
+/// The directory of the contracts that the verifier creates; they are not deployed by themselves.
+const PARTS: &str = "parts";
+
+/// A generated source file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Path, relative to the directory of the generated contracts.
+    pub name: String,
+    /// The source.
+    pub source: String,
+}
+
+/// Why no verifier can be generated.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GenerateError {
+    /// The circuit uses a gate that no Yul was written for.
+    #[error("no Yul was written for the gate {0}")]
+    UnsupportedGate(String),
+    /// The circuit or its configuration has a property that the templates do not cover.
+    #[error("the generator does not cover {0}")]
+    Unsupported(&'static str),
+    /// A template names a value that does not exist.
+    #[error("the template names an unknown value: {0}")]
+    Template(String),
+}
+
+/// A circuit as the generator sees it.
+struct Circuit<'a> {
+    verifier_only: &'a VerifierOnlyCircuitData<EvmConfig, D>,
+    common: &'a CommonCircuitData<F, D>,
+    shape: ProofShape,
+    selectors: Selectors,
+}
+
+/// Writes the contracts that verify proofs of the circuit with this verifying data.
+///
+/// # Errors
+/// [`GenerateError`] if the circuit uses a gate or a configuration that the generator does not cover.
+pub fn generate(
+    verifier_only: &VerifierOnlyCircuitData<EvmConfig, D>,
+    common: &CommonCircuitData<F, D>,
+) -> Result<Vec<SourceFile>, GenerateError> {
+    let shape = ProofShape::new(common, Keccak28::HASH_SIZE);
+    let circuit = Circuit { verifier_only, common, shape, selectors: Selectors::of(common)? };
+    circuit.check_covered()?;
+    Ok(vec![
+        SourceFile { name: format!("{VERIFIER}.sol"), source: circuit.verifier()? },
+        SourceFile { name: format!("{PARTS}/{GATES}.sol"), source: circuit.gates_part()? },
+        SourceFile { name: format!("{PARTS}/{CURVE}.sol"), source: circuit.curve_part()? },
+        SourceFile { name: format!("{PARTS}/{POSEIDON}.sol"), source: circuit.poseidon_part()? },
+    ])
+}
+
+impl Circuit<'_> {
+    /// Refuses what the templates were not written for.
+    fn check_covered(&self) -> Result<(), GenerateError> {
+        let common = self.common;
+        let shift = common.k_is.get(1).copied().unwrap_or_default();
+        let powers = shift.powers().zip(&common.k_is).all(|(power, k)| power == *k);
+        let (leaves, step_leaf) = (self.shape.leaf_lens(), |bits: usize| 2 << bits);
+        let conditions = [
+            (common.config.num_challenges == CHALLENGES, "other than three challenges"),
+            (!common.fri_params.hiding, "zero knowledge"),
+            (common.num_lookup_polys == 0 && common.luts.is_empty(), "lookup tables"),
+            (powers, "coset shifts that are not powers of one"),
+            // Leaves of seven lanes are hashed differently, see `Keccak28`.
+            (!leaves.contains(&7), "leaves of seven lanes"),
+            (
+                self.shape.steps.iter().all(|s| step_leaf(s.arity_bits) >= 4),
+                "folding steps of one value",
+            ),
+            (leaves[2] >= CHALLENGES, "leaves without permutation polynomials"),
+            (self.shape.domain_bits <= 32, "domains of more than 2^32 points"),
+            (self.shape.public_inputs > 0, "circuits without public inputs"),
+        ];
+        match conditions.into_iter().find(|(holds, _)| !holds) {
+            Some((_, what)) => Err(GenerateError::Unsupported(what)),
+            None => Ok(()),
+        }
+    }
+
+    /// Values that all contracts share.
+    fn values(&self) -> Values {
+        let mut values = Values::default();
+        field::set_constants(&mut values);
+        values
+            .set("RESERVED", RESERVED)
+            .set("CHALLENGES", CHALLENGES)
+            .set("DIGEST_BYTES", self.shape.digest_bytes);
+        values
+    }
+
+    fn block(&self, start: usize) -> Block {
+        Block::at(start, &self.shape, self.common.num_gate_constraints)
+    }
+
+    fn verifier(&self) -> Result<String, GenerateError> {
+        let mut values = self.values();
+        let mut regions = Regions::from(RESERVED);
+        let block = self.verifier_memory(&mut regions, &mut values)?;
+        values.set("FIELD", values.fill(include_str!("onchain/yul/field.yul"))?);
+        values
+            .set("TRANSCRIPT_FUNCTIONS", values.fill(include_str!("onchain/yul/transcript.yul"))?);
+        values.set("OPENINGS_FUNCTIONS", values.fill(include_str!("onchain/yul/openings.yul"))?);
+        values.set("FRI_FUNCTIONS", values.fill(include_str!("onchain/yul/fri.yul"))?);
+        self.set_parts(&block, &mut values);
+        self.set_description(&mut values);
+        values.fill(include_str!("onchain/yul/main.sol"))
+    }
+
+    /// Lays out the verifier's memory and sets everything that depends on it.
+    fn verifier_memory(
+        &self,
+        regions: &mut Regions,
+        values: &mut Values,
+    ) -> Result<Block, GenerateError> {
+        let shape = &self.shape;
+        let at = transcript::Addresses {
+            state: regions.take(3 * WORD),
+            cap_lanes: regions.take(shape.cap_len * WORD),
+            caps: regions.take((4 + shape.steps.len()) * shape.cap_len * WORD),
+            scratch: regions.take(2 * CELL),
+            fri_alpha: regions.take(CELL),
+            fri_betas: regions.take(shape.steps.len() * CELL),
+            indices: regions.take(shape.queries * WORD),
+        };
+        let hash_io = regions.take(shape.public_inputs * WORD);
+        let (sum, part_out) = (regions.take(3 * CELL), regions.take(3 * CELL));
+        let fri = fri::Addresses::take(self, regions, values, (at.caps, at.fri_betas));
+        // The last leaf's powers are read beyond the last opening, times zero.
+        let block = self.block(regions.take(0));
+        values
+            .set("STATE0", at.state)
+            .set("STATE1", at.state + WORD)
+            .set("STATE2", at.state + 2 * WORD)
+            .set("CAP_LANES", at.cap_lanes)
+            .set("CAP_LANES_END", at.cap_lanes + shape.cap_len * WORD)
+            .set("SCRATCH", at.scratch)
+            .set("FRI_ALPHA", at.fri_alpha)
+            .set("INDICES", at.indices)
+            .set("INDICES_END", at.indices + shape.queries * WORD)
+            .set("HASH_IO", hash_io)
+            .set("HASH_IO_END", hash_io + shape.public_inputs * WORD)
+            .set("SUM", sum)
+            .set("SUM_END", sum + 3 * CELL)
+            .set("PART_OUT", part_out)
+            .set("DIGEST_SHIFT", 8 * (WORD - shape.digest_bytes))
+            .set("NODE_BYTES", 2 * shape.digest_bytes);
+        self.set_block(&block, values);
+        values.set("TRANSCRIPT", transcript::transcript(self, &block, &at)?);
+        fri::set_code(self, &block, &fri, values)?;
+        Ok(block)
+    }
+
+    /// Addresses inside the block, and counts.
+    fn set_block(&self, block: &Block, values: &mut Values) {
+        let shape = &self.shape;
+        let quotient_bytes = shape.quotient_factor * CELL;
+        values
+            .set("BETAS", block.betas())
+            .set("GAMMAS", block.gammas())
+            .set("ALPHAS", block.alphas())
+            .set("ZETA", block.zeta())
+            .set("PI_HASH", block.pi_hash())
+            .set("ALPHA_POWERS", block.alpha_powers)
+            .set("ALPHA_POWERS_END", block.alpha_powers_end)
+            .set("CELLS", block.cells)
+            .set("CELLS_NEXT", block.zs_next())
+            .set("CELLS_END", block.end)
+            .set("CONSTANTS", block.constant(self.selectors.count()))
+            .set("SIGMAS", block.sigmas())
+            .set("WIRES", block.wires())
+            .set("WIRES_IM", block.wires() + WORD)
+            .set("ROUTED_END", block.wire(shape.routed_wires))
+            .set("ZS", block.zs())
+            .set("ZS_END", block.partials())
+            .set("PARTIALS", block.partials())
+            .set("PARTIALS_BYTES", shape.partial_products * CELL)
+            .set("QUOTIENTS", block.quotients())
+            .set("QUOTIENT_BYTES", quotient_bytes)
+            .set("ZS_NEXT", block.zs_next())
+            .set("PRODUCT_POWERS", block.product_powers())
+            .set("POWERS", block.gate_powers())
+            .set("ROWS", 1_u64 << shape.degree_bits)
+            .set("DEGREE_BITS", shape.degree_bits)
+            .set("OPENINGS_AT", shape.openings_offset());
+    }
+
+    fn set_parts(&self, block: &Block, values: &mut Values) {
+        let (mut imports, mut immutables) = (Code::new(0), Code::new(4));
+        let (mut locals, mut calls) = (Code::new(8), Code::new(12));
+        for (contract, name, home) in [
+            (GATES, "gates", None),
+            (CURVE, "curve", Some(Home::Curve)),
+            (POSEIDON, "poseidon", Some(Home::Poseidon)),
+        ] {
+            let constant = name.to_uppercase();
+            imports.line(format_args!("import {{{contract}}} from \"./{PARTS}/{contract}.sol\";"));
+            immutables.line(format_args!(
+                "address private immutable {constant} = address(new {contract}());"
+            ));
+            locals.line(format_args!("address {name} = {constant};"));
+            let has_gates = home.is_none_or(|home| self.gates_in(home).next().is_some());
+            if has_gates {
+                let (start, bytes) = (block.start, block.bytes());
+                let out = "$PART_OUT$";
+                calls.line(format_args!(
+                    "if iszero(staticcall(gas(), {name}, {start:#x}, {bytes}, {out}, 192)) {{ fail() }}"
+                ));
+                calls.line("if xor(returndatasize(), 192) { fail() }");
+                calls.line("addSums()");
+            }
+        }
+        values
+            .set("IMPORTS", imports.finish())
+            .set("IMMUTABLES", immutables.finish())
+            .set("LOCALS", locals.finish());
+        let calls = values.fill(&calls.finish()).unwrap_or_default();
+        values.set("PART_CALLS", calls);
+    }
+
+    fn set_description(&self, values: &mut Values) {
+        let shape = &self.shape;
+        let config = &self.common.fri_params.config;
+        let summary = format!(
+            "2^{} rows, rate 2^-{}, {} queries, {} bits of grinding, {} gate types",
+            shape.degree_bits,
+            config.rate_bits,
+            shape.queries,
+            config.proof_of_work_bits,
+            self.common.gates.len()
+        );
+        let digest = self.verifier_only.circuit_digest.to_bytes();
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        values
+            .set("NAME", VERIFIER)
+            .set("SUMMARY", summary)
+            .set("DIGEST", format_args!("0x{digest}"))
+            .set("PROOF_BYTES", shape.num_bytes())
+            .set("PUBLIC_INPUTS", shape.public_inputs)
+            .set("STATEMENT_BYTES", shape.public_inputs * WORD);
+    }
+
+    fn gates_in(&self, home: Home) -> impl Iterator<Item = usize> {
+        let gates = self.common.gates.iter().enumerate();
+        gates.filter(move |(_, gate)| gates::home(gate) == home).map(|(row, _)| row)
+    }
+
+    /// Sets the accumulators' addresses and the shared functions of a part.
+    fn set_part(&self, regions: &mut Regions, values: &mut Values) -> Result<Block, GenerateError> {
+        const ACCUMULATORS: [&str; 6] = ["ACC0", "ACC1", "ACC2", "ACC3", "ACC4", "ACC5"];
+        let acc = regions.take(6 * CELL);
+        values.set("ACC", acc).set("ACC_END", acc + 3 * CELL);
+        values.set("TOTAL", acc + 3 * CELL).set("TOTAL_END", acc + 6 * CELL);
+        for (index, name) in ACCUMULATORS.into_iter().enumerate() {
+            values.set(name, acc + index * WORD);
+        }
+        let block = self.block(regions.take(0));
+        self.set_block(&block, values);
+        values.set("IN", block.start).set("IN_BYTES", block.bytes());
+        self.selectors.set_unused(values);
+        values.set("FIELD", values.fill(include_str!("onchain/yul/field.yul"))?);
+        Ok(block)
+    }
+
+    /// The functions and calls of the gates that live in one contract.
+    fn gate_code(
+        &self,
+        home: Home,
+        block: &Block,
+        values: &Values,
+    ) -> Result<(String, Code), GenerateError> {
+        let mut functions = String::new();
+        let mut calls = Code::new(12);
+        for row in self.gates_in(home) {
+            functions.push_str(&gates::code(
+                &self.common.gates[row],
+                row,
+                (block, self.selectors.count()),
+                values,
+            )?);
+            calls.line(format_args!("gate{row}()"));
+            calls.line(self.selectors.flush(row, block)?);
+        }
+        Ok((functions, calls))
+    }
+
+    fn gates_part(&self) -> Result<String, GenerateError> {
+        let shape = &self.shape;
+        let mut values = self.values();
+        let mut regions = Regions::from(RESERVED);
+        let ids = regions.take(shape.routed_wires * CELL);
+        let chunks = 1 + shape.partial_products;
+        values
+            .set("IDS", ids)
+            .set("IDS_END", ids + shape.routed_wires * CELL)
+            .set("BETA", regions.take(WORD))
+            .set("GAMMA", regions.take(WORD))
+            .set("LIST", regions.take(64 * CELL))
+            .set("COSET_SHIFT", field::literal(self.common.k_is[1]))
+            .set("CHUNKS", chunks)
+            .set("LAST_CHUNK", chunks - 1)
+            .set("CHUNK_BYTES", shape.quotient_factor * CELL);
+        let block = self.set_part(&mut regions, &mut values)?;
+        let (gate_functions, gate_calls) = self.gate_code(Home::Gates, &block, &values)?;
+        let mut functions = values.fill(include_str!("onchain/yul/part.yul"))?;
+        functions.push_str(&values.fill(include_str!("onchain/yul/products.yul"))?);
+        functions.push_str(&values.fill(include_str!("onchain/yul/gates.yul"))?);
+        functions.push_str(&formula::product());
+        functions.push_str(&gate_functions);
+        let mut body = Code::new(12);
+        body.line("products()");
+        body.line("flush(1, 0)");
+        values
+            .set("NAME", GATES)
+            .set("TITLE", "permutation argument and gates")
+            .set("PART_FUNCTIONS", functions)
+            .set("BODY", body.finish() + &gate_calls.finish());
+        values.fill(include_str!("onchain/yul/part.sol"))
+    }
+
+    fn curve_part(&self) -> Result<String, GenerateError> {
+        let mut values = self.values();
+        let mut regions = Regions::from(RESERVED);
+        let (left, right) = (regions.take(formula::QUINTIC), regions.take(formula::QUINTIC));
+        let block = self.set_part(&mut regions, &mut values)?;
+        let (gate_functions, gate_calls) = self.gate_code(Home::Curve, &block, &values)?;
+        let mut functions = values.fill(include_str!("onchain/yul/part.yul"))?;
+        functions.push_str(&values.fill(include_str!("onchain/yul/gates.yul"))?);
+        functions.push_str(&formula::functions(left, right));
+        functions.push_str(&gate_functions);
+        values
+            .set("NAME", CURVE)
+            .set("TITLE", "gates of the curve")
+            .set("PART_FUNCTIONS", functions)
+            .set("BODY", gate_calls.finish());
+        values.fill(include_str!("onchain/yul/part.sol"))
+    }
+
+    fn poseidon_part(&self) -> Result<String, GenerateError> {
+        let mut values = self.values();
+        let mut regions = Regions::from(RESERVED);
+        let state = regions.take(24 * WORD);
+        let table = regions.take(poseidon::TABLE_BYTES);
+        poseidon::set_code(state, table, field::ORDER, &mut values);
+        let block = self.set_part(&mut regions, &mut values)?;
+        let (functions, calls) = self.gate_code(Home::Poseidon, &block, &values)?;
+        let mut shared = values.fill(include_str!("onchain/yul/part.yul"))?;
+        shared.push_str(&values.fill(include_str!("onchain/yul/gates.yul"))?);
+        values
+            .set("NAME", POSEIDON)
+            .set("HASH_BYTES", self.shape.public_inputs * WORD)
+            .set("PART_FUNCTIONS", shared)
+            .set("GATE_FUNCTION", functions)
+            .set("BODY", calls.finish());
+        values.fill(include_str!("onchain/yul/poseidon.sol"))
+    }
+}
+
+/// Bytes of one opening in a proof, which the templates' strides rely on.
+const _: () = assert!(EXTENSION_BYTES == 16);

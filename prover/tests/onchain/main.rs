@@ -1,0 +1,8 @@
+//! The contract against the native verifier.
+#![allow(clippy::expect_used, reason = "a failed expectation is a failed test")]
+
+mod evm;
+mod fixture;
+mod parts;
+mod sources;
+mod verifier;
