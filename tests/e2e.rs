@@ -17,7 +17,11 @@ fn watchtower() -> PathBuf {
     let tests = std::env::current_exe().expect("the test has a path");
     let folder = tests.ancestors().nth(2).expect("deps lies in the build folder");
     let binary = folder.join("watchtower");
-    assert!(binary.is_file(), "{} is not built: cargo build --release -p watchtower", binary.display());
+    assert!(
+        binary.is_file(),
+        "{} is not built: cargo build --release -p watchtower",
+        binary.display()
+    );
     binary
 }
 
@@ -29,20 +33,32 @@ struct Told {
 
 impl Told {
     fn result(&self) -> &Value {
-        self.lines.iter().find(|line| line["kind"] == "result").expect("the demo closes with a result")
+        self.lines
+            .iter()
+            .find(|line| line["kind"] == "result")
+            .expect("the demo closes with a result")
     }
 
     fn steps<'a>(&'a self, actor: &'a str) -> impl Iterator<Item = &'a str> {
-        self.lines.iter().filter(move |line| line["actor"] == actor).filter_map(|line| line["what"].as_str())
+        self.lines
+            .iter()
+            .filter(move |line| line["actor"] == actor)
+            .filter_map(|line| line["what"].as_str())
     }
 
     /// A change of ether, in wei.
     fn ether(&self, who: &str) -> i128 {
-        self.result()["summary"]["ether_change_wei"][who].as_str().and_then(|wei| wei.parse().ok()).expect("a number of wei")
+        self.result()["summary"]["ether_change_wei"][who]
+            .as_str()
+            .and_then(|wei| wei.parse().ok())
+            .expect("a number of wei")
     }
 
     fn tokens(&self, what: &str, who: &str) -> u128 {
-        self.result()["summary"][what][who].as_str().and_then(|units| units.parse().ok()).expect("a number of base units")
+        self.result()["summary"][what][who]
+            .as_str()
+            .and_then(|units| units.parse().ok())
+            .expect("a number of base units")
     }
 }
 
@@ -53,9 +69,16 @@ fn demo(arguments: &[&str]) -> Told {
         .output()
         .expect("the demo runs");
     let text = String::from_utf8_lossy(&output.stdout);
-    let lines = text.lines().map(|line| serde_json::from_str(line).expect("one JSON object a line")).collect();
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("one JSON object a line"))
+        .collect();
     let told = Told { lines, ok: output.status.success() };
-    assert!(told.ok, "demo {arguments:?} failed\n{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        told.ok,
+        "demo {arguments:?} failed\n{text}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     told
 }
 
@@ -108,7 +131,10 @@ fn e2e_a_tower_that_is_killed_at_a_random_moment_still_saves_the_victim() {
     for _ in 0..3 {
         let told = demo(&["--kill-tower"]);
         assert_rescued(&told);
-        assert!(told.steps("demo").any(|step| step.contains("SIGKILL")), "the tower was never killed");
+        assert!(
+            told.steps("demo").any(|step| step.contains("SIGKILL")),
+            "the tower was never killed"
+        );
     }
 }
 
@@ -120,8 +146,12 @@ struct Anvil {
 
 impl Anvil {
     fn start() -> Self {
-        let path = std::env::var("ANVIL").expect("ANVIL names the anvil binary (./test.sh e2e sets it)");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
+        let path =
+            std::env::var("ANVIL").expect("ANVIL names the anvil binary (./test.sh e2e sets it)");
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|socket| socket.local_addr())
+            .expect("a free port")
+            .port();
         let mut process = Command::new(&path)
             .args(["--port", &port.to_string(), "--hardfork", "osaka", "--enable-tx-gas-limit"])
             .args(["--gas-limit", "60000000", "--slots-in-an-epoch", "1", "--block-time", "1"])
@@ -130,7 +160,8 @@ impl Anvil {
             .unwrap_or_else(|error| panic!("{path} does not start: {error}"));
         let output = process.stdout.take().expect("anvil has an output");
         let mut lines = BufReader::new(output).lines();
-        let listening = lines.by_ref().map_while(Result::ok).any(|line| line.contains("Listening on"));
+        let listening =
+            lines.by_ref().map_while(Result::ok).any(|line| line.contains("Listening on"));
         assert!(listening, "anvil ended before it listened");
         // Whatever else it prints is read and dropped, so that it never waits for a reader.
         std::thread::spawn(move || lines.for_each(drop));

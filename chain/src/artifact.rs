@@ -59,6 +59,14 @@ impl Artifact {
         Self::parse(include_str!("../artifacts/DevToken.json"))
     }
 
+    /// The live-state verifier. It takes no arguments and creates its own parts.
+    ///
+    /// # Errors
+    /// See [`Self::vipe`].
+    pub fn verifier() -> Result<Self, ArtifactError> {
+        Self::parse(include_str!("../artifacts/LiveStateVerifier.json"))
+    }
+
     /// Whether `code`, found on a chain, is this contract's with some values in its immutables.
     pub fn is_code(&self, code: &[u8]) -> bool {
         same_code(&self.deployed_bytecode, code)
@@ -104,7 +112,12 @@ mod tests {
 
     #[test]
     fn the_checked_in_artifacts_can_be_read() {
-        for artifact in [Artifact::vipe(), Artifact::operator_vip(), Artifact::dev_token()] {
+        for artifact in [
+            Artifact::vipe(),
+            Artifact::operator_vip(),
+            Artifact::dev_token(),
+            Artifact::verifier(),
+        ] {
             let artifact = artifact.unwrap();
             assert!(!artifact.bytecode.is_empty() && artifact.is_code(&artifact.deployed_bytecode));
         }

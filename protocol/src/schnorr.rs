@@ -194,8 +194,9 @@ impl SecretKey {
             return None;
         }
         let e = challenge(tag, &commitment.encode(), &self.public_key().to_elements(), message);
-        let s = nonce.minus(&challenge_scalar(&e).times(self.scalar()));
-        Signature::from_parts(e, s).ok()
+        // e is public, so this product is the key: it is wiped like one.
+        let product = Zeroizing::new(challenge_scalar(&e).times(self.scalar()));
+        Signature::from_parts(e, nonce.minus(&product)).ok()
     }
 
     /// HKDF-SHA256 with the hedge as salt and the secret as input, expanded to 64 bytes and reduced modulo n.

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use alloy_primitives::Address;
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::BenchArgs;
 use crate::config::{self, Config, ConfigError, KEYS, Layers};
+use crate::demo::DemoArgs;
 
 /// A tower of the Virtual Rollup.
 ///
@@ -69,6 +71,12 @@ pub enum Command {
     Keys(KeysCommand),
     /// Run an embedded chain in the foreground: for trials, needs nothing installed.
     Devnet(DevnetArgs),
+    /// Show the whole story, with every part real: a stale dispute, a proof, an override, a reward. Needs nothing else.
+    ///
+    /// Exit code 0 only if it ended as the scenario promises: by default, if the victim is whole and the tower was paid.
+    Demo(DemoArgs),
+    /// Measure what everything costs on this machine, and print a table of medians.
+    Bench(BenchArgs),
     /// Deploy the contracts from the tower's account to the node's chain, and write the deployment file.
     Deploy(DeployArgs),
     /// Print what the store holds. The tower must not be running; ask a running one over HTTP.
@@ -88,9 +96,6 @@ pub struct DeployArgs {
     /// What kind of chain it is: decides the windows
     #[arg(value_enum)]
     pub kind: Kind,
-    /// The compiled live-state verifier (a JSON artifact)
-    #[arg(long, value_name = "FILE")]
-    pub verifier: PathBuf,
     /// The deployment file to write
     #[arg(long, value_name = "FILE", default_value = "deployment.json")]
     pub out: PathBuf,
@@ -134,12 +139,9 @@ pub struct DevnetArgs {
     /// Milliseconds between blocks; below 1000 the chain's time runs ahead
     #[arg(long, default_value_t = 1_000)]
     pub block_ms: u64,
-    /// Deploy the contracts with this compiled live-state verifier (a JSON artifact)
+    /// Deploy the contracts, and write this deployment file
     #[arg(long, value_name = "FILE")]
-    pub verifier: Option<PathBuf>,
-    /// The deployment file to write
-    #[arg(long, value_name = "FILE", default_value = "deployment.json")]
-    pub out: PathBuf,
+    pub deploy: Option<PathBuf>,
     /// Seconds of a dispute's window
     #[arg(long, default_value_t = 120)]
     pub window_s: u64,

@@ -31,6 +31,12 @@ pub enum CommandError {
     /// A running tower stopped.
     #[error(transparent)]
     Task(#[from] TaskError),
+    /// A demonstration or a benchmark could not be carried through.
+    #[error("{0:#}")]
+    Story(eyre::Report),
+    /// A demonstration ended, but not as it must.
+    #[error("the story did not end as it must; what was expected stands above")]
+    BadEnd,
     /// The operating system refused something.
     #[error("{what}")]
     System {
@@ -60,7 +66,11 @@ impl CommandError {
             ) => 5,
             Self::Deployment(_) => 5,
             Self::Store(_) | Self::Start(StartError::Store(_) | StartError::Cursor(_)) => 6,
-            Self::Start(_) | Self::Task(_) | Self::System { .. } => 1,
+            Self::Start(_)
+            | Self::Task(_)
+            | Self::Story(_)
+            | Self::BadEnd
+            | Self::System { .. } => 1,
         }
     }
 }

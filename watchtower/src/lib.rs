@@ -12,10 +12,12 @@
 //! **Invariant:** nobody is told that a backup is held before it is on disk.
 //! **Invariant:** a dispute is done when its end is final on chain, not when something was sent.
 
+pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod demo;
 mod driver;
 pub mod error;
 pub mod http;

@@ -29,8 +29,11 @@ impl DevAccount {
     }
 }
 
-/// The first `count` accounts.
-pub(crate) fn derive(count: u16) -> Result<Vec<DevAccount>, DevnetError> {
+/// The first `count` accounts of the public mnemonic, as every development chain funds them.
+///
+/// # Errors
+/// [`DevnetError::Account`], which no count gives.
+pub fn derive(count: u16) -> Result<Vec<DevAccount>, DevnetError> {
     (0..u32::from(count))
         .map(|index| {
             MnemonicBuilder::<English>::default()

@@ -45,7 +45,7 @@ mod pool;
 mod rpc;
 mod state;
 
-pub use accounts::{DevAccount, MNEMONIC};
+pub use accounts::{DevAccount, MNEMONIC, derive as dev_accounts};
 pub use config::{ACCOUNTS_MAX, BENEFICIARY, DevnetConfig, Hardfork, Limits, Mining};
 pub use error::{DevnetError, PoolError, Shortfall};
 

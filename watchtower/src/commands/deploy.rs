@@ -94,17 +94,13 @@ fn units(value: u128) -> Result<Amount, CommandError> {
     Ok(Amount::try_from(value).map_err(DeploymentError::from)?)
 }
 
-/// Reads a compiled verifier.
-pub(crate) fn verifier(path: &Path) -> Result<Artifact, CommandError> {
-    let text = std::fs::read_to_string(path).map_err(|source| CommandError::System {
-        what: format!("cannot read the verifier {}", path.display()),
-        source,
-    })?;
-    Ok(Artifact::parse(&text).map_err(DeploymentError::from)?)
+/// The compiled verifier that this program's proofs are made for.
+pub(crate) fn verifier() -> Result<Artifact, CommandError> {
+    Ok(Artifact::verifier().map_err(DeploymentError::from)?)
 }
 
 fn plan(arguments: &DeployArgs) -> Result<Plan, CommandError> {
-    let verifier = verifier(&arguments.verifier)?;
+    let verifier = verifier()?;
     let (chain, terms) = match arguments.kind {
         crate::cli::Kind::L1 => (ChainKind::L1, Terms::L1),
         crate::cli::Kind::L2 => {

@@ -1,4 +1,4 @@
-//! `watchtower devnet`: the embedded settlement layer in the foreground, with the contracts if a verifier is given.
+//! `watchtower devnet`: the embedded settlement layer in the foreground, with the contracts if asked.
 
 use chain::account::Account;
 use chain::devnet::{Devnet, DevnetConfig, MNEMONIC, Mining};
@@ -35,17 +35,17 @@ async fn run(arguments: &DevnetArgs) -> Result<(), CommandError> {
     for account in devnet.accounts() {
         say(format_args!("  {}  {}", account.address, account.private_key))?;
     }
-    if let Some(path) = &arguments.verifier {
+    if let Some(file) = &arguments.deploy {
         let [deployer, .., operator] = devnet.accounts() else {
             return Err(DeploymentError::NoAccounts.into());
         };
-        let plan = development(verifier(path)?, arguments.window_s, Some(operator.address))?;
+        let plan = development(verifier()?, arguments.window_s, Some(operator.address))?;
         let rpc =
             Rpc::connect(&Endpoint::new(devnet.http_url())).await.map_err(DeploymentError::from)?;
         let account =
             Account::from_bytes(&deployer.private_key.0).map_err(DeploymentError::from)?;
-        let deployment = bring(rpc, account, &plan, &arguments.out).await?;
-        tell(&deployment, &arguments.out)?;
+        let deployment = bring(rpc, account, &plan, file).await?;
+        tell(&deployment, file)?;
     }
     say("Ctrl-C stops it; the chain is kept in memory alone.")?;
     let _ = signals.recv().await;

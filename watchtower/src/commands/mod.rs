@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod check_config;
+mod demo;
 mod deploy;
 mod devnet;
 mod inspect;
@@ -25,6 +26,8 @@ pub fn execute(cli: &Cli) -> Result<(), CommandError> {
         Command::Run => run::execute(&config),
         Command::Deploy(arguments) => deploy::execute(&config, arguments),
         Command::Devnet(arguments) => devnet::execute(&config, arguments),
+        Command::Demo(arguments) => demo::execute(&config, arguments),
+        Command::Bench(arguments) => crate::bench::run(arguments).map_err(CommandError::Story),
     }
 }
 

@@ -1,0 +1,169 @@
+//! `watchtower demo`: the whole story, with every part real.
+//!
+//! A chain in this process, the real contracts, two nodes that co-sign, a tower in a process of its own, a stale dispute, and
+//! the proof that overrides it. Nothing else needs to be installed. What differs from a deployment: the accounts are public
+//! development accounts, and the chain's clock is turned instead of waiting for a dispute window.
+
+mod actions;
+mod channel;
+mod holdings;
+mod node;
+mod plan;
+mod possession;
+mod proof;
+mod rpc;
+mod story;
+mod timeline;
+mod tower;
+mod updates;
+mod watch;
+mod world;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use eyre::WrapErr as _;
+
+pub use plan::Scenario;
+
+use self::actions::Stage;
+use self::channel::Parties;
+use self::plan::Cast;
+use self::proof::Prover;
+use self::story::Story;
+use self::timeline::{Form, Timeline};
+use self::tower::Tower;
+use self::updates::Nodes;
+use self::world::World;
+
+/// Fewest updates that a story needs: its states must differ.
+const UPDATES_MIN: u64 = 20;
+/// Most updates: one an hour of patience.
+const UPDATES_MAX: u64 = 100_000;
+
+/// What to show.
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// Which story
+    #[arg(long, value_enum, default_value_t = Scenario::Stale)]
+    pub scenario: Scenario,
+    /// How many states the two parties co-sign
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(UPDATES_MIN..=UPDATES_MAX))]
+    pub updates: u64,
+    /// Print one JSON object a line instead of a timeline
+    #[arg(long)]
+    pub json: bool,
+    /// Kill the tower (SIGKILL) at a random moment after the dispute is opened, and start it again
+    #[arg(long)]
+    pub kill_tower: bool,
+    /// Use the development chain at this address (anvil, for one) instead of the embedded one: http only
+    #[arg(long, value_name = "URL")]
+    pub chain: Option<String>,
+    /// Keep everybody's folders here instead of in a temporary one
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}
+
+/// Tells the story; true if it ended as it must.
+///
+/// # Errors
+/// When a part of it fails.
+pub async fn run(args: &DemoArgs) -> eyre::Result<bool> {
+    let timeline = Timeline::new(Form::detect(args.json));
+    let folder = Folder::new(args.keep.as_deref())?;
+    timeline.chapter(args.scenario.title())?;
+    let ended = tell(args, &timeline, folder.path()).await;
+    if ended.is_err() {
+        // Whoever looks for the cause needs the tower's log.
+        folder.keep();
+    }
+    ended
+}
+
+async fn tell(args: &DemoArgs, timeline: &Timeline, folder: &Path) -> eyre::Result<bool> {
+    let deployment = folder.join("deployment.json");
+    timeline.chapter("1. A chain, contracts, a tower")?;
+    let world = World::start(args.chain.as_deref(), &deployment, timeline).await?;
+    let prover = Prover::start(&folder.join("circuit"), timeline).await?;
+    // The tower starts with the circuit that is built already.
+    let tower_folder = folder.join("tower");
+    copy_folder(&folder.join("circuit"), &tower_folder.join("circuits"))?;
+    let tower = match args.scenario {
+        Scenario::LateOverride | Scenario::HonestExit => None,
+        _ => Some(Tower::start(&world, &tower_folder, &deployment).await?),
+    };
+    if let Some(tower) = &tower {
+        timeline.step(
+            "tower",
+            "is ready, in a process of its own",
+            &[timeline::Fact::new("account", tower.account.to_string())],
+        )?;
+    }
+
+    timeline.chapter("2. A channel")?;
+    let parties = Parties::new();
+    possession::prove_keys(&parties, &prover, timeline).await?;
+    let live = channel::open(&world, &parties, timeline).await?;
+    let mut nodes = Nodes::start(folder, &live, &parties)?;
+    nodes.update(&live, args.updates, timeline).await?;
+
+    let stage = Stage { world: &world, live: &live, prover: &prover, timeline };
+    let mut story =
+        Story { stage, cast: Cast::of(args.updates), nodes, tower, kill: args.kill_tower };
+    story.back_up().await?;
+    timeline.chapter("3. The dispute")?;
+    let ending = story.tell(args.scenario).await?;
+    if let Some(tower) = &mut story.tower {
+        tower.stop().await?;
+    }
+    timeline.close(&ending.outcome.table, &ending.verdict, ending.ok, &ending.outcome.summary)?;
+    Ok(ending.ok)
+}
+
+/// Where everybody's folders are; a temporary one is removed at the end.
+#[derive(Debug)]
+struct Folder {
+    path: PathBuf,
+    temporary: std::cell::Cell<bool>,
+}
+
+impl Folder {
+    fn new(keep: Option<&Path>) -> eyre::Result<Self> {
+        let path = match keep {
+            Some(path) => path.to_owned(),
+            None => std::env::temp_dir().join(format!("watchtower-demo-{}", std::process::id())),
+        };
+        std::fs::create_dir_all(&path)
+            .wrap_err_with(|| format!("cannot make the folder {}", path.display()))?;
+        Ok(Self { path, temporary: std::cell::Cell::new(keep.is_none()) })
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn keep(&self) {
+        if self.temporary.replace(false) {
+            tracing::warn!(folder = %self.path.display(), "the demo's folder is kept, with the tower's log");
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.temporary.get() {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> eyre::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! The tower of the demo: a real one, `watchtower run`, in a process of its own that can be killed.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use alloy_primitives::{Address, Bytes};
+use eyre::{WrapErr as _, bail, eyre};
+use protocol::ChannelId;
+use protocol::backup::{Envelope, SignedReceipt};
+use protocol::zksc::Channel;
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+
+use super::rpc::LOOK_EVERY;
+use super::world::World;
+use crate::keys::{Password, import_account};
+
+/// How long a tower may take until it answers that it is ready: it builds its circuit on the first start.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+/// How long a tower may take to stop when asked.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
+
+/// One tower, alive or dead; its folder outlives it.
+#[derive(Debug)]
+pub(super) struct Tower {
+    folder: PathBuf,
+    url: String,
+    listen: String,
+    rpc: String,
+    deployment: PathBuf,
+    password: String,
+    pub(super) account: Address,
+    http: reqwest::Client,
+    child: Option<Child>,
+}
+
+impl Tower {
+    /// Makes the tower's folder and key, and starts it.
+    pub(super) async fn start(
+        world: &World,
+        folder: &Path,
+        deployment: &Path,
+    ) -> eyre::Result<Self> {
+        std::fs::create_dir_all(folder)
+            .wrap_err_with(|| format!("cannot make the folder {}", folder.display()))?;
+        let password = alloy_primitives::hex::encode(super::node::fresh());
+        let key_file = folder.join("key.hex");
+        write_private(&key_file, &alloy_primitives::hex::encode(world.accounts.tower_key))?;
+        import_account(&key_file, &folder.join("account.json"), &Password::new(password.clone()))?;
+        std::fs::remove_file(&key_file)?;
+        let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let mut tower = Self {
+            folder: folder.to_owned(),
+            url: format!("http://{listen}"),
+            listen,
+            rpc: world.chain.url.clone(),
+            deployment: deployment.to_owned(),
+            password,
+            account: world.accounts.tower.address(),
+            http: reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?,
+            child: None,
+        };
+        tower.run().await?;
+        Ok(tower)
+    }
+
+    /// Starts the process and waits until it is ready.
+    pub(super) async fn run(&mut self) -> eyre::Result<()> {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log())?;
+        let child = Command::new(std::env::current_exe()?)
+            .arg("run")
+            .args(["--rpc", &self.rpc, "--listen", &self.listen])
+            .arg("--data-dir")
+            .arg(&self.folder)
+            .arg("--deployment")
+            .arg(&self.deployment)
+            .args(["--set", "chain.poll_interval=200ms"])
+            .env("WATCHTOWER_KEYSTORE_PASSWORD", &self.password)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .wrap_err("the tower cannot be started")?;
+        self.child = Some(child);
+        let deadline = tokio::time::Instant::now() + READY_WITHIN;
+        loop {
+            if let Some(status) = self.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
+                bail!(
+                    "the tower ended with {status}; its log is {}:\n{}",
+                    self.log().display(),
+                    self.last_words()
+                );
+            }
+            let ready = self.http.get(format!("{}/readyz", self.url)).send().await;
+            if ready.is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(());
+            }
+            if tokio::time::Instant::now() > deadline {
+                bail!(
+                    "the tower is not ready after {} s; its log is {}:\n{}",
+                    READY_WITHIN.as_secs(),
+                    self.log().display(),
+                    self.last_words()
+                );
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// SIGKILL: no goodbye, no flush.
+    pub(super) async fn kill(&mut self) -> eyre::Result<()> {
+        if let Some(mut child) = self.child.take() {
+            child.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// SIGTERM, and the wait for an orderly end.
+    pub(super) async fn stop(&mut self) -> eyre::Result<()> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        let pid = child.id().ok_or_else(|| eyre!("the tower has ended already"))?;
+        Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
+        if tokio::time::timeout(STOP_WITHIN, child.wait()).await.is_err() {
+            child.kill().await?;
+            bail!("the tower did not stop within {} s", STOP_WITHIN.as_secs());
+        }
+        Ok(())
+    }
+
+    /// Hands over a backup; the answer is the tower's signed receipt, given after its commit.
+    pub(super) async fn back_up(
+        &self,
+        envelope: &Envelope,
+        channel: &Channel,
+    ) -> eyre::Result<SignedReceipt> {
+        let offer = json!({"envelope": Bytes::from(envelope.to_bytes())});
+        let answer = self.http.post(format!("{}/v1/backups", self.url)).json(&offer).send().await?;
+        let status = answer.status();
+        let body: Value = answer.json().await.wrap_err("the tower's answer is not JSON")?;
+        if !status.is_success() {
+            bail!("the tower refuses the backup ({status}): {body}");
+        }
+        // Reading a receipt checks the signature; it must also be this tower's, and for this envelope.
+        let receipt: SignedReceipt =
+            serde_json::from_value(body.get("receipt").cloned().unwrap_or_default())
+                .wrap_err("the tower's receipt")?;
+        receipt.covers(envelope, channel.terms().chain_id, channel.terms().vipe)?;
+        if receipt.receipt().tower != self.account {
+            bail!(
+                "the receipt is signed by {}, not by the tower {}",
+                receipt.receipt().tower,
+                self.account
+            );
+        }
+        Ok(receipt)
+    }
+
+    /// What the tower says of the channel's dispute; nothing while it has seen none or does not answer.
+    pub(super) async fn dispute(&self, channel: ChannelId) -> Option<Value> {
+        let answer =
+            self.http.get(format!("{}/v1/disputes/{channel}", self.url)).send().await.ok()?;
+        let lives: Vec<Value> =
+            if answer.status().is_success() { answer.json().await.ok()? } else { return None };
+        lives.into_iter().next_back()
+    }
+
+    /// Where its log is.
+    pub(super) fn log(&self) -> PathBuf {
+        self.folder.join("tower.log")
+    }
+
+    fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(self.log()).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(8)..].join("\n")
+    }
+}
+
+/// Writes a file that only its owner can read.
+fn write_private(path: &Path, text: &str) -> eyre::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    Ok(file.write_all(text.as_bytes())?)
+}
