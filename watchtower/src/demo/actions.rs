@@ -131,7 +131,7 @@ impl Stage<'_> {
                 Fact::count("gas", receipt.gas_used),
             ],
         )?;
-        Ok(Opening { claim, bond, fee: view.fee })
+        Ok(Opening { claim, bond, fee: view.fee, sent: value })
     }
 
     /// The call that puts `state` in the place of what stands.
@@ -287,4 +287,6 @@ pub(super) struct Opening {
     pub(super) claim: Amount,
     pub(super) bond: U256,
     pub(super) fee: U256,
+    /// What was sent along: fee, bond, and room for a risen fee, which is credited back.
+    pub(super) sent: U256,
 }
