@@ -12,103 +12,21 @@ use plonky2_field::types::{Field, PrimeField64};
 
 use super::{
     field::ORDER,
+    form::{Form, element},
     memory::{Block, CELL, POWERS, Regions, WORD},
+    quintic::QUINTIC,
     template::Code,
 };
 use crate::{
     config::F,
     gates::{
-        arithmetic::{Arithmetic, QUINTIC_W, Quintic},
+        arithmetic::{Arithmetic, Quintic},
         formula::Formula,
     },
 };
 
-/// Bytes of an element of the quintic extension.
-pub(super) const QUINTIC: usize = 5 * CELL;
-
 /// Terms beyond which a quintic operand is brought into cells instead of being carried along.
 const CARRIED_TERMS: usize = 4;
-
-/// A linear form: terms by rising address, each with its factor, and a constant.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Form {
-    terms: Vec<(usize, u64)>,
-    constant: u64,
-}
-
-impl Form {
-    fn cell(address: usize) -> Self {
-        Self { terms: vec![(address, 1)], constant: 0 }
-    }
-
-    /// The address, if the form is one cell and nothing else.
-    fn as_cell(&self) -> Option<usize> {
-        match self.terms.as_slice() {
-            [(address, 1)] if self.constant == 0 => Some(*address),
-            _ => None,
-        }
-    }
-
-    /// self + factor * other.
-    fn plus(&self, factor: F, other: &Self) -> Self {
-        let mut terms: BTreeMap<usize, F> =
-            self.terms.iter().map(|t| (t.0, element(t.1))).collect();
-        for &(address, by) in &other.terms {
-            *terms.entry(address).or_default() += factor * element(by);
-        }
-        let constant = element(self.constant) + factor * element(other.constant);
-        let terms = terms.into_iter().filter(|(_, by)| *by != F::ZERO);
-        Self {
-            terms: terms.map(|(address, by)| (address, by.to_canonical_u64())).collect(),
-            constant: constant.to_canonical_u64(),
-        }
-    }
-
-    /// Whether the terms are those of `first`, `cells` cells further on.
-    fn follows(&self, first: &Self, cells: usize) -> bool {
-        self.terms.len() == first.terms.len()
-            && self
-                .terms
-                .iter()
-                .zip(&first.terms)
-                .all(|(term, first)| term.1 == first.1 && term.0 == first.0 + cells * CELL)
-    }
-
-    /// The terms' sum as an expression, not reduced; `offset` is added to every address.
-    fn expression(&self, offset: &str) -> String {
-        let term = |address: usize, by: u64| {
-            let load = format!("mload(add({address:#x}, {offset}))");
-            if by == 1 { load } else { format!("mul({by:#x}, {load})") }
-        };
-        let add = |sum: Option<String>, term: String| match sum {
-            Some(sum) => Some(format!("add({term}, {sum})")),
-            None => Some(term),
-        };
-        let (mut positive, mut negative, mut multiple) = (None, None, 0_u128);
-        for &(address, by) in &self.terms {
-            let minus = ORDER - by;
-            if minus <= LARGEST_NEGATIVE {
-                // What is subtracted is below this multiple of the order.
-                multiple += u128::from(minus) * u128::from(ORDER);
-                negative = add(negative, term(address, minus));
-            } else {
-                positive = add(positive, term(address, by));
-            }
-        }
-        match (positive, negative) {
-            (sum, None) => sum.unwrap_or_else(|| "0".to_owned()),
-            (None, Some(negative)) => format!("sub({multiple:#x}, {negative})"),
-            (Some(sum), Some(negative)) => format!("sub(add({multiple:#x}, {sum}), {negative})"),
-        }
-    }
-}
-
-/// Factors from -1 down to this are subtracted; others are multiplied with as they are.
-const LARGEST_NEGATIVE: u64 = 1 << 16;
-
-fn element(value: u64) -> F {
-    F::from_canonical_u64(value)
-}
 
 /// Writes the calculation of a formula's constraints.
 pub(super) struct Writer {
@@ -360,82 +278,5 @@ impl Arithmetic for Writer {
     fn quintic_sub(&mut self, a: &Quintic<Value>, b: &Quintic<Value>) -> Quintic<Value> {
         let (a, b) = (self.carried(a), self.carried(b));
         core::array::from_fn(|k| self.sub(a[k], b[k]))
-    }
-}
-
-/// The Yul functions for the product of two cells and for adding constraints; operands are addresses.
-pub(super) fn product() -> String {
-    let mut code = Code::new(12);
-    code.line("function product(to, a, b) {");
-    code.line("    let a0 := mload(a)");
-    code.line("    let a1 := mload(add(a, 32))");
-    code.line("    let b0 := mload(b)");
-    code.line("    let b1 := mload(add(b, 32))");
-    code.line("    mstore(to, mulRe(a0, a1, b0, b1))");
-    code.line("    mstore(add(to, 32), mulIm(a0, a1, b0, b1))");
-    code.line("}");
-    code.line("// Adds the constraints in the cells [from, end).");
-    code.line("function accumulate(power, from, end) {");
-    code.line("    for {} lt(from, end) { from := add(from, 64) } {");
-    code.line("        acc(power, mload(from), mload(add(from, 32)))");
-    code.line("        power := add(power, 96)");
-    code.line("    }");
-    code.line("}");
-    code.finish()
-}
-
-/// Yul functions that formulas call; operands are addresses. `left` and `right` are five cells each.
-pub(super) fn functions(left: usize, right: usize) -> String {
-    let mut code = Code::new(12);
-    code.line("// Products of cells: of two; of one and five; of five and five, in GF(p^5) = F[z] / (z^5 - 3).");
-    code.line("function quinticTimes(to, a, b) {");
-    code.line(format_args!(
-        "    for {{ let end := add(to, {QUINTIC}) }} lt(to, end) {{ to := add(to, 64) }} {{"
-    ));
-    code.line("        product(to, a, b)");
-    code.line("        b := add(b, 64)");
-    code.line("    }");
-    code.line("}");
-    for (name, parameters, right) in
-        [("quinticMul", "to, a, b", right), ("quinticSquare", "to, a", left)]
-    {
-        code.line(format_args!("function {name}({parameters}) {{"));
-        code.line(format_args!("    mcopy({left:#x}, a, {QUINTIC})"));
-        if right != left {
-            code.line(format_args!("    mcopy({right:#x}, b, {QUINTIC})"));
-        }
-        for k in 0..5 {
-            for im in [false, true] {
-                let at = k * CELL + if im { WORD } else { 0 };
-                let sum = quintic_coefficient(left, right, k, im);
-                code.line(format_args!("    mstore(add(to, {at}), mod({sum}, {ORDER:#x}))"));
-            }
-        }
-        code.line("}");
-    }
-    product() + &code.finish()
-}
-
-/// Coefficient `k` of the product of two quintic elements, as an expression that is not reduced.
-fn quintic_coefficient(left: usize, right: usize, k: usize, im: bool) -> String {
-    // The sum of the products of component `a` of the left and component `b` of the right, with z^5 = 3.
-    let components = |a: usize, b: usize| {
-        let product = |i: usize, j: usize| {
-            let (a, b) = (left + i * CELL + a * WORD, right + j * CELL + b * WORD);
-            format!("mul(mload({a:#x}), mload({b:#x}))")
-        };
-        let sum = |terms: Vec<String>| {
-            terms.into_iter().reduce(|sum, term| format!("add({term}, {sum})"))
-        };
-        let low = sum((0..=k).map(|i| product(i, k - i)).collect()).unwrap_or_default();
-        match sum((k + 1..5).map(|i| product(i, k + 5 - i)).collect()) {
-            Some(high) => format!("add(mul({QUINTIC_W}, {high}), {low})"),
-            None => low,
-        }
-    };
-    if im {
-        format!("add({}, {})", components(0, 1), components(1, 0))
-    } else {
-        format!("add({}, mul(7, {}))", components(0, 0), components(1, 1))
     }
 }
