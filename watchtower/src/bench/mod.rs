@@ -69,7 +69,7 @@ fn signatures(args: &BenchArgs, tell: &mut Tell<'_>) -> eyre::Result<()> {
             Ok(key.public_key().verify(Tag::StateParticipant, &digest, &signature)?)
         })?,
     )?;
-    let (channel, dispute_key) = (fixture.channel, fixture.dispute_key.clone());
+    let (channel, dispute_key) = (fixture.channel, fixture.dispute_key);
     tell(
         "final state, all four signatures verified",
         &mut times(args.runs, || Ok(state.unverified().verify(&channel)?))?,

@@ -40,7 +40,7 @@ pub(super) fn session_signatures(state: &FinalState) -> SessionSignatures {
 /// Wei as ether.
 pub(super) fn ether(name: &'static str, wei: U256) -> Fact {
     let text = u128::try_from(wei).map_or_else(|_| wei.to_string(), |wei| decimal(wei, 18, 6));
-    Fact::amount(name, format!("{text} ETH"), wei)
+    Fact::amount(name, format!("{text} ETH"), &wei)
 }
 
 impl Stage<'_> {

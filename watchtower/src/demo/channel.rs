@@ -205,6 +205,6 @@ pub(super) fn tokens(name: &'static str, amount: Amount) -> Fact {
     Fact::amount(
         name,
         format!("{} DEMO", decimal(amount.get(), super::plan::TOKEN_DECIMALS, 2)),
-        amount.get(),
+        &amount.get(),
     )
 }

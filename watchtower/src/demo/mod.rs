@@ -72,7 +72,7 @@ pub async fn run(args: &DemoArgs) -> eyre::Result<bool> {
     let timeline = Timeline::new(Form::detect(args.json));
     let folder = Folder::new(args.keep.as_deref())?;
     timeline.chapter(args.scenario.title())?;
-    let ended = tell(args, &timeline, folder.path()).await;
+    let ended = Box::pin(tell(args, &timeline, folder.path())).await;
     if ended.is_err() {
         // Whoever looks for the cause needs the tower's log.
         folder.keep();

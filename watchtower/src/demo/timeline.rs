@@ -64,7 +64,7 @@ impl Fact {
 
     /// An amount of base units: a decimal string for machines, so that no digit is lost.
     #[must_use]
-    pub(super) fn amount(name: &'static str, text: String, base_units: impl ToString) -> Self {
+    pub(super) fn amount(name: &'static str, text: String, base_units: &impl ToString) -> Self {
         Self { name, text, value: base_units.to_string().into() }
     }
 }
@@ -240,7 +240,7 @@ pub(super) fn grouped(number: u128) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
