@@ -1,8 +1,8 @@
 //! The generator of the on-chain verifier: from a circuit's verifying data to Solidity with inline Yul.
 //!
 //! ```text
-//! VerifierOnlyCircuitData ─┐
-//! CommonCircuitData ───────┴─► generate ─► LiveStateVerifier.sol   parsing, transcript, quotient check, FRI
+//! VerifierOnlyCircuitData -+
+//! CommonCircuitData -------+--> generate --> LiveStateVerifier.sol   parsing, transcript, quotient check, FRI
 //!                                          LiveStateGates.sol      permutation argument, gates
 //!                                          LiveStateCurve.sol      gates of the curve
 //!                                          LiveStatePoseidon.sol   public-input hash, Poseidon gate
