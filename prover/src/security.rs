@@ -12,7 +12,7 @@
 //! 100 are kept as the margin. The second lock (both parties' session signatures, checked by the vault) does not rest on any of this.
 //!
 //! The transcript reduces 64-bit words modulo p, which makes an element at most twice as likely as uniform: every challenge lane
-//! is charged [`BIAS_BITS`].
+//! is charged `BIAS_BITS`.
 
 use core::fmt;
 

@@ -1,6 +1,6 @@
 //! One node: a connection with time-outs, and the questions that we ask it.
 //!
-//! Answers are read into our own small structs ([`shapes`]) and every failure is an [`RpcError`] that says whether to try
+//! Answers are read into our own small structs (`shapes`) and every failure is an [`RpcError`] that says whether to try
 //! again. Nothing is retried here: the follower and the submitter know how urgent their question is.
 
 mod call;

@@ -2,7 +2,7 @@
 //!
 //! The caller makes a [`Record`] of an [`Obligation`], stores it, and gives it to the [`Submitter`]; then it calls
 //! [`Submitter::round`] on every new head (and now and then without one). Each round looks at the chain and does what
-//! [`core`] decides; every change of a record is handed to `persist` and must be durable before the round goes on. After a
+//! `core` decides; every change of a record is handed to `persist` and must be durable before the round goes on. After a
 //! crash the stored records are given to [`Submitter::new`] and nothing is lost or done twice.
 //!
 //! The account's key should serve this submitter alone. A transaction sent elsewhere with the same key is noticed and

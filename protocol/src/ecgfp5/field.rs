@@ -1,4 +1,4 @@
-//! GF(p^5) = GF(p)[z] / (z^5 - 3), the field of the curve's coordinates.
+//! GF(p^5) = GF(p)\[z\] / (z^5 - 3), the field of the curve's coordinates.
 //!
 //! An element is five coefficients, lowest power of z first. Products are accumulated over 160 bits and reduced once for
 //! each coefficient of the result.

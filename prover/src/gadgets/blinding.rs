@@ -9,7 +9,7 @@
 //! rows. Here the same rows do both, and they are rows that would otherwise be empty:
 //!
 //! - every wire of a blinding row is random, at least twelve independent values in each column: masks the wires;
-//! - in each chunk of [`CHUNK`] routed wires (one factor of the permutation argument) three wires are copied to the next row, alternately
+//! - in each chunk of `CHUNK` routed wires (one factor of the permutation argument) three wires are copied to the next row, alternately
 //!   two groups of three: the running and the partial products between the rows are random, for all three challenges.
 //!
 //! **Invariant:** a blinding row takes part in no statement: its gate has no constraint, and its copies meet only their like.
