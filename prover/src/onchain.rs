@@ -106,12 +106,17 @@ pub fn generate(
     let shape = ProofShape::new(common, Keccak28::HASH_SIZE);
     let circuit = Circuit { verifier_only, common, shape, selectors: Selectors::of(common)? };
     circuit.check_covered()?;
-    Ok(vec![
+    let part =
+        |name: &str, source: String| SourceFile { name: format!("{PARTS}/{name}.sol"), source };
+    let mut files = vec![
         SourceFile { name: format!("{VERIFIER}.sol"), source: circuit.verifier()? },
-        SourceFile { name: format!("{PARTS}/{GATES}.sol"), source: circuit.gates_part()? },
-        SourceFile { name: format!("{PARTS}/{CURVE}.sol"), source: circuit.curve_part()? },
-        SourceFile { name: format!("{PARTS}/{POSEIDON}.sol"), source: circuit.poseidon_part()? },
-    ])
+        part(GATES, circuit.gates_part()?),
+        part(POSEIDON, circuit.poseidon_part()?),
+    ];
+    if circuit.has_gates(Home::Curve) {
+        files.push(part(CURVE, circuit.curve_part()?));
+    }
+    Ok(files)
 }
 
 impl Circuit<'_> {
@@ -187,6 +192,10 @@ impl Circuit<'_> {
             fri_betas: regions.take(shape.steps.len() * CELL),
             indices: regions.take(shape.queries * WORD),
         };
+        values
+            .set("EVEN_LANES_AT", regions.take(WORD))
+            .set("EVEN_ADDEND_AT", regions.take(WORD))
+            .set("LANE_AT", regions.take(WORD));
         let hash_io = regions.take(shape.public_inputs * WORD);
         let (sum, part_out) = (regions.take(3 * CELL), regions.take(3 * CELL));
         let fri = fri::Addresses::take(self, regions, values, (at.caps, at.fri_betas));
@@ -252,21 +261,22 @@ impl Circuit<'_> {
     fn set_parts(&self, block: &Block, values: &mut Values) {
         let (mut imports, mut immutables) = (Code::new(0), Code::new(4));
         let (mut locals, mut calls) = (Code::new(8), Code::new(12));
-        for (contract, name, home) in [
-            (GATES, "gates", None),
-            (CURVE, "curve", Some(Home::Curve)),
-            (POSEIDON, "poseidon", Some(Home::Poseidon)),
-        ] {
+        // Name, whether it exists, and whether it evaluates constraints.
+        let parts = [
+            (GATES, "gates", true, true),
+            (CURVE, "curve", self.has_gates(Home::Curve), true),
+            (POSEIDON, "poseidon", true, self.has_gates(Home::Poseidon)),
+        ];
+        for (contract, name, _, evaluates) in parts.into_iter().filter(|part| part.2) {
             let constant = name.to_uppercase();
             imports.line(format_args!("import {{{contract}}} from \"./{PARTS}/{contract}.sol\";"));
             immutables.line(format_args!(
                 "address private immutable {constant} = address(new {contract}());"
             ));
             locals.line(format_args!("address {name} = {constant};"));
-            let has_gates = home.is_none_or(|home| self.gates_in(home).next().is_some());
-            if has_gates {
+            if evaluates {
                 let (start, bytes) = (block.start, block.bytes());
-                let out = "$PART_OUT$";
+                let out = values.get("PART_OUT");
                 calls.line(format_args!(
                     "if iszero(staticcall(gas(), {name}, {start:#x}, {bytes}, {out}, 192)) {{ fail() }}"
                 ));
@@ -277,9 +287,8 @@ impl Circuit<'_> {
         values
             .set("IMPORTS", imports.finish())
             .set("IMMUTABLES", immutables.finish())
-            .set("LOCALS", locals.finish());
-        let calls = values.fill(&calls.finish()).unwrap_or_default();
-        values.set("PART_CALLS", calls);
+            .set("LOCALS", locals.finish())
+            .set("PART_CALLS", calls.finish());
     }
 
     fn set_description(&self, values: &mut Values) {

@@ -11,6 +11,12 @@ use super::{
 };
 use crate::encoding::{ELEMENT_BYTES, EXTENSION_BYTES, ORACLES, StepShape};
 
+/// Coefficients of the final polynomial that are added up before the sum is reduced.
+const FINAL_BLOCK: usize = 16;
+
+/// Lanes of a word.
+const LANES: usize = WORD / ELEMENT_BYTES;
+
 const FOLD: &str = include_str!("yul/fold.yul");
 
 /// Addresses of one folding step's tables.
@@ -25,6 +31,7 @@ struct StepTables {
 pub(super) struct Addresses {
     pub(super) caps: usize,
     pub(super) fri_betas: usize,
+    leaf: usize,
     x: usize,
     x_inverse: usize,
     factors: usize,
@@ -49,12 +56,23 @@ impl Addresses {
         }
         let (x, x_inverse) = (regions.take(WORD), regions.take(WORD));
         values.set("X", x).set("X_INVERSE", x_inverse);
+        for name in ["SUM0", "SUM1"] {
+            values.set(name, regions.take(WORD));
+        }
+        let block = shape.final_coefficients.min(FINAL_BLOCK);
+        let x_powers = regions.take(block * WORD);
+        values
+            .set("X_POWERS", x_powers)
+            .set("X_POWERS_END", x_powers + block * WORD)
+            .set("BLOCK_BYTES", block * CELL)
+            .set("FINAL_BLOCK", final_block(block, x_powers));
         let last = regions.take(shape.final_coefficients * CELL);
         values.set("FINAL", last).set("FINAL_END", last + shape.final_coefficients * CELL);
         let widest = shape.steps.iter().map(|step| 1 << step.arity_bits).max().unwrap_or(0);
         let longest = shape.leaf_lens().into_iter().max().unwrap_or(0).max(2 * widest);
         // A word of zeros follows the longest leaf.
-        values.set("LEAF", regions.take(longest * ELEMENT_BYTES + 2 * WORD));
+        let leaf = regions.take(longest * ELEMENT_BYTES + 2 * WORD);
+        values.set("LEAF", leaf);
         values.set("FOLD", regions.take(widest * CELL));
         let steps = shape
             .steps
@@ -66,7 +84,7 @@ impl Addresses {
             .collect();
         let factors = regions.take(shape.domain_bits * WORD);
         let inverse_factors = regions.take(shape.steps.len().min(1) * shape.domain_bits * WORD);
-        Self { caps, fri_betas, x, x_inverse, factors, inverse_factors, steps }
+        Self { caps, fri_betas, leaf, x, x_inverse, factors, inverse_factors, steps }
     }
 
     fn cap(&self, circuit: &Circuit<'_>, number: usize) -> usize {
@@ -89,7 +107,11 @@ pub(super) fn set_code(
         .set("PATH_LEN", shape.path_len)
         .set("ROW_ROOT", literal(F::primitive_root_of_unity(shape.degree_bits)))
         .set("TABLES", tables(circuit, at))
-        .set("OPEN_LEAVES", open_leaves(circuit, block, at));
+        .set("PATH_BYTES", shape.path_len * shape.digest_bytes)
+        .set("CLIMB", climb(shape.path_len, shape.digest_bytes))
+        .set("OPEN_LEAVES", open_leaves(circuit, at));
+    let openings = openings(circuit, block, at, values);
+    values.set("OPENINGS", openings);
     let mut functions = String::new();
     let mut calls = Code::new(16);
     if !shape.steps.is_empty() {
@@ -207,23 +229,100 @@ fn tables(circuit: &Circuit<'_>, at: &Addresses) -> String {
     code.finish()
 }
 
-/// Opens the four leaves, each with the powers of alpha that its polynomials have.
-fn open_leaves(circuit: &Circuit<'_>, block: &Block, at: &Addresses) -> String {
+/// Opens the four leaves, and combines each with the powers of alpha that its polynomials have.
+fn open_leaves(circuit: &Circuit<'_>, at: &Addresses) -> String {
     let mut code = Code::new(16);
-    let mut before = 0;
-    for (oracle, len) in circuit.shape.leaf_lens().into_iter().enumerate() {
-        let powers = block.cells + before * CELL;
-        let bytes = len * ELEMENT_BYTES;
+    for oracle in 0..ORACLES {
         let cap = at.cap(circuit, oracle);
-        code.line(format_args!(
-            "at, t0, t1 := openLeaf(at, {bytes}, {powers:#x}, index, {cap:#x})"
-        ));
-        code.line("s0 := add(s0, t0)");
-        code.line("s1 := add(s1, t1)");
+        code.line(format_args!("at := openLeaf{oracle}(at, index, add(zero, {cap:#x}))"));
         if oracle == 2 {
             code.line("nextSum()");
         }
-        before += len;
     }
     code.finish()
+}
+
+/// For each oracle, a function that opens its leaf. Written out, because this is where most of the verification's
+/// multiplications are. The climb stands between the check and the sums so that the compiler does not mix them.
+fn openings(circuit: &Circuit<'_>, block: &Block, at: &Addresses, values: &Values) -> String {
+    let value = |name| values.get(name);
+    let mut code = Code::new(12);
+    let mut power = block.cells;
+    for (oracle, len) in circuit.shape.leaf_lens().into_iter().enumerate() {
+        let (bytes, words) = (len * ELEMENT_BYTES, len.div_ceil(LANES));
+        let word = |index: usize| format!("mload({:#x})", at.leaf + index * WORD);
+        let high = |index: usize| format!("and(shr(64, {}), even)", word(index));
+        let low = |index: usize| format!("and({}, even)", word(index));
+        code.line(format_args!("// Oracle {oracle}, {len} lanes: they are below p, their digest climbs to the cap, and they are added"));
+        code.line("// up times powers of alpha. A lane that is not below p leaves a carry behind.");
+        code.line(format_args!("function openLeaf{oracle}(at, index, cap) -> end {{"));
+        code.line(format_args!("    let even := mload({})", value("EVEN_LANES_AT")));
+        code.line(format_args!("    calldatacopy({:#x}, at, {bytes})", at.leaf));
+        code.line(format_args!("    mstore({:#x}, 0)", at.leaf + bytes));
+        code.line("    {");
+        code.line(format_args!("        let addend := mload({})", value("EVEN_ADDEND_AT")));
+        code.line("        let carries");
+        for index in 0..words {
+            let (high, low) = (high(index), low(index));
+            code.line(format_args!(
+                "        carries := or(carries, or(add({high}, addend), add({low}, addend)))"
+            ));
+        }
+        code.line(format_args!("        if and(carries, {}) {{ fail() }}", value("EVEN_CARRIES")));
+        code.line("    }");
+        code.line(format_args!("    at := add(at, {bytes})"));
+        code.line(format_args!(
+            "    end := add(at, {})",
+            circuit.shape.path_len * circuit.shape.digest_bytes
+        ));
+        code.line(format_args!("    climb(keccak256({:#x}, {bytes}), at, index, cap)", at.leaf));
+        code.line(format_args!("    let lane := mload({})", value("LANE_AT")));
+        code.line(format_args!("    let s0 := mload({})", value("SUM0")));
+        code.line(format_args!("    let s1 := mload({})", value("SUM1")));
+        for lane in 0..len {
+            let word = word(lane / LANES);
+            let cut = match LANES - 1 - lane % LANES {
+                0 => format!("and({word}, lane)"),
+                3 => format!("shr(192, {word})"),
+                above => format!("and(shr({}, {word}), lane)", 64 * above),
+            };
+            code.line("    {");
+            code.line(format_args!("        let v := {cut}"));
+            code.line(format_args!("        s0 := add(s0, mul(v, mload({power:#x})))"));
+            code.line(format_args!("        s1 := add(s1, mul(v, mload({:#x})))", power + WORD));
+            code.line("    }");
+            power += CELL;
+        }
+        code.line(format_args!("    mstore({}, s0)", value("SUM0")));
+        code.line(format_args!("    mstore({}, s1)", value("SUM1")));
+        code.line("}");
+    }
+    code.finish()
+}
+
+/// The levels of a Merkle path, written out: the bit of the index says which half the digest so far is.
+fn climb(levels: usize, digest_bytes: usize) -> String {
+    let mut code = Code::new(16);
+    for level in 0..levels {
+        let bit = if level == 0 {
+            "and(index, 1)".to_owned()
+        } else {
+            format!("and(shr({level}, index), 1)")
+        };
+        let from =
+            if level == 0 { "at".to_owned() } else { format!("add(at, {})", level * digest_bytes) };
+        code.line(format_args!("place := mul({digest_bytes}, {bit})"));
+        code.line("mstore(place, h)");
+        code.line(format_args!("calldatacopy(sub({digest_bytes}, place), {from}, {digest_bytes})"));
+        code.line(format_args!("h := keccak256(0, {})", 2 * digest_bytes));
+    }
+    code.finish()
+}
+
+/// The sum of a block of coefficients times powers of x, as an expression that is not reduced.
+fn final_block(count: usize, x_powers: usize) -> String {
+    (1..count).fold("mload(cell)".to_owned(), |sum, index| {
+        let coefficient = format!("mload(add(cell, {}))", index * CELL);
+        format!("add({sum}, mul({coefficient}, mload({:#x})))", x_powers + index * WORD)
+    })
 }

@@ -12,6 +12,11 @@ use super::{
 };
 
 impl Circuit<'_> {
+    /// Whether a contract has gates to evaluate.
+    pub(super) fn has_gates(&self, home: Home) -> bool {
+        self.gates_in(home).next().is_some()
+    }
+
     pub(super) fn gates_in(&self, home: Home) -> impl Iterator<Item = usize> {
         let gates = self.common.gates.iter().enumerate();
         gates.filter(move |(_, gate)| gates::home(gate) == home).map(|(row, _)| row)
@@ -93,7 +98,7 @@ impl Circuit<'_> {
     pub(super) fn curve_part(&self) -> Result<String, GenerateError> {
         let mut values = self.values();
         let mut regions = Regions::from(RESERVED);
-        let (left, right) = (regions.take(quintic::QUINTIC), regions.take(quintic::QUINTIC));
+        let (left, right) = (regions.take(quintic::OPERAND), regions.take(quintic::OPERAND));
         let block = self.set_part(&mut regions, &mut values)?;
         let (gate_functions, gate_calls) = self.gate_code(Home::Curve, &block, &values)?;
         let mut functions = values.fill(include_str!("yul/part.yul"))?;

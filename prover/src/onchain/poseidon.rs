@@ -39,7 +39,7 @@ fn matrix_columns() -> [String; SPONGE_WIDTH] {
 
 /// The state at `state` times the matrix, plus the words at `constants`, accumulated in four words.
 fn mix(state: usize, columns: usize) -> String {
-    let mut code = Code::new(20);
+    let mut code = Code::new(16);
     for word in 0..WORDS {
         let mut sum = match word {
             0 => format!("mul({}, mload({state:#x}))", <F as Poseidon>::MDS_MATRIX_DIAG[0]),
@@ -51,7 +51,7 @@ fn mix(state: usize, columns: usize) -> String {
             sum = if sum.is_empty() { term } else { format!("add({term}, {sum})") };
         }
         let at = format!("add(constants, {})", word * WORD);
-        code.line(format_args!("s{word} := add(mload({at}), {sum})"));
+        code.line(format_args!("mstore(add(sums, {}), add(mload({at}), {sum}))", word * WORD));
     }
     code.finish()
 }
@@ -60,15 +60,18 @@ fn mix(state: usize, columns: usize) -> String {
 fn unmix(state: usize, order: u64) -> String {
     let mut code = Code::new(16);
     for word in 0..WORDS {
+        code.line("{");
+        code.line(format_args!("    let sum := mload(add(sums, {}))", word * WORD));
         for lane in 0..LANES {
             let to = state + (word * LANES + lane) * WORD;
             let value = match lane {
-                0 => format!("and(s{word}, mask)"),
-                1 => format!("and(shr({LANE_BITS}, s{word}), mask)"),
-                _ => format!("shr({}, s{word})", lane * LANE_BITS),
+                0 => "and(sum, mask)".to_owned(),
+                1 => format!("and(shr({LANE_BITS}, sum), mask)"),
+                _ => format!("shr({}, sum)", lane * LANE_BITS),
             };
-            code.line(format_args!("mstore({to:#x}, mod({value}, {order:#x}))"));
+            code.line(format_args!("    mstore({to:#x}, mod({value}, {order:#x}))"));
         }
+        code.line("}");
     }
     code.finish()
 }
@@ -76,8 +79,8 @@ fn unmix(state: usize, order: u64) -> String {
 /// Bytes of the table of round constants: four words per round, those of the next round; none follow the last.
 const CONSTANTS_BYTES: usize = N_ROUNDS * WORDS * WORD;
 
-/// Bytes of all tables: round constants, and the matrix.
-pub(super) const TABLE_BYTES: usize = CONSTANTS_BYTES + SPONGE_WIDTH * WORD;
+/// Bytes of all tables: round constants, the matrix, sums on their way, and the mask of a lane.
+pub(super) const TABLE_BYTES: usize = CONSTANTS_BYTES + (SPONGE_WIDTH + WORDS + 1) * WORD;
 
 /// Sets what the Poseidon templates need. The table of round constants goes to `table`.
 pub(super) fn set_code(state: usize, table: usize, order: u64, values: &mut Values) {
@@ -104,6 +107,8 @@ pub(super) fn set_code(state: usize, table: usize, order: u64, values: &mut Valu
         .set("UNMIX_RE", unmix(state, order))
         .set("MIX_IM", mix(im, columns))
         .set("UNMIX_IM", unmix(im, order))
+        .set("MIX_SUMS", columns + SPONGE_WIDTH * WORD)
+        .set("LANE_MASK_AT", columns + (SPONGE_WIDTH + WORDS) * WORD)
         .set("LANE_MASK", format_args!("0x1f{}", "f".repeat(LANE_BITS / 4 - 1)))
         .set("FIRST_CONSTANTS", first.finish())
         .set("ROUND_CONSTANT_STORES", stores.finish())

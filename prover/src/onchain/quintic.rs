@@ -10,6 +10,9 @@ use crate::gates::arithmetic::QUINTIC_W;
 /// Bytes of an element of the quintic extension.
 pub(super) const QUINTIC: usize = 5 * CELL;
 
+/// Bytes of an operand of a product: an element, then the sums of each coefficient's two parts.
+pub(super) const OPERAND: usize = QUINTIC + 5 * WORD;
+
 /// The Yul functions for the product of two cells and for adding constraints; operands are addresses.
 pub(super) fn product() -> String {
     let mut code = Code::new(12);
@@ -43,46 +46,100 @@ pub(super) fn functions(left: usize, right: usize) -> String {
     code.line("        b := add(b, 64)");
     code.line("    }");
     code.line("}");
-    for (name, parameters, right) in
-        [("quinticMul", "to, a, b", right), ("quinticSquare", "to, a", left)]
-    {
-        code.line(format_args!("function {name}({parameters}) {{"));
-        code.line(format_args!("    mcopy({left:#x}, a, {QUINTIC})"));
-        if right != left {
-            code.line(format_args!("    mcopy({right:#x}, b, {QUINTIC})"));
+    code.line("function quinticMul(to, a, b) {");
+    for (operand, at) in [("a", left), ("b", right)] {
+        code.line(format_args!("    mcopy({at:#x}, {operand}, {QUINTIC})"));
+        for i in 0..5 {
+            let (re, im) = (at + i * CELL, at + i * CELL + WORD);
+            let to = at + QUINTIC + i * WORD;
+            code.line(format_args!("    mstore({to:#x}, add(mload({re:#x}), mload({im:#x})))"));
         }
-        for k in 0..5 {
-            for im in [false, true] {
-                let at = k * CELL + if im { WORD } else { 0 };
-                let sum = quintic_coefficient(left, right, k, im);
-                code.line(format_args!("    mstore(add(to, {at}), mod({sum}, {ORDER:#x}))"));
-            }
-        }
-        code.line("}");
     }
-    product() + &code.finish()
+    for k in 0..5 {
+        let sum = |left: usize, right: usize, stride: usize| {
+            coefficient(k, |i, j| {
+                let (left, right) = (left + i * stride, right + j * stride);
+                format!("mul(mload({left:#x}), mload({right:#x}))")
+            })
+        };
+        let (p, q) = (sum(left, right, CELL), sum(left + WORD, right + WORD, CELL));
+        let r = sum(left + QUINTIC, right + QUINTIC, WORD);
+        let (re, im) = (k * CELL, k * CELL + WORD);
+        // (a0 + a1 u)(b0 + b1 u): its real part and, by Karatsuba, the coefficient of u.
+        code.line("    {");
+        code.line(format_args!("        let p := {p}"));
+        code.line(format_args!("        let q := {q}"));
+        code.line(format_args!("        let r := {r}"));
+        code.line(format_args!(
+            "        mstore(add(to, {re}), mod(add(p, mul(7, q)), {ORDER:#x}))"
+        ));
+        code.line(format_args!(
+            "        mstore(add(to, {im}), mod(sub(r, add(p, q)), {ORDER:#x}))"
+        ));
+        code.line("    }");
+    }
+    code.line("}");
+    product() + &code.finish() + &square(left)
 }
 
-/// Coefficient `k` of the product of two quintic elements, as an expression that is not reduced.
-fn quintic_coefficient(left: usize, right: usize, k: usize, im: bool) -> String {
-    // The sum of the products of component `a` of the left and component `b` of the right, with z^5 = 3.
-    let components = |a: usize, b: usize| {
-        let product = |i: usize, j: usize| {
-            let (a, b) = (left + i * CELL + a * WORD, right + j * CELL + b * WORD);
+/// The function `quinticSquare`.
+fn square(left: usize) -> String {
+    let mut code = Code::new(12);
+    code.line("function quinticSquare(to, a) {");
+    code.line(format_args!("    mcopy({left:#x}, a, {QUINTIC})"));
+    for k in 0..5 {
+        let component = |a: usize, b: usize, i: usize, j: usize| {
+            let (a, b) = (left + i * CELL + a * WORD, left + j * CELL + b * WORD);
             format!("mul(mload({a:#x}), mload({b:#x}))")
         };
-        let sum = |terms: Vec<String>| {
-            terms.into_iter().reduce(|sum, term| format!("add({term}, {sum})"))
-        };
-        let low = sum((0..=k).map(|i| product(i, k - i)).collect()).unwrap_or_default();
-        match sum((k + 1..5).map(|i| product(i, k + 5 - i)).collect()) {
-            Some(high) => format!("add(mul({QUINTIC_W}, {high}), {low})"),
-            None => low,
+        let re = square_coefficient(k, |i, j| {
+            format!("add({}, mul(7, {}))", component(0, 0, i, j), component(1, 1, i, j))
+        });
+        let im = square_coefficient(k, |i, j| {
+            if i == j {
+                format!("shl(1, {})", component(0, 1, i, i))
+            } else {
+                format!("add({}, {})", component(0, 1, i, j), component(1, 0, i, j))
+            }
+        });
+        let (to_re, to_im) = (k * CELL, k * CELL + WORD);
+        code.line(format_args!("    mstore(add(to, {to_re}), mod({re}, {ORDER:#x}))"));
+        code.line(format_args!("    mstore(add(to, {to_im}), mod({im}, {ORDER:#x}))"));
+    }
+    code.line("}");
+    code.finish()
+}
+
+fn add(terms: impl Iterator<Item = String>) -> Option<String> {
+    terms.reduce(|sum, term| format!("add({term}, {sum})"))
+}
+
+/// low + 3 high, since z^5 = 3.
+fn reduced(low: Option<String>, high: Option<String>) -> String {
+    match (low, high) {
+        (Some(low), Some(high)) => format!("add(mul({QUINTIC_W}, {high}), {low})"),
+        (low, high) => low.or(high).unwrap_or_default(),
+    }
+}
+
+/// Coefficient `k` of a product: the sum of `product(i, j)` over i + j = k, and 3 times that over i + j = k + 5.
+fn coefficient(k: usize, product: impl Fn(usize, usize) -> String) -> String {
+    let low = add((0..=k).map(|i| product(i, k - i)));
+    let high = add((k + 1..5).map(|i| product(i, k + 5 - i)));
+    reduced(low, high)
+}
+
+/// Coefficient `k` of a square: every product of two different coefficients counts twice.
+fn square_coefficient(k: usize, product: impl Fn(usize, usize) -> String) -> String {
+    let sum = |total: usize| {
+        let pairs = (0..5).filter_map(|i| total.checked_sub(i).map(|j| (i, j)));
+        let pairs: Vec<_> = pairs.filter(|(i, j)| i <= j && *j < 5).collect();
+        let single = pairs.iter().find(|(i, j)| i == j).map(|(i, j)| product(*i, *j));
+        let double = add(pairs.iter().filter(|(i, j)| i < j).map(|(i, j)| product(*i, *j)));
+        match (single, double.map(|double| format!("shl(1, {double})"))) {
+            (Some(single), Some(double)) => Some(format!("add({double}, {single})")),
+            (single, double) => single.or(double),
         }
     };
-    if im {
-        format!("add({}, {})", components(0, 1), components(1, 0))
-    } else {
-        format!("add({}, mul(7, {}))", components(0, 0), components(1, 1))
-    }
+    reduced(sum(k), sum(k + 5))
 }

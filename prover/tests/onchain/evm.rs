@@ -3,13 +3,15 @@
 use std::{fs, path::PathBuf};
 
 use revm::{
-    Context, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext, MainnetEvm,
+    Context, ExecuteCommitEvm, ExecuteEvm, InspectEvm, MainBuilder, MainContext, MainnetEvm,
     context::{CfgEnv, TxEnv, result::ExecutionResult},
     database::{CacheDB, EmptyDB},
     handler::MainnetContext,
     primitives::{Address, Bytes, TxKind, hardfork::SpecId},
 };
 use serde_json::Value;
+
+use crate::gas::Meter;
 
 /// EIP-7825: no transaction may ask for more.
 pub(crate) const GAS_CAP: u64 = 1 << 24;
@@ -82,6 +84,16 @@ impl Evm {
         let accounts = &self.inner.ctx.journaled_state.database.cache.accounts;
         let account = accounts.get(&address).expect("the account exists");
         account.info.code.as_ref().map_or(0, |code| code.original_bytes().len())
+    }
+
+    /// Calls a contract and measures where its gas goes. Nothing is kept.
+    pub(crate) fn metered(self, to: Address, data: Vec<u8>) -> (Outcome, Meter) {
+        let mut evm = self.inner.with_inspector(Meter::default());
+        let tx = TxEnv::builder().kind(TxKind::Call(to)).data(data.into()).gas_limit(GAS_CAP);
+        let result = evm.inspect_one_tx(tx.build().expect("a transaction")).expect("it runs");
+        let success = matches!(result, ExecutionResult::Success { .. });
+        let output = result.output().cloned().unwrap_or_default();
+        (Outcome { success, output, gas_used: result.tx_gas_used() }, evm.inspector)
     }
 
     /// Calls a contract in one transaction under the cap. Nothing is kept.

@@ -3,6 +3,8 @@
 
 mod evm;
 mod fixture;
+mod gas;
+mod generic;
 mod parts;
 mod sources;
 mod verifier;

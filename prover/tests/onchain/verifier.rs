@@ -158,6 +158,5 @@ fn the_contracts_fit_the_chains_limits() {
     let proof = fixture::load("live_state_0.bin");
     let outcome = fixture::ask(&mut evm, verifier, &proof.statement_words(), &proof.bytes);
     assert!(fixture::accepted(&outcome));
-    // A whole override is to stay below 3.5 million; the vault's own part of it is some 200,000.
-    assert!(outcome.gas_used < 2_500_000, "{} gas", outcome.gas_used);
+    assert!(outcome.gas_used < GAS_CAP / 3, "a margin of three against repricing: {outcome:?}");
 }

@@ -13,7 +13,7 @@
                 {
                     calldatacopy($LEAF$, at, $STEP_BYTES$)
                     at := add(at, $STEP_BYTES$)
-                    end := climb(keccak256($LEAF$, $STEP_BYTES$), at, shr($ARITY_BITS$, index), $STEP_PATH_LEN$, $STEP_CAP$)
+                    end := climbStep(keccak256($LEAF$, $STEP_BYTES$), at, shr($ARITY_BITS$, index), $STEP_PATH_LEN$, $STEP_CAP$)
                     if spread($LEAF$, add($LEAF$, $STEP_BYTES$)) { fail() }
                 }
                 {

@@ -27,8 +27,8 @@
                 for { let cell := $CELLS$ } lt(cell, $CELLS_NEXT$) { cell := add(cell, 64) } {
                     let o0 := mload(cell)
                     let o1 := mload(add(cell, 32))
-                    s0 := add(s0, mulRe(o0, o1, p0, p1))
-                    s1 := add(s1, mulIm(o0, o1, p0, p1))
+                    s0 := add(s0, add(mul(o0, p0), mul(7, mul(o1, p1))))
+                    s1 := add(s1, add(mul(o0, p1), mul(o1, p0)))
                     mstore(cell, p0)
                     mstore(add(cell, 32), p1)
                     let re := mulRe(p0, p1, a0, a1)
@@ -40,16 +40,7 @@
             }
             // What all queries share: the final polynomial, canonical; the cap of constants and sigmas; roots of unity; -zeta, -g * zeta.
             function loadTables(proofAt) {
-                let at := add(proofAt, $FINAL_AT$)
-                for { let cell := $FINAL$ } lt(cell, $FINAL_END$) { cell := add(cell, 64) } {
-                    let word := calldataload(at)
-                    let re := shr(192, word)
-                    let im := and(shr(128, word), $LANE$)
-                    if iszero(and(lt(re, $P$), lt(im, $P$))) { fail() }
-                    mstore(cell, re)
-                    mstore(add(cell, 32), im)
-                    at := add(at, 16)
-                }
+                spreadCells(add(proofAt, $FINAL_AT$), $FINAL$, $FINAL_END$)
                 if iszero(lt(shr(192, calldataload(add(proofAt, $GRINDING_AT$))), $P$)) { fail() }
                 {
                     let z0 := mload($ZETA$)
@@ -61,59 +52,21 @@
                 }
 $TABLES$
             }
-            // sum of the lanes of [at, end) times the powers at `power`; fails if a lane is not below p. A lane is not below p exactly
-            // if adding 2^32 - 1 carries out of it, which is seen in every second lane at once.
-            function combine(at, end, power) -> s0, s1 {
-                let carries
-                for {} lt(at, end) { at := add(at, 32) } {
-                    let word := mload(at)
-                    carries := or(
-                        carries,
-                        or(add(and(word, $EVEN_LANES$), $EVEN_ADDEND$), add(and(shr(64, word), $EVEN_LANES$), $EVEN_ADDEND$))
-                    )
-                    let v := shr(192, word)
-                    s0 := add(s0, mul(v, mload(power)))
-                    s1 := add(s1, mul(v, mload(add(power, 32))))
-                    v := and(shr(128, word), $LANE$)
-                    s0 := add(s0, mul(v, mload(add(power, 64))))
-                    s1 := add(s1, mul(v, mload(add(power, 96))))
-                    v := and(shr(64, word), $LANE$)
-                    s0 := add(s0, mul(v, mload(add(power, 128))))
-                    s1 := add(s1, mul(v, mload(add(power, 160))))
-                    v := and(word, $LANE$)
-                    s0 := add(s0, mul(v, mload(add(power, 192))))
-                    s1 := add(s1, mul(v, mload(add(power, 224))))
-                    power := add(power, 256)
-                }
-                if and(carries, $EVEN_CARRIES$) { fail() }
+            // From the digest of an oracle's leaf up to its cap. A digest is the first $DIGEST_BYTES$ bytes of `h`: what follows them is
+            // overwritten or beyond the hashed bytes.
+            function climb(h, at, index, cap) {
+                let place
+$CLIMB$
+                if shr($DIGEST_SHIFT$, xor(h, mload(add(cap, shl(5, shr($PATH_LEN$, index)))))) { fail() }
             }
-            // From a leaf's digest up to its cap. The digest is the first $DIGEST_BYTES$ bytes of `h`: what follows them is overwritten or
-            // beyond the hashed bytes.
-            function climb(h, at, index, depth, cap) -> end {
-                end := add(at, mul(depth, $DIGEST_BYTES$))
-                for {} lt(at, end) { at := add(at, $DIGEST_BYTES$) } {
-                    let place := mul($DIGEST_BYTES$, and(index, 1))
-                    mstore(place, h)
-                    calldatacopy(sub($DIGEST_BYTES$, place), at, $DIGEST_BYTES$)
-                    h := keccak256(0, $NODE_BYTES$)
-                    index := shr(1, index)
-                }
-                if shr($DIGEST_SHIFT$, xor(h, mload(add(cap, shl(5, index))))) { fail() }
-            }
-            // One leaf of an oracle: hashed and climbed to its cap, and combined with powers of alpha.
-            function openLeaf(at, bytes_, power, index, cap) -> end, s0, s1 {
-                calldatacopy($LEAF$, at, bytes_)
-                mstore(add($LEAF$, bytes_), 0)
-                end := climb(keccak256($LEAF$, bytes_), add(at, bytes_), index, $PATH_LEN$, cap)
-                s0, s1 := combine($LEAF$, add($LEAF$, bytes_), power)
-            }
+$OPENINGS$
 $POINT$
             // The four leaves; and what the first folded value must be, as a fraction: numerator at WANTED, denominator at SCALE.
             function openLeaves(at, index) -> end {
-                let s0 := mload($REDUCED$)
-                let s1 := mload(add($REDUCED$, 32))
-                let t0
-                let t1
+                mstore($SUM0$, mload($REDUCED$))
+                mstore($SUM1$, mload(add($REDUCED$, 32)))
+                // Zero, which the compiler does not see: it would make a copy of a function for each call with literal arguments.
+                let zero := shr(255, calldatasize())
 $OPEN_LEAVES$
                 end := at
                 domainPoint(index)
@@ -125,17 +78,17 @@ $OPEN_LEAVES$
                 mstore($SCALE$, mulRe(a0, a1, b0, b1))
                 mstore(add($SCALE$, 32), mulIm(a0, a1, b0, b1))
                 // (reduced at zeta) * alpha^shift * (x - g zeta) + (reduced at g zeta) * (x - zeta)
+                let s0 := mod(mload($SUM0$), $P$)
+                let s1 := mod(mload($SUM1$), $P$)
                 {
-                    s0 := mod(s0, $P$)
-                    s1 := mod(s1, $P$)
                     let q0 := mload($ALPHA_SHIFT$)
                     let q1 := mload(add($ALPHA_SHIFT$, 32))
                     let re := mulRe(s0, s1, q0, q1)
                     s1 := mulIm(s0, s1, q0, q1)
                     s0 := re
                 }
-                t0 := mload($NEXT_SUM$)
-                t1 := mload(add($NEXT_SUM$, 32))
+                let t0 := mload($NEXT_SUM$)
+                let t1 := mload(add($NEXT_SUM$, 32))
                 mstore($WANTED$, addmod(mulRe(s0, s1, b0, b1), mulRe(t0, t1, a0, a1), $P$))
                 mstore(add($WANTED$, 32), addmod(mulIm(s0, s1, b0, b1), mulIm(t0, t1, a0, a1), $P$))
             }
@@ -156,15 +109,24 @@ $OPEN_LEAVES$
                 mstore(add($NEXT_SUM$, 32), mod(n1, $P$))
             }
 $FOLD_FUNCTIONS$
+            // One component of some coefficients of the final polynomial, times the powers of x.
+            function finalBlock(cell) -> sum {
+                sum := $FINAL_BLOCK$
+            }
             // What the queries came to is the value of the final polynomial.
             function checkFinal() {
                 let x := mload($X$)
+                let power := 1
+                for { let at := $X_POWERS$ } lt(at, $X_POWERS_END$) { at := add(at, 32) } {
+                    mstore(at, power)
+                    power := mulmod(power, x, $P$)
+                }
                 let f0
                 let f1
                 for { let cell := $FINAL_END$ } gt(cell, $FINAL$) {} {
-                    cell := sub(cell, 64)
-                    f0 := addmod(mul(f0, x), mload(cell), $P$)
-                    f1 := addmod(mul(f1, x), mload(add(cell, 32)), $P$)
+                    cell := sub(cell, $BLOCK_BYTES$)
+                    f0 := mod(add(mul(f0, power), finalBlock(cell)), $P$)
+                    f1 := mod(add(mul(f1, power), finalBlock(add(cell, 32))), $P$)
                 }
                 let d0 := mload($SCALE$)
                 let d1 := mload(add($SCALE$, 32))

@@ -1,3 +1,15 @@
+            // From the digest of a folding step's leaf up to its cap.
+            function climbStep(h, at, index, depth, cap) -> end {
+                end := add(at, mul(depth, $DIGEST_BYTES$))
+                for {} lt(at, end) { at := add(at, $DIGEST_BYTES$) } {
+                    let place := mul($DIGEST_BYTES$, and(index, 1))
+                    mstore(place, h)
+                    calldatacopy(sub($DIGEST_BYTES$, place), at, $DIGEST_BYTES$)
+                    h := keccak256(0, $NODE_BYTES$)
+                    index := shr(1, index)
+                }
+                if shr($DIGEST_SHIFT$, xor(h, mload(add(cap, shl(5, index))))) { fail() }
+            }
             // One halving of `count` pairs: 2 f(beta) = (a + b) + (a - b) * beta / x, for values of at most 80 bits.
             function halve(count, b0, b1, twiddle) {
                 let from := $FOLD$

@@ -30,6 +30,9 @@ $FRI_FUNCTIONS$
 
             if xor(proof.length, $PROOF_BYTES$) { fail() }
             let proofAt := proof.offset
+            mstore($EVEN_LANES_AT$, $EVEN_LANES$)
+            mstore($EVEN_ADDEND_AT$, $EVEN_ADDEND$)
+            mstore($LANE_AT$, $LANE$)
 
             // 1. Public inputs: canonical, and hashed with Poseidon.
             {
@@ -47,7 +50,7 @@ $FRI_FUNCTIONS$
 $TRANSCRIPT$
 
             // 3. Openings: canonical, one cell of two words each; then the constraints at zeta, by the parts.
-            if iszero(loadOpenings(add(proofAt, $OPENINGS_AT$))) { fail() }
+            spreadCells(add(proofAt, $OPENINGS_AT$), $CELLS$, $CELLS_END$)
             alphaPowers()
             for { let at := $SUM$ } lt(at, $SUM_END$) { at := add(at, 32) } { mstore(at, 0) }
 $PART_CALLS$

@@ -1,15 +1,29 @@
-            // Spreads the openings to cells of two words; 0 if an element is not below p.
-            function loadOpenings(at) -> canonical {
-                canonical := 1
-                for { let cell := $CELLS$ } lt(cell, $CELLS_END$) { cell := add(cell, 64) } {
+            // Spreads elements of the extension from the call data to cells of two words; fails if a part is not below p. That is so
+            // exactly if adding 2^32 - 1 carries out of its lane, which is seen in every second lane at once.
+            function spreadCells(at, cell, end) {
+                let even := mload($EVEN_LANES_AT$)
+                let addend := mload($EVEN_ADDEND_AT$)
+                let carries
+                for { let last := sub(end, 64) } lt(cell, last) { cell := add(cell, 128) } {
                     let word := calldataload(at)
-                    let re := shr(192, word)
-                    let im := and(shr(128, word), $LANE$)
-                    canonical := and(canonical, and(lt(re, $P$), lt(im, $P$)))
-                    mstore(cell, re)
-                    mstore(add(cell, 32), im)
-                    at := add(at, 16)
+                    let a := and(shr(64, word), even)
+                    let b := and(word, even)
+                    carries := or(carries, or(add(a, addend), add(b, addend)))
+                    mstore(cell, shr(128, a))
+                    mstore(add(cell, 32), shr(128, b))
+                    mstore(add(cell, 64), and(a, $LANE$))
+                    mstore(add(cell, 96), and(b, $LANE$))
+                    at := add(at, 32)
                 }
+                if lt(cell, end) {
+                    let word := shr(128, calldataload(at))
+                    let a := shr(64, word)
+                    let b := and(word, $LANE$)
+                    carries := or(carries, or(add(a, addend), add(b, addend)))
+                    mstore(cell, a)
+                    mstore(add(cell, 32), b)
+                }
+                if and(carries, $EVEN_CARRIES$) { fail() }
             }
             // The powers of the three alphas, interleaved.
             function alphaPowers() {

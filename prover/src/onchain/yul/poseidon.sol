@@ -14,29 +14,19 @@ contract $NAME$ {
             if gt(mload(0x40), $RESERVED$) { revert(0, 0) }
 $FIELD$
 $PART_FUNCTIONS$
-            // The state times the matrix, plus the next round's constants. The loop runs once: it keeps the compiler from calculating
-            // the sums again for every lane that is cut out of them.
+            // The state times the matrix, plus the next round's constants. That the address of the sums is not a literal keeps the
+            // compiler from holding all of the state and the matrix at once.
             function mixRe(constants) {
-                let s0
-                let s1
-                let s2
-                let s3
-                for { let once := 1 } once { once := 0 } {
+                let sums := add($MIX_SUMS$, shr(255, calldatasize()))
 $MIX_RE$
-                }
-                let mask := $LANE_MASK$
+                let mask := mload($LANE_MASK_AT$)
 $UNMIX_RE$
             }
             // The other component. It has no constants: these are the zeros after the last round's.
             function mixIm(constants) {
-                let s0
-                let s1
-                let s2
-                let s3
-                for { let once := 1 } once { once := 0 } {
+                let sums := add($MIX_SUMS$, shr(255, calldatasize()))
 $MIX_IM$
-                }
-                let mask := $LANE_MASK$
+                let mask := mload($LANE_MASK_AT$)
 $UNMIX_IM$
             }
             function power7(at) {
@@ -83,6 +73,7 @@ $FIRST_CONSTANTS$
             }
 $GATE_FUNCTION$
 $ROUND_CONSTANT_STORES$
+            mstore($LANE_MASK_AT$, $LANE_MASK$)
             if eq(calldatasize(), $HASH_BYTES$) {
                 publicInputsHash()
                 return($STATE$, 128)

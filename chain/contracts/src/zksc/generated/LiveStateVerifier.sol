@@ -84,45 +84,59 @@ contract LiveStateVerifier is ILiveStateVerifier {
                     kept := add(kept, 32)
                 }
             }
-            // Spreads the openings to cells of two words; 0 if an element is not below p.
-            function loadOpenings(at) -> canonical {
-                canonical := 1
-                for { let cell := 31136 } lt(cell, 46688) { cell := add(cell, 64) } {
+            // Spreads elements of the extension from the call data to cells of two words; fails if a part is not below p. That is so
+            // exactly if adding 2^32 - 1 carries out of its lane, which is seen in every second lane at once.
+            function spreadCells(at, cell, end) {
+                let even := mload(5216)
+                let addend := mload(5248)
+                let carries
+                for { let last := sub(end, 64) } lt(cell, last) { cell := add(cell, 128) } {
                     let word := calldataload(at)
-                    let re := shr(192, word)
-                    let im := and(shr(128, word), 0xffffffffffffffff)
-                    canonical := and(canonical, and(lt(re, 0xffffffff00000001), lt(im, 0xffffffff00000001)))
-                    mstore(cell, re)
-                    mstore(add(cell, 32), im)
-                    at := add(at, 16)
+                    let a := and(shr(64, word), even)
+                    let b := and(word, even)
+                    carries := or(carries, or(add(a, addend), add(b, addend)))
+                    mstore(cell, shr(128, a))
+                    mstore(add(cell, 32), shr(128, b))
+                    mstore(add(cell, 64), and(a, 0xffffffffffffffff))
+                    mstore(add(cell, 96), and(b, 0xffffffffffffffff))
+                    at := add(at, 32)
                 }
+                if lt(cell, end) {
+                    let word := shr(128, calldataload(at))
+                    let a := shr(64, word)
+                    let b := and(word, 0xffffffffffffffff)
+                    carries := or(carries, or(add(a, addend), add(b, addend)))
+                    mstore(cell, a)
+                    mstore(add(cell, 32), b)
+                }
+                if and(carries, 0x1000000000000000000000000000000010000000000000000) { fail() }
             }
             // The powers of the three alphas, interleaved.
             function alphaPowers() {
                 let a := 1
                 let b := 1
                 let c := 1
-                for { let at := 17024 } lt(at, 31136) { at := add(at, 96) } {
+                for { let at := 17696 } lt(at, 31808) { at := add(at, 96) } {
                     mstore(at, a)
                     mstore(add(at, 32), b)
                     mstore(add(at, 64), c)
-                    a := mulmod(a, mload(16736), 0xffffffff00000001)
-                    b := mulmod(b, mload(add(16736, 32)), 0xffffffff00000001)
-                    c := mulmod(c, mload(add(16736, 64)), 0xffffffff00000001)
+                    a := mulmod(a, mload(17408), 0xffffffff00000001)
+                    b := mulmod(b, mload(add(17408, 32)), 0xffffffff00000001)
+                    c := mulmod(c, mload(add(17408, 64)), 0xffffffff00000001)
                 }
             }
             // Adds what a part returned to the three sums.
             function addSums() {
                 for { let i := 0 } lt(i, 192) { i := add(i, 32) } {
-                    mstore(add(5696, i), addmod(mload(add(5696, i)), mload(add(5888, i)), 0xffffffff00000001))
+                    mstore(add(5792, i), addmod(mload(add(5792, i)), mload(add(5984, i)), 0xffffffff00000001))
                 }
             }
             // For each challenge: L_0(zeta) * sum alpha^i (Z_i(zeta) - 1) + (all other terms) = Z_H(zeta) * quotient(zeta).
             // L_0 = Z_H / (n * (zeta - 1)), so both sides are multiplied by n * (zeta - 1). That is not zero: a zeta in the base
             // field is refused, which an honest prover meets with probability 2^-64.
             function checkQuotient() {
-                let z0 := mload(16832)
-                let z1 := mload(add(16832, 32))
+                let z0 := mload(17504)
+                let z1 := mload(add(17504, 32))
                 if iszero(z1) { fail() }
                 mstore(4704, mulmod(128, add(z0, sub(0xffffffff00000001, 1)), 0xffffffff00000001))
                 mstore(add(4704, 32), mulmod(128, z1, 0xffffffff00000001))
@@ -142,7 +156,7 @@ contract LiveStateVerifier is ILiveStateVerifier {
                 let r0
                 let r1
                 {
-                    let first := add(44960, mul(challenge, 512))
+                    let first := add(45632, mul(challenge, 512))
                     let zn0 := mload(add(4704, 64))
                     let zn1 := mload(add(4704, 96))
                     for { let at := add(first, 512) } gt(at, first) {} {
@@ -155,7 +169,7 @@ contract LiveStateVerifier is ILiveStateVerifier {
                 let h0 := add(mload(add(4704, 64)), sub(0xffffffff00000001, 1))
                 let h1 := mload(add(4704, 96))
                 {
-                    let sum := add(5696, shl(6, challenge))
+                    let sum := add(5792, shl(6, challenge))
                     let re := add(mload(sum), sub(0xffffffff00000001, mulRe(r0, r1, h0, h1)))
                     r1 := add(mload(add(sum, 32)), sub(0xffffffff00000001, mulIm(r0, r1, h0, h1)))
                     r0 := re
@@ -171,8 +185,8 @@ contract LiveStateVerifier is ILiveStateVerifier {
                 let f0
                 let f1
                 {
-                    let power := add(17024, shl(5, challenge))
-                    for { let cell := 43616 } lt(cell, 43808) { cell := add(cell, 64) } {
+                    let power := add(17696, shl(5, challenge))
+                    for { let cell := 44288 } lt(cell, 44480) { cell := add(cell, 64) } {
                         f0 := add(f0, mul(mload(power), add(mload(cell), sub(0xffffffff00000001, 1))))
                         f1 := add(f1, mul(mload(power), mload(add(cell, 32))))
                         power := add(power, 96)
@@ -192,7 +206,7 @@ contract LiveStateVerifier is ILiveStateVerifier {
                 let s1 := 0
                 let n0 := 0
                 let n1 := 0
-                for { let next := 46496 } lt(next, 46688) { next := add(next, 64) } {
+                for { let next := 47168 } lt(next, 47360) { next := add(next, 64) } {
                     let o0 := mload(next)
                     let o1 := mload(add(next, 32))
                     n0 := addmod(n0, mulRe(o0, o1, p0, p1), 0xffffffff00000001)
@@ -201,46 +215,37 @@ contract LiveStateVerifier is ILiveStateVerifier {
                     p1 := mulIm(p0, p1, a0, a1)
                     p0 := re
                 }
-                mstore(6144, sub(0xffffffff00000001, n0))
-                mstore(add(6144, 32), sub(0xffffffff00000001, n1))
-                mstore(6208, p0)
-                mstore(add(6208, 32), p1)
+                mstore(6240, sub(0xffffffff00000001, n0))
+                mstore(add(6240, 32), sub(0xffffffff00000001, n1))
+                mstore(6304, p0)
+                mstore(add(6304, 32), p1)
                 p0 := 1
                 p1 := 0
-                for { let cell := 31136 } lt(cell, 46496) { cell := add(cell, 64) } {
+                for { let cell := 31808 } lt(cell, 47168) { cell := add(cell, 64) } {
                     let o0 := mload(cell)
                     let o1 := mload(add(cell, 32))
-                    s0 := add(s0, mulRe(o0, o1, p0, p1))
-                    s1 := add(s1, mulIm(o0, o1, p0, p1))
+                    s0 := add(s0, add(mul(o0, p0), mul(7, mul(o1, p1))))
+                    s1 := add(s1, add(mul(o0, p1), mul(o1, p0)))
                     mstore(cell, p0)
                     mstore(add(cell, 32), p1)
                     let re := mulRe(p0, p1, a0, a1)
                     p1 := mulIm(p0, p1, a0, a1)
                     p0 := re
                 }
-                mstore(6080, sub(0xffffffff00000001, mod(s0, 0xffffffff00000001)))
-                mstore(add(6080, 32), sub(0xffffffff00000001, mod(s1, 0xffffffff00000001)))
+                mstore(6176, sub(0xffffffff00000001, mod(s0, 0xffffffff00000001)))
+                mstore(add(6176, 32), sub(0xffffffff00000001, mod(s1, 0xffffffff00000001)))
             }
             // What all queries share: the final polynomial, canonical; the cap of constants and sigmas; roots of unity; -zeta, -g * zeta.
             function loadTables(proofAt) {
-                let at := add(proofAt, 5232)
-                for { let cell := 6656 } lt(cell, 14848) { cell := add(cell, 64) } {
-                    let word := calldataload(at)
-                    let re := shr(192, word)
-                    let im := and(shr(128, word), 0xffffffffffffffff)
-                    if iszero(and(lt(re, 0xffffffff00000001), lt(im, 0xffffffff00000001))) { fail() }
-                    mstore(cell, re)
-                    mstore(add(cell, 32), im)
-                    at := add(at, 16)
-                }
+                spreadCells(add(proofAt, 5232), 7328, 15520)
                 if iszero(lt(shr(192, calldataload(add(proofAt, 7280))), 0xffffffff00000001)) { fail() }
                 {
-                    let z0 := mload(16832)
-                    let z1 := mload(add(16832, 32))
-                    mstore(6336, sub(0xffffffff00000001, z0))
-                    mstore(add(6336, 32), sub(0xffffffff00000001, z1))
-                    mstore(6400, sub(0xffffffff00000001, mulmod(z0, 0x1fffdfffe00, 0xffffffff00000001)))
-                    mstore(add(6400, 32), sub(0xffffffff00000001, mulmod(z1, 0x1fffdfffe00, 0xffffffff00000001)))
+                    let z0 := mload(17504)
+                    let z1 := mload(add(17504, 32))
+                    mstore(6432, sub(0xffffffff00000001, z0))
+                    mstore(add(6432, 32), sub(0xffffffff00000001, z1))
+                    mstore(6496, sub(0xffffffff00000001, mulmod(z0, 0x1fffdfffe00, 0xffffffff00000001)))
+                    mstore(add(6496, 32), sub(0xffffffff00000001, mulmod(z1, 0x1fffdfffe00, 0xffffffff00000001)))
                 }
                 mstore(0xa60, shl(32, 0xdc104c10c8fd54e2ac98926b1a63a1f7c06561c7c2d6e21bef5219c8))
                 mstore(0xa80, shl(32, 0x11dc2e4336b04289f92ab3a9aabd3586eb3af03d02f1dcf1537314b0))
@@ -258,128 +263,1473 @@ contract LiveStateVerifier is ILiveStateVerifier {
                 mstore(0xc00, shl(32, 0x415560502b1870027fbd382571e31f59dcac7f3a5e410b46ff3a0e06))
                 mstore(0xc20, shl(32, 0x92c6abd5d7d675445fe1dea4b788d7b82a956cf4a18eeb0006d21d87))
                 mstore(0xc40, shl(32, 0x3640a67d3fd5e8c4caa9cb426ff37d2dd0b5f6498582eaf309e2eee3))
-                mstore(0x3e80, 0xffffffff00000000)
-                mstore(0x3ea0, 0x1000000000000)
-                mstore(0x3ec0, 0x1000000)
-                mstore(0x3ee0, 0x1000)
-                mstore(0x3f00, 0x40)
-                mstore(0x3f20, 0x8)
-                mstore(0x3f40, 0x1fffdfffe00)
-                mstore(0x3f60, 0x3d212e8cbc8a1ed3)
-                mstore(0x3f80, 0x594c6b9ef1635ca5)
-                mstore(0x3fa0, 0x3b0d463d6552a871)
-                mstore(0x3fc0, 0x7e785a6e2821983e)
-                mstore(0x3fe0, 0x3c713933c4eb986b)
-                mstore(0x4000, 0x3bcab9c3f9dde835)
-                mstore(0x4020, 0x62e4b94776c81aaa)
-                mstore(0x4040, 0x1a0037386d98ca5e)
-                mstore(0x4060, 0x71578c3fd9199c53)
-                mstore(0x4080, 0x4f5aafc1370cc51a)
+                mstore(0x4120, 0xffffffff00000000)
+                mstore(0x4140, 0x1000000000000)
+                mstore(0x4160, 0x1000000)
+                mstore(0x4180, 0x1000)
+                mstore(0x41a0, 0x40)
+                mstore(0x41c0, 0x8)
+                mstore(0x41e0, 0x1fffdfffe00)
+                mstore(0x4200, 0x3d212e8cbc8a1ed3)
+                mstore(0x4220, 0x594c6b9ef1635ca5)
+                mstore(0x4240, 0x3b0d463d6552a871)
+                mstore(0x4260, 0x7e785a6e2821983e)
+                mstore(0x4280, 0x3c713933c4eb986b)
+                mstore(0x42a0, 0x3bcab9c3f9dde835)
+                mstore(0x42c0, 0x62e4b94776c81aaa)
+                mstore(0x42e0, 0x1a0037386d98ca5e)
+                mstore(0x4300, 0x71578c3fd9199c53)
+                mstore(0x4320, 0x4f5aafc1370cc51a)
             }
-            // sum of the lanes of [at, end) times the powers at `power`; fails if a lane is not below p. A lane is not below p exactly
-            // if adding 2^32 - 1 carries out of it, which is seen in every second lane at once.
-            function combine(at, end, power) -> s0, s1 {
-                let carries
-                for {} lt(at, end) { at := add(at, 32) } {
-                    let word := mload(at)
-                    carries := or(
-                        carries,
-                        or(add(and(word, 0xffffffffffffffff0000000000000000ffffffffffffffff), 0xffffffff000000000000000000000000ffffffff), add(and(shr(64, word), 0xffffffffffffffff0000000000000000ffffffffffffffff), 0xffffffff000000000000000000000000ffffffff))
-                    )
-                    let v := shr(192, word)
-                    s0 := add(s0, mul(v, mload(power)))
-                    s1 := add(s1, mul(v, mload(add(power, 32))))
-                    v := and(shr(128, word), 0xffffffffffffffff)
-                    s0 := add(s0, mul(v, mload(add(power, 64))))
-                    s1 := add(s1, mul(v, mload(add(power, 96))))
-                    v := and(shr(64, word), 0xffffffffffffffff)
-                    s0 := add(s0, mul(v, mload(add(power, 128))))
-                    s1 := add(s1, mul(v, mload(add(power, 160))))
-                    v := and(word, 0xffffffffffffffff)
-                    s0 := add(s0, mul(v, mload(add(power, 192))))
-                    s1 := add(s1, mul(v, mload(add(power, 224))))
-                    power := add(power, 256)
+            // From the digest of an oracle's leaf up to its cap. A digest is the first 28 bytes of `h`: what follows them is
+            // overwritten or beyond the hashed bytes.
+            function climb(h, at, index, cap) {
+                let place
+                place := mul(28, and(index, 1))
+                mstore(place, h)
+                calldatacopy(sub(28, place), at, 28)
+                h := keccak256(0, 56)
+                place := mul(28, and(shr(1, index), 1))
+                mstore(place, h)
+                calldatacopy(sub(28, place), add(at, 28), 28)
+                h := keccak256(0, 56)
+                place := mul(28, and(shr(2, index), 1))
+                mstore(place, h)
+                calldatacopy(sub(28, place), add(at, 56), 28)
+                h := keccak256(0, 56)
+                place := mul(28, and(shr(3, index), 1))
+                mstore(place, h)
+                calldatacopy(sub(28, place), add(at, 84), 28)
+                h := keccak256(0, 56)
+                place := mul(28, and(shr(4, index), 1))
+                mstore(place, h)
+                calldatacopy(sub(28, place), add(at, 112), 28)
+                h := keccak256(0, 56)
+                place := mul(28, and(shr(5, index), 1))
+                mstore(place, h)
+                calldatacopy(sub(28, place), add(at, 140), 28)
+                h := keccak256(0, 56)
+                place := mul(28, and(shr(6, index), 1))
+                mstore(place, h)
+                calldatacopy(sub(28, place), add(at, 168), 28)
+                h := keccak256(0, 56)
+                place := mul(28, and(shr(7, index), 1))
+                mstore(place, h)
+                calldatacopy(sub(28, place), add(at, 196), 28)
+                h := keccak256(0, 56)
+                place := mul(28, and(shr(8, index), 1))
+                mstore(place, h)
+                calldatacopy(sub(28, place), add(at, 224), 28)
+                h := keccak256(0, 56)
+                place := mul(28, and(shr(9, index), 1))
+                mstore(place, h)
+                calldatacopy(sub(28, place), add(at, 252), 28)
+                h := keccak256(0, 56)
+                place := mul(28, and(shr(10, index), 1))
+                mstore(place, h)
+                calldatacopy(sub(28, place), add(at, 280), 28)
+                h := keccak256(0, 56)
+                place := mul(28, and(shr(11, index), 1))
+                mstore(place, h)
+                calldatacopy(sub(28, place), add(at, 308), 28)
+                h := keccak256(0, 56)
+                place := mul(28, and(shr(12, index), 1))
+                mstore(place, h)
+                calldatacopy(sub(28, place), add(at, 336), 28)
+                h := keccak256(0, 56)
+                if shr(32, xor(h, mload(add(cap, shl(5, shr(13, index)))))) { fail() }
+            }
+            // Oracle 0, 60 lanes: they are below p, their digest climbs to the cap, and they are added
+            // up times powers of alpha. A lane that is not below p leaves a carry behind.
+            function openLeaf0(at, index, cap) -> end {
+                let even := mload(5216)
+                calldatacopy(0x3ca0, at, 480)
+                mstore(0x3e80, 0)
+                {
+                    let addend := mload(5248)
+                    let carries
+                    carries := or(carries, or(add(and(shr(64, mload(0x3ca0)), even), addend), add(and(mload(0x3ca0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3cc0)), even), addend), add(and(mload(0x3cc0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3ce0)), even), addend), add(and(mload(0x3ce0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3d00)), even), addend), add(and(mload(0x3d00), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3d20)), even), addend), add(and(mload(0x3d20), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3d40)), even), addend), add(and(mload(0x3d40), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3d60)), even), addend), add(and(mload(0x3d60), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3d80)), even), addend), add(and(mload(0x3d80), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3da0)), even), addend), add(and(mload(0x3da0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3dc0)), even), addend), add(and(mload(0x3dc0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3de0)), even), addend), add(and(mload(0x3de0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3e00)), even), addend), add(and(mload(0x3e00), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3e20)), even), addend), add(and(mload(0x3e20), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3e40)), even), addend), add(and(mload(0x3e40), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3e60)), even), addend), add(and(mload(0x3e60), even), addend)))
+                    if and(carries, 0x1000000000000000000000000000000010000000000000000) { fail() }
                 }
-                if and(carries, 0x1000000000000000000000000000000010000000000000000) { fail() }
-            }
-            // From a leaf's digest up to its cap. The digest is the first 28 bytes of `h`: what follows them is overwritten or
-            // beyond the hashed bytes.
-            function climb(h, at, index, depth, cap) -> end {
-                end := add(at, mul(depth, 28))
-                for {} lt(at, end) { at := add(at, 28) } {
-                    let place := mul(28, and(index, 1))
-                    mstore(place, h)
-                    calldatacopy(sub(28, place), at, 28)
-                    h := keccak256(0, 56)
-                    index := shr(1, index)
+                at := add(at, 480)
+                end := add(at, 364)
+                climb(keccak256(0x3ca0, 480), at, index, cap)
+                let lane := mload(5280)
+                let s0 := mload(6752)
+                let s1 := mload(6784)
+                {
+                    let v := shr(192, mload(0x3ca0))
+                    s0 := add(s0, mul(v, mload(0x7c40)))
+                    s1 := add(s1, mul(v, mload(0x7c60)))
                 }
-                if shr(32, xor(h, mload(add(cap, shl(5, index))))) { fail() }
+                {
+                    let v := and(shr(128, mload(0x3ca0)), lane)
+                    s0 := add(s0, mul(v, mload(0x7c80)))
+                    s1 := add(s1, mul(v, mload(0x7ca0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3ca0)), lane)
+                    s0 := add(s0, mul(v, mload(0x7cc0)))
+                    s1 := add(s1, mul(v, mload(0x7ce0)))
+                }
+                {
+                    let v := and(mload(0x3ca0), lane)
+                    s0 := add(s0, mul(v, mload(0x7d00)))
+                    s1 := add(s1, mul(v, mload(0x7d20)))
+                }
+                {
+                    let v := shr(192, mload(0x3cc0))
+                    s0 := add(s0, mul(v, mload(0x7d40)))
+                    s1 := add(s1, mul(v, mload(0x7d60)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3cc0)), lane)
+                    s0 := add(s0, mul(v, mload(0x7d80)))
+                    s1 := add(s1, mul(v, mload(0x7da0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3cc0)), lane)
+                    s0 := add(s0, mul(v, mload(0x7dc0)))
+                    s1 := add(s1, mul(v, mload(0x7de0)))
+                }
+                {
+                    let v := and(mload(0x3cc0), lane)
+                    s0 := add(s0, mul(v, mload(0x7e00)))
+                    s1 := add(s1, mul(v, mload(0x7e20)))
+                }
+                {
+                    let v := shr(192, mload(0x3ce0))
+                    s0 := add(s0, mul(v, mload(0x7e40)))
+                    s1 := add(s1, mul(v, mload(0x7e60)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3ce0)), lane)
+                    s0 := add(s0, mul(v, mload(0x7e80)))
+                    s1 := add(s1, mul(v, mload(0x7ea0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3ce0)), lane)
+                    s0 := add(s0, mul(v, mload(0x7ec0)))
+                    s1 := add(s1, mul(v, mload(0x7ee0)))
+                }
+                {
+                    let v := and(mload(0x3ce0), lane)
+                    s0 := add(s0, mul(v, mload(0x7f00)))
+                    s1 := add(s1, mul(v, mload(0x7f20)))
+                }
+                {
+                    let v := shr(192, mload(0x3d00))
+                    s0 := add(s0, mul(v, mload(0x7f40)))
+                    s1 := add(s1, mul(v, mload(0x7f60)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3d00)), lane)
+                    s0 := add(s0, mul(v, mload(0x7f80)))
+                    s1 := add(s1, mul(v, mload(0x7fa0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3d00)), lane)
+                    s0 := add(s0, mul(v, mload(0x7fc0)))
+                    s1 := add(s1, mul(v, mload(0x7fe0)))
+                }
+                {
+                    let v := and(mload(0x3d00), lane)
+                    s0 := add(s0, mul(v, mload(0x8000)))
+                    s1 := add(s1, mul(v, mload(0x8020)))
+                }
+                {
+                    let v := shr(192, mload(0x3d20))
+                    s0 := add(s0, mul(v, mload(0x8040)))
+                    s1 := add(s1, mul(v, mload(0x8060)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3d20)), lane)
+                    s0 := add(s0, mul(v, mload(0x8080)))
+                    s1 := add(s1, mul(v, mload(0x80a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3d20)), lane)
+                    s0 := add(s0, mul(v, mload(0x80c0)))
+                    s1 := add(s1, mul(v, mload(0x80e0)))
+                }
+                {
+                    let v := and(mload(0x3d20), lane)
+                    s0 := add(s0, mul(v, mload(0x8100)))
+                    s1 := add(s1, mul(v, mload(0x8120)))
+                }
+                {
+                    let v := shr(192, mload(0x3d40))
+                    s0 := add(s0, mul(v, mload(0x8140)))
+                    s1 := add(s1, mul(v, mload(0x8160)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3d40)), lane)
+                    s0 := add(s0, mul(v, mload(0x8180)))
+                    s1 := add(s1, mul(v, mload(0x81a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3d40)), lane)
+                    s0 := add(s0, mul(v, mload(0x81c0)))
+                    s1 := add(s1, mul(v, mload(0x81e0)))
+                }
+                {
+                    let v := and(mload(0x3d40), lane)
+                    s0 := add(s0, mul(v, mload(0x8200)))
+                    s1 := add(s1, mul(v, mload(0x8220)))
+                }
+                {
+                    let v := shr(192, mload(0x3d60))
+                    s0 := add(s0, mul(v, mload(0x8240)))
+                    s1 := add(s1, mul(v, mload(0x8260)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3d60)), lane)
+                    s0 := add(s0, mul(v, mload(0x8280)))
+                    s1 := add(s1, mul(v, mload(0x82a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3d60)), lane)
+                    s0 := add(s0, mul(v, mload(0x82c0)))
+                    s1 := add(s1, mul(v, mload(0x82e0)))
+                }
+                {
+                    let v := and(mload(0x3d60), lane)
+                    s0 := add(s0, mul(v, mload(0x8300)))
+                    s1 := add(s1, mul(v, mload(0x8320)))
+                }
+                {
+                    let v := shr(192, mload(0x3d80))
+                    s0 := add(s0, mul(v, mload(0x8340)))
+                    s1 := add(s1, mul(v, mload(0x8360)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3d80)), lane)
+                    s0 := add(s0, mul(v, mload(0x8380)))
+                    s1 := add(s1, mul(v, mload(0x83a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3d80)), lane)
+                    s0 := add(s0, mul(v, mload(0x83c0)))
+                    s1 := add(s1, mul(v, mload(0x83e0)))
+                }
+                {
+                    let v := and(mload(0x3d80), lane)
+                    s0 := add(s0, mul(v, mload(0x8400)))
+                    s1 := add(s1, mul(v, mload(0x8420)))
+                }
+                {
+                    let v := shr(192, mload(0x3da0))
+                    s0 := add(s0, mul(v, mload(0x8440)))
+                    s1 := add(s1, mul(v, mload(0x8460)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3da0)), lane)
+                    s0 := add(s0, mul(v, mload(0x8480)))
+                    s1 := add(s1, mul(v, mload(0x84a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3da0)), lane)
+                    s0 := add(s0, mul(v, mload(0x84c0)))
+                    s1 := add(s1, mul(v, mload(0x84e0)))
+                }
+                {
+                    let v := and(mload(0x3da0), lane)
+                    s0 := add(s0, mul(v, mload(0x8500)))
+                    s1 := add(s1, mul(v, mload(0x8520)))
+                }
+                {
+                    let v := shr(192, mload(0x3dc0))
+                    s0 := add(s0, mul(v, mload(0x8540)))
+                    s1 := add(s1, mul(v, mload(0x8560)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3dc0)), lane)
+                    s0 := add(s0, mul(v, mload(0x8580)))
+                    s1 := add(s1, mul(v, mload(0x85a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3dc0)), lane)
+                    s0 := add(s0, mul(v, mload(0x85c0)))
+                    s1 := add(s1, mul(v, mload(0x85e0)))
+                }
+                {
+                    let v := and(mload(0x3dc0), lane)
+                    s0 := add(s0, mul(v, mload(0x8600)))
+                    s1 := add(s1, mul(v, mload(0x8620)))
+                }
+                {
+                    let v := shr(192, mload(0x3de0))
+                    s0 := add(s0, mul(v, mload(0x8640)))
+                    s1 := add(s1, mul(v, mload(0x8660)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3de0)), lane)
+                    s0 := add(s0, mul(v, mload(0x8680)))
+                    s1 := add(s1, mul(v, mload(0x86a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3de0)), lane)
+                    s0 := add(s0, mul(v, mload(0x86c0)))
+                    s1 := add(s1, mul(v, mload(0x86e0)))
+                }
+                {
+                    let v := and(mload(0x3de0), lane)
+                    s0 := add(s0, mul(v, mload(0x8700)))
+                    s1 := add(s1, mul(v, mload(0x8720)))
+                }
+                {
+                    let v := shr(192, mload(0x3e00))
+                    s0 := add(s0, mul(v, mload(0x8740)))
+                    s1 := add(s1, mul(v, mload(0x8760)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3e00)), lane)
+                    s0 := add(s0, mul(v, mload(0x8780)))
+                    s1 := add(s1, mul(v, mload(0x87a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3e00)), lane)
+                    s0 := add(s0, mul(v, mload(0x87c0)))
+                    s1 := add(s1, mul(v, mload(0x87e0)))
+                }
+                {
+                    let v := and(mload(0x3e00), lane)
+                    s0 := add(s0, mul(v, mload(0x8800)))
+                    s1 := add(s1, mul(v, mload(0x8820)))
+                }
+                {
+                    let v := shr(192, mload(0x3e20))
+                    s0 := add(s0, mul(v, mload(0x8840)))
+                    s1 := add(s1, mul(v, mload(0x8860)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3e20)), lane)
+                    s0 := add(s0, mul(v, mload(0x8880)))
+                    s1 := add(s1, mul(v, mload(0x88a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3e20)), lane)
+                    s0 := add(s0, mul(v, mload(0x88c0)))
+                    s1 := add(s1, mul(v, mload(0x88e0)))
+                }
+                {
+                    let v := and(mload(0x3e20), lane)
+                    s0 := add(s0, mul(v, mload(0x8900)))
+                    s1 := add(s1, mul(v, mload(0x8920)))
+                }
+                {
+                    let v := shr(192, mload(0x3e40))
+                    s0 := add(s0, mul(v, mload(0x8940)))
+                    s1 := add(s1, mul(v, mload(0x8960)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3e40)), lane)
+                    s0 := add(s0, mul(v, mload(0x8980)))
+                    s1 := add(s1, mul(v, mload(0x89a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3e40)), lane)
+                    s0 := add(s0, mul(v, mload(0x89c0)))
+                    s1 := add(s1, mul(v, mload(0x89e0)))
+                }
+                {
+                    let v := and(mload(0x3e40), lane)
+                    s0 := add(s0, mul(v, mload(0x8a00)))
+                    s1 := add(s1, mul(v, mload(0x8a20)))
+                }
+                {
+                    let v := shr(192, mload(0x3e60))
+                    s0 := add(s0, mul(v, mload(0x8a40)))
+                    s1 := add(s1, mul(v, mload(0x8a60)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3e60)), lane)
+                    s0 := add(s0, mul(v, mload(0x8a80)))
+                    s1 := add(s1, mul(v, mload(0x8aa0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3e60)), lane)
+                    s0 := add(s0, mul(v, mload(0x8ac0)))
+                    s1 := add(s1, mul(v, mload(0x8ae0)))
+                }
+                {
+                    let v := and(mload(0x3e60), lane)
+                    s0 := add(s0, mul(v, mload(0x8b00)))
+                    s1 := add(s1, mul(v, mload(0x8b20)))
+                }
+                mstore(6752, s0)
+                mstore(6784, s1)
             }
-            // One leaf of an oracle: hashed and climbed to its cap, and combined with powers of alpha.
-            function openLeaf(at, bytes_, power, index, cap) -> end, s0, s1 {
-                calldatacopy(14848, at, bytes_)
-                mstore(add(14848, bytes_), 0)
-                end := climb(keccak256(14848, bytes_), add(at, bytes_), index, 13, cap)
-                s0, s1 := combine(14848, add(14848, bytes_), power)
+            // Oracle 1, 135 lanes: they are below p, their digest climbs to the cap, and they are added
+            // up times powers of alpha. A lane that is not below p leaves a carry behind.
+            function openLeaf1(at, index, cap) -> end {
+                let even := mload(5216)
+                calldatacopy(0x3ca0, at, 1080)
+                mstore(0x40d8, 0)
+                {
+                    let addend := mload(5248)
+                    let carries
+                    carries := or(carries, or(add(and(shr(64, mload(0x3ca0)), even), addend), add(and(mload(0x3ca0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3cc0)), even), addend), add(and(mload(0x3cc0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3ce0)), even), addend), add(and(mload(0x3ce0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3d00)), even), addend), add(and(mload(0x3d00), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3d20)), even), addend), add(and(mload(0x3d20), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3d40)), even), addend), add(and(mload(0x3d40), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3d60)), even), addend), add(and(mload(0x3d60), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3d80)), even), addend), add(and(mload(0x3d80), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3da0)), even), addend), add(and(mload(0x3da0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3dc0)), even), addend), add(and(mload(0x3dc0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3de0)), even), addend), add(and(mload(0x3de0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3e00)), even), addend), add(and(mload(0x3e00), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3e20)), even), addend), add(and(mload(0x3e20), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3e40)), even), addend), add(and(mload(0x3e40), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3e60)), even), addend), add(and(mload(0x3e60), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3e80)), even), addend), add(and(mload(0x3e80), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3ea0)), even), addend), add(and(mload(0x3ea0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3ec0)), even), addend), add(and(mload(0x3ec0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3ee0)), even), addend), add(and(mload(0x3ee0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3f00)), even), addend), add(and(mload(0x3f00), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3f20)), even), addend), add(and(mload(0x3f20), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3f40)), even), addend), add(and(mload(0x3f40), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3f60)), even), addend), add(and(mload(0x3f60), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3f80)), even), addend), add(and(mload(0x3f80), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3fa0)), even), addend), add(and(mload(0x3fa0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3fc0)), even), addend), add(and(mload(0x3fc0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3fe0)), even), addend), add(and(mload(0x3fe0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x4000)), even), addend), add(and(mload(0x4000), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x4020)), even), addend), add(and(mload(0x4020), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x4040)), even), addend), add(and(mload(0x4040), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x4060)), even), addend), add(and(mload(0x4060), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x4080)), even), addend), add(and(mload(0x4080), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x40a0)), even), addend), add(and(mload(0x40a0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x40c0)), even), addend), add(and(mload(0x40c0), even), addend)))
+                    if and(carries, 0x1000000000000000000000000000000010000000000000000) { fail() }
+                }
+                at := add(at, 1080)
+                end := add(at, 364)
+                climb(keccak256(0x3ca0, 1080), at, index, cap)
+                let lane := mload(5280)
+                let s0 := mload(6752)
+                let s1 := mload(6784)
+                {
+                    let v := shr(192, mload(0x3ca0))
+                    s0 := add(s0, mul(v, mload(0x8b40)))
+                    s1 := add(s1, mul(v, mload(0x8b60)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3ca0)), lane)
+                    s0 := add(s0, mul(v, mload(0x8b80)))
+                    s1 := add(s1, mul(v, mload(0x8ba0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3ca0)), lane)
+                    s0 := add(s0, mul(v, mload(0x8bc0)))
+                    s1 := add(s1, mul(v, mload(0x8be0)))
+                }
+                {
+                    let v := and(mload(0x3ca0), lane)
+                    s0 := add(s0, mul(v, mload(0x8c00)))
+                    s1 := add(s1, mul(v, mload(0x8c20)))
+                }
+                {
+                    let v := shr(192, mload(0x3cc0))
+                    s0 := add(s0, mul(v, mload(0x8c40)))
+                    s1 := add(s1, mul(v, mload(0x8c60)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3cc0)), lane)
+                    s0 := add(s0, mul(v, mload(0x8c80)))
+                    s1 := add(s1, mul(v, mload(0x8ca0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3cc0)), lane)
+                    s0 := add(s0, mul(v, mload(0x8cc0)))
+                    s1 := add(s1, mul(v, mload(0x8ce0)))
+                }
+                {
+                    let v := and(mload(0x3cc0), lane)
+                    s0 := add(s0, mul(v, mload(0x8d00)))
+                    s1 := add(s1, mul(v, mload(0x8d20)))
+                }
+                {
+                    let v := shr(192, mload(0x3ce0))
+                    s0 := add(s0, mul(v, mload(0x8d40)))
+                    s1 := add(s1, mul(v, mload(0x8d60)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3ce0)), lane)
+                    s0 := add(s0, mul(v, mload(0x8d80)))
+                    s1 := add(s1, mul(v, mload(0x8da0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3ce0)), lane)
+                    s0 := add(s0, mul(v, mload(0x8dc0)))
+                    s1 := add(s1, mul(v, mload(0x8de0)))
+                }
+                {
+                    let v := and(mload(0x3ce0), lane)
+                    s0 := add(s0, mul(v, mload(0x8e00)))
+                    s1 := add(s1, mul(v, mload(0x8e20)))
+                }
+                {
+                    let v := shr(192, mload(0x3d00))
+                    s0 := add(s0, mul(v, mload(0x8e40)))
+                    s1 := add(s1, mul(v, mload(0x8e60)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3d00)), lane)
+                    s0 := add(s0, mul(v, mload(0x8e80)))
+                    s1 := add(s1, mul(v, mload(0x8ea0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3d00)), lane)
+                    s0 := add(s0, mul(v, mload(0x8ec0)))
+                    s1 := add(s1, mul(v, mload(0x8ee0)))
+                }
+                {
+                    let v := and(mload(0x3d00), lane)
+                    s0 := add(s0, mul(v, mload(0x8f00)))
+                    s1 := add(s1, mul(v, mload(0x8f20)))
+                }
+                {
+                    let v := shr(192, mload(0x3d20))
+                    s0 := add(s0, mul(v, mload(0x8f40)))
+                    s1 := add(s1, mul(v, mload(0x8f60)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3d20)), lane)
+                    s0 := add(s0, mul(v, mload(0x8f80)))
+                    s1 := add(s1, mul(v, mload(0x8fa0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3d20)), lane)
+                    s0 := add(s0, mul(v, mload(0x8fc0)))
+                    s1 := add(s1, mul(v, mload(0x8fe0)))
+                }
+                {
+                    let v := and(mload(0x3d20), lane)
+                    s0 := add(s0, mul(v, mload(0x9000)))
+                    s1 := add(s1, mul(v, mload(0x9020)))
+                }
+                {
+                    let v := shr(192, mload(0x3d40))
+                    s0 := add(s0, mul(v, mload(0x9040)))
+                    s1 := add(s1, mul(v, mload(0x9060)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3d40)), lane)
+                    s0 := add(s0, mul(v, mload(0x9080)))
+                    s1 := add(s1, mul(v, mload(0x90a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3d40)), lane)
+                    s0 := add(s0, mul(v, mload(0x90c0)))
+                    s1 := add(s1, mul(v, mload(0x90e0)))
+                }
+                {
+                    let v := and(mload(0x3d40), lane)
+                    s0 := add(s0, mul(v, mload(0x9100)))
+                    s1 := add(s1, mul(v, mload(0x9120)))
+                }
+                {
+                    let v := shr(192, mload(0x3d60))
+                    s0 := add(s0, mul(v, mload(0x9140)))
+                    s1 := add(s1, mul(v, mload(0x9160)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3d60)), lane)
+                    s0 := add(s0, mul(v, mload(0x9180)))
+                    s1 := add(s1, mul(v, mload(0x91a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3d60)), lane)
+                    s0 := add(s0, mul(v, mload(0x91c0)))
+                    s1 := add(s1, mul(v, mload(0x91e0)))
+                }
+                {
+                    let v := and(mload(0x3d60), lane)
+                    s0 := add(s0, mul(v, mload(0x9200)))
+                    s1 := add(s1, mul(v, mload(0x9220)))
+                }
+                {
+                    let v := shr(192, mload(0x3d80))
+                    s0 := add(s0, mul(v, mload(0x9240)))
+                    s1 := add(s1, mul(v, mload(0x9260)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3d80)), lane)
+                    s0 := add(s0, mul(v, mload(0x9280)))
+                    s1 := add(s1, mul(v, mload(0x92a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3d80)), lane)
+                    s0 := add(s0, mul(v, mload(0x92c0)))
+                    s1 := add(s1, mul(v, mload(0x92e0)))
+                }
+                {
+                    let v := and(mload(0x3d80), lane)
+                    s0 := add(s0, mul(v, mload(0x9300)))
+                    s1 := add(s1, mul(v, mload(0x9320)))
+                }
+                {
+                    let v := shr(192, mload(0x3da0))
+                    s0 := add(s0, mul(v, mload(0x9340)))
+                    s1 := add(s1, mul(v, mload(0x9360)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3da0)), lane)
+                    s0 := add(s0, mul(v, mload(0x9380)))
+                    s1 := add(s1, mul(v, mload(0x93a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3da0)), lane)
+                    s0 := add(s0, mul(v, mload(0x93c0)))
+                    s1 := add(s1, mul(v, mload(0x93e0)))
+                }
+                {
+                    let v := and(mload(0x3da0), lane)
+                    s0 := add(s0, mul(v, mload(0x9400)))
+                    s1 := add(s1, mul(v, mload(0x9420)))
+                }
+                {
+                    let v := shr(192, mload(0x3dc0))
+                    s0 := add(s0, mul(v, mload(0x9440)))
+                    s1 := add(s1, mul(v, mload(0x9460)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3dc0)), lane)
+                    s0 := add(s0, mul(v, mload(0x9480)))
+                    s1 := add(s1, mul(v, mload(0x94a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3dc0)), lane)
+                    s0 := add(s0, mul(v, mload(0x94c0)))
+                    s1 := add(s1, mul(v, mload(0x94e0)))
+                }
+                {
+                    let v := and(mload(0x3dc0), lane)
+                    s0 := add(s0, mul(v, mload(0x9500)))
+                    s1 := add(s1, mul(v, mload(0x9520)))
+                }
+                {
+                    let v := shr(192, mload(0x3de0))
+                    s0 := add(s0, mul(v, mload(0x9540)))
+                    s1 := add(s1, mul(v, mload(0x9560)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3de0)), lane)
+                    s0 := add(s0, mul(v, mload(0x9580)))
+                    s1 := add(s1, mul(v, mload(0x95a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3de0)), lane)
+                    s0 := add(s0, mul(v, mload(0x95c0)))
+                    s1 := add(s1, mul(v, mload(0x95e0)))
+                }
+                {
+                    let v := and(mload(0x3de0), lane)
+                    s0 := add(s0, mul(v, mload(0x9600)))
+                    s1 := add(s1, mul(v, mload(0x9620)))
+                }
+                {
+                    let v := shr(192, mload(0x3e00))
+                    s0 := add(s0, mul(v, mload(0x9640)))
+                    s1 := add(s1, mul(v, mload(0x9660)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3e00)), lane)
+                    s0 := add(s0, mul(v, mload(0x9680)))
+                    s1 := add(s1, mul(v, mload(0x96a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3e00)), lane)
+                    s0 := add(s0, mul(v, mload(0x96c0)))
+                    s1 := add(s1, mul(v, mload(0x96e0)))
+                }
+                {
+                    let v := and(mload(0x3e00), lane)
+                    s0 := add(s0, mul(v, mload(0x9700)))
+                    s1 := add(s1, mul(v, mload(0x9720)))
+                }
+                {
+                    let v := shr(192, mload(0x3e20))
+                    s0 := add(s0, mul(v, mload(0x9740)))
+                    s1 := add(s1, mul(v, mload(0x9760)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3e20)), lane)
+                    s0 := add(s0, mul(v, mload(0x9780)))
+                    s1 := add(s1, mul(v, mload(0x97a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3e20)), lane)
+                    s0 := add(s0, mul(v, mload(0x97c0)))
+                    s1 := add(s1, mul(v, mload(0x97e0)))
+                }
+                {
+                    let v := and(mload(0x3e20), lane)
+                    s0 := add(s0, mul(v, mload(0x9800)))
+                    s1 := add(s1, mul(v, mload(0x9820)))
+                }
+                {
+                    let v := shr(192, mload(0x3e40))
+                    s0 := add(s0, mul(v, mload(0x9840)))
+                    s1 := add(s1, mul(v, mload(0x9860)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3e40)), lane)
+                    s0 := add(s0, mul(v, mload(0x9880)))
+                    s1 := add(s1, mul(v, mload(0x98a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3e40)), lane)
+                    s0 := add(s0, mul(v, mload(0x98c0)))
+                    s1 := add(s1, mul(v, mload(0x98e0)))
+                }
+                {
+                    let v := and(mload(0x3e40), lane)
+                    s0 := add(s0, mul(v, mload(0x9900)))
+                    s1 := add(s1, mul(v, mload(0x9920)))
+                }
+                {
+                    let v := shr(192, mload(0x3e60))
+                    s0 := add(s0, mul(v, mload(0x9940)))
+                    s1 := add(s1, mul(v, mload(0x9960)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3e60)), lane)
+                    s0 := add(s0, mul(v, mload(0x9980)))
+                    s1 := add(s1, mul(v, mload(0x99a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3e60)), lane)
+                    s0 := add(s0, mul(v, mload(0x99c0)))
+                    s1 := add(s1, mul(v, mload(0x99e0)))
+                }
+                {
+                    let v := and(mload(0x3e60), lane)
+                    s0 := add(s0, mul(v, mload(0x9a00)))
+                    s1 := add(s1, mul(v, mload(0x9a20)))
+                }
+                {
+                    let v := shr(192, mload(0x3e80))
+                    s0 := add(s0, mul(v, mload(0x9a40)))
+                    s1 := add(s1, mul(v, mload(0x9a60)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3e80)), lane)
+                    s0 := add(s0, mul(v, mload(0x9a80)))
+                    s1 := add(s1, mul(v, mload(0x9aa0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3e80)), lane)
+                    s0 := add(s0, mul(v, mload(0x9ac0)))
+                    s1 := add(s1, mul(v, mload(0x9ae0)))
+                }
+                {
+                    let v := and(mload(0x3e80), lane)
+                    s0 := add(s0, mul(v, mload(0x9b00)))
+                    s1 := add(s1, mul(v, mload(0x9b20)))
+                }
+                {
+                    let v := shr(192, mload(0x3ea0))
+                    s0 := add(s0, mul(v, mload(0x9b40)))
+                    s1 := add(s1, mul(v, mload(0x9b60)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3ea0)), lane)
+                    s0 := add(s0, mul(v, mload(0x9b80)))
+                    s1 := add(s1, mul(v, mload(0x9ba0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3ea0)), lane)
+                    s0 := add(s0, mul(v, mload(0x9bc0)))
+                    s1 := add(s1, mul(v, mload(0x9be0)))
+                }
+                {
+                    let v := and(mload(0x3ea0), lane)
+                    s0 := add(s0, mul(v, mload(0x9c00)))
+                    s1 := add(s1, mul(v, mload(0x9c20)))
+                }
+                {
+                    let v := shr(192, mload(0x3ec0))
+                    s0 := add(s0, mul(v, mload(0x9c40)))
+                    s1 := add(s1, mul(v, mload(0x9c60)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3ec0)), lane)
+                    s0 := add(s0, mul(v, mload(0x9c80)))
+                    s1 := add(s1, mul(v, mload(0x9ca0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3ec0)), lane)
+                    s0 := add(s0, mul(v, mload(0x9cc0)))
+                    s1 := add(s1, mul(v, mload(0x9ce0)))
+                }
+                {
+                    let v := and(mload(0x3ec0), lane)
+                    s0 := add(s0, mul(v, mload(0x9d00)))
+                    s1 := add(s1, mul(v, mload(0x9d20)))
+                }
+                {
+                    let v := shr(192, mload(0x3ee0))
+                    s0 := add(s0, mul(v, mload(0x9d40)))
+                    s1 := add(s1, mul(v, mload(0x9d60)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3ee0)), lane)
+                    s0 := add(s0, mul(v, mload(0x9d80)))
+                    s1 := add(s1, mul(v, mload(0x9da0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3ee0)), lane)
+                    s0 := add(s0, mul(v, mload(0x9dc0)))
+                    s1 := add(s1, mul(v, mload(0x9de0)))
+                }
+                {
+                    let v := and(mload(0x3ee0), lane)
+                    s0 := add(s0, mul(v, mload(0x9e00)))
+                    s1 := add(s1, mul(v, mload(0x9e20)))
+                }
+                {
+                    let v := shr(192, mload(0x3f00))
+                    s0 := add(s0, mul(v, mload(0x9e40)))
+                    s1 := add(s1, mul(v, mload(0x9e60)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3f00)), lane)
+                    s0 := add(s0, mul(v, mload(0x9e80)))
+                    s1 := add(s1, mul(v, mload(0x9ea0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3f00)), lane)
+                    s0 := add(s0, mul(v, mload(0x9ec0)))
+                    s1 := add(s1, mul(v, mload(0x9ee0)))
+                }
+                {
+                    let v := and(mload(0x3f00), lane)
+                    s0 := add(s0, mul(v, mload(0x9f00)))
+                    s1 := add(s1, mul(v, mload(0x9f20)))
+                }
+                {
+                    let v := shr(192, mload(0x3f20))
+                    s0 := add(s0, mul(v, mload(0x9f40)))
+                    s1 := add(s1, mul(v, mload(0x9f60)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3f20)), lane)
+                    s0 := add(s0, mul(v, mload(0x9f80)))
+                    s1 := add(s1, mul(v, mload(0x9fa0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3f20)), lane)
+                    s0 := add(s0, mul(v, mload(0x9fc0)))
+                    s1 := add(s1, mul(v, mload(0x9fe0)))
+                }
+                {
+                    let v := and(mload(0x3f20), lane)
+                    s0 := add(s0, mul(v, mload(0xa000)))
+                    s1 := add(s1, mul(v, mload(0xa020)))
+                }
+                {
+                    let v := shr(192, mload(0x3f40))
+                    s0 := add(s0, mul(v, mload(0xa040)))
+                    s1 := add(s1, mul(v, mload(0xa060)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3f40)), lane)
+                    s0 := add(s0, mul(v, mload(0xa080)))
+                    s1 := add(s1, mul(v, mload(0xa0a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3f40)), lane)
+                    s0 := add(s0, mul(v, mload(0xa0c0)))
+                    s1 := add(s1, mul(v, mload(0xa0e0)))
+                }
+                {
+                    let v := and(mload(0x3f40), lane)
+                    s0 := add(s0, mul(v, mload(0xa100)))
+                    s1 := add(s1, mul(v, mload(0xa120)))
+                }
+                {
+                    let v := shr(192, mload(0x3f60))
+                    s0 := add(s0, mul(v, mload(0xa140)))
+                    s1 := add(s1, mul(v, mload(0xa160)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3f60)), lane)
+                    s0 := add(s0, mul(v, mload(0xa180)))
+                    s1 := add(s1, mul(v, mload(0xa1a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3f60)), lane)
+                    s0 := add(s0, mul(v, mload(0xa1c0)))
+                    s1 := add(s1, mul(v, mload(0xa1e0)))
+                }
+                {
+                    let v := and(mload(0x3f60), lane)
+                    s0 := add(s0, mul(v, mload(0xa200)))
+                    s1 := add(s1, mul(v, mload(0xa220)))
+                }
+                {
+                    let v := shr(192, mload(0x3f80))
+                    s0 := add(s0, mul(v, mload(0xa240)))
+                    s1 := add(s1, mul(v, mload(0xa260)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3f80)), lane)
+                    s0 := add(s0, mul(v, mload(0xa280)))
+                    s1 := add(s1, mul(v, mload(0xa2a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3f80)), lane)
+                    s0 := add(s0, mul(v, mload(0xa2c0)))
+                    s1 := add(s1, mul(v, mload(0xa2e0)))
+                }
+                {
+                    let v := and(mload(0x3f80), lane)
+                    s0 := add(s0, mul(v, mload(0xa300)))
+                    s1 := add(s1, mul(v, mload(0xa320)))
+                }
+                {
+                    let v := shr(192, mload(0x3fa0))
+                    s0 := add(s0, mul(v, mload(0xa340)))
+                    s1 := add(s1, mul(v, mload(0xa360)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3fa0)), lane)
+                    s0 := add(s0, mul(v, mload(0xa380)))
+                    s1 := add(s1, mul(v, mload(0xa3a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3fa0)), lane)
+                    s0 := add(s0, mul(v, mload(0xa3c0)))
+                    s1 := add(s1, mul(v, mload(0xa3e0)))
+                }
+                {
+                    let v := and(mload(0x3fa0), lane)
+                    s0 := add(s0, mul(v, mload(0xa400)))
+                    s1 := add(s1, mul(v, mload(0xa420)))
+                }
+                {
+                    let v := shr(192, mload(0x3fc0))
+                    s0 := add(s0, mul(v, mload(0xa440)))
+                    s1 := add(s1, mul(v, mload(0xa460)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3fc0)), lane)
+                    s0 := add(s0, mul(v, mload(0xa480)))
+                    s1 := add(s1, mul(v, mload(0xa4a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3fc0)), lane)
+                    s0 := add(s0, mul(v, mload(0xa4c0)))
+                    s1 := add(s1, mul(v, mload(0xa4e0)))
+                }
+                {
+                    let v := and(mload(0x3fc0), lane)
+                    s0 := add(s0, mul(v, mload(0xa500)))
+                    s1 := add(s1, mul(v, mload(0xa520)))
+                }
+                {
+                    let v := shr(192, mload(0x3fe0))
+                    s0 := add(s0, mul(v, mload(0xa540)))
+                    s1 := add(s1, mul(v, mload(0xa560)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3fe0)), lane)
+                    s0 := add(s0, mul(v, mload(0xa580)))
+                    s1 := add(s1, mul(v, mload(0xa5a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3fe0)), lane)
+                    s0 := add(s0, mul(v, mload(0xa5c0)))
+                    s1 := add(s1, mul(v, mload(0xa5e0)))
+                }
+                {
+                    let v := and(mload(0x3fe0), lane)
+                    s0 := add(s0, mul(v, mload(0xa600)))
+                    s1 := add(s1, mul(v, mload(0xa620)))
+                }
+                {
+                    let v := shr(192, mload(0x4000))
+                    s0 := add(s0, mul(v, mload(0xa640)))
+                    s1 := add(s1, mul(v, mload(0xa660)))
+                }
+                {
+                    let v := and(shr(128, mload(0x4000)), lane)
+                    s0 := add(s0, mul(v, mload(0xa680)))
+                    s1 := add(s1, mul(v, mload(0xa6a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x4000)), lane)
+                    s0 := add(s0, mul(v, mload(0xa6c0)))
+                    s1 := add(s1, mul(v, mload(0xa6e0)))
+                }
+                {
+                    let v := and(mload(0x4000), lane)
+                    s0 := add(s0, mul(v, mload(0xa700)))
+                    s1 := add(s1, mul(v, mload(0xa720)))
+                }
+                {
+                    let v := shr(192, mload(0x4020))
+                    s0 := add(s0, mul(v, mload(0xa740)))
+                    s1 := add(s1, mul(v, mload(0xa760)))
+                }
+                {
+                    let v := and(shr(128, mload(0x4020)), lane)
+                    s0 := add(s0, mul(v, mload(0xa780)))
+                    s1 := add(s1, mul(v, mload(0xa7a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x4020)), lane)
+                    s0 := add(s0, mul(v, mload(0xa7c0)))
+                    s1 := add(s1, mul(v, mload(0xa7e0)))
+                }
+                {
+                    let v := and(mload(0x4020), lane)
+                    s0 := add(s0, mul(v, mload(0xa800)))
+                    s1 := add(s1, mul(v, mload(0xa820)))
+                }
+                {
+                    let v := shr(192, mload(0x4040))
+                    s0 := add(s0, mul(v, mload(0xa840)))
+                    s1 := add(s1, mul(v, mload(0xa860)))
+                }
+                {
+                    let v := and(shr(128, mload(0x4040)), lane)
+                    s0 := add(s0, mul(v, mload(0xa880)))
+                    s1 := add(s1, mul(v, mload(0xa8a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x4040)), lane)
+                    s0 := add(s0, mul(v, mload(0xa8c0)))
+                    s1 := add(s1, mul(v, mload(0xa8e0)))
+                }
+                {
+                    let v := and(mload(0x4040), lane)
+                    s0 := add(s0, mul(v, mload(0xa900)))
+                    s1 := add(s1, mul(v, mload(0xa920)))
+                }
+                {
+                    let v := shr(192, mload(0x4060))
+                    s0 := add(s0, mul(v, mload(0xa940)))
+                    s1 := add(s1, mul(v, mload(0xa960)))
+                }
+                {
+                    let v := and(shr(128, mload(0x4060)), lane)
+                    s0 := add(s0, mul(v, mload(0xa980)))
+                    s1 := add(s1, mul(v, mload(0xa9a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x4060)), lane)
+                    s0 := add(s0, mul(v, mload(0xa9c0)))
+                    s1 := add(s1, mul(v, mload(0xa9e0)))
+                }
+                {
+                    let v := and(mload(0x4060), lane)
+                    s0 := add(s0, mul(v, mload(0xaa00)))
+                    s1 := add(s1, mul(v, mload(0xaa20)))
+                }
+                {
+                    let v := shr(192, mload(0x4080))
+                    s0 := add(s0, mul(v, mload(0xaa40)))
+                    s1 := add(s1, mul(v, mload(0xaa60)))
+                }
+                {
+                    let v := and(shr(128, mload(0x4080)), lane)
+                    s0 := add(s0, mul(v, mload(0xaa80)))
+                    s1 := add(s1, mul(v, mload(0xaaa0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x4080)), lane)
+                    s0 := add(s0, mul(v, mload(0xaac0)))
+                    s1 := add(s1, mul(v, mload(0xaae0)))
+                }
+                {
+                    let v := and(mload(0x4080), lane)
+                    s0 := add(s0, mul(v, mload(0xab00)))
+                    s1 := add(s1, mul(v, mload(0xab20)))
+                }
+                {
+                    let v := shr(192, mload(0x40a0))
+                    s0 := add(s0, mul(v, mload(0xab40)))
+                    s1 := add(s1, mul(v, mload(0xab60)))
+                }
+                {
+                    let v := and(shr(128, mload(0x40a0)), lane)
+                    s0 := add(s0, mul(v, mload(0xab80)))
+                    s1 := add(s1, mul(v, mload(0xaba0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x40a0)), lane)
+                    s0 := add(s0, mul(v, mload(0xabc0)))
+                    s1 := add(s1, mul(v, mload(0xabe0)))
+                }
+                {
+                    let v := and(mload(0x40a0), lane)
+                    s0 := add(s0, mul(v, mload(0xac00)))
+                    s1 := add(s1, mul(v, mload(0xac20)))
+                }
+                {
+                    let v := shr(192, mload(0x40c0))
+                    s0 := add(s0, mul(v, mload(0xac40)))
+                    s1 := add(s1, mul(v, mload(0xac60)))
+                }
+                {
+                    let v := and(shr(128, mload(0x40c0)), lane)
+                    s0 := add(s0, mul(v, mload(0xac80)))
+                    s1 := add(s1, mul(v, mload(0xaca0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x40c0)), lane)
+                    s0 := add(s0, mul(v, mload(0xacc0)))
+                    s1 := add(s1, mul(v, mload(0xace0)))
+                }
+                mstore(6752, s0)
+                mstore(6784, s1)
+            }
+            // Oracle 2, 21 lanes: they are below p, their digest climbs to the cap, and they are added
+            // up times powers of alpha. A lane that is not below p leaves a carry behind.
+            function openLeaf2(at, index, cap) -> end {
+                let even := mload(5216)
+                calldatacopy(0x3ca0, at, 168)
+                mstore(0x3d48, 0)
+                {
+                    let addend := mload(5248)
+                    let carries
+                    carries := or(carries, or(add(and(shr(64, mload(0x3ca0)), even), addend), add(and(mload(0x3ca0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3cc0)), even), addend), add(and(mload(0x3cc0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3ce0)), even), addend), add(and(mload(0x3ce0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3d00)), even), addend), add(and(mload(0x3d00), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3d20)), even), addend), add(and(mload(0x3d20), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3d40)), even), addend), add(and(mload(0x3d40), even), addend)))
+                    if and(carries, 0x1000000000000000000000000000000010000000000000000) { fail() }
+                }
+                at := add(at, 168)
+                end := add(at, 364)
+                climb(keccak256(0x3ca0, 168), at, index, cap)
+                let lane := mload(5280)
+                let s0 := mload(6752)
+                let s1 := mload(6784)
+                {
+                    let v := shr(192, mload(0x3ca0))
+                    s0 := add(s0, mul(v, mload(0xad00)))
+                    s1 := add(s1, mul(v, mload(0xad20)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3ca0)), lane)
+                    s0 := add(s0, mul(v, mload(0xad40)))
+                    s1 := add(s1, mul(v, mload(0xad60)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3ca0)), lane)
+                    s0 := add(s0, mul(v, mload(0xad80)))
+                    s1 := add(s1, mul(v, mload(0xada0)))
+                }
+                {
+                    let v := and(mload(0x3ca0), lane)
+                    s0 := add(s0, mul(v, mload(0xadc0)))
+                    s1 := add(s1, mul(v, mload(0xade0)))
+                }
+                {
+                    let v := shr(192, mload(0x3cc0))
+                    s0 := add(s0, mul(v, mload(0xae00)))
+                    s1 := add(s1, mul(v, mload(0xae20)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3cc0)), lane)
+                    s0 := add(s0, mul(v, mload(0xae40)))
+                    s1 := add(s1, mul(v, mload(0xae60)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3cc0)), lane)
+                    s0 := add(s0, mul(v, mload(0xae80)))
+                    s1 := add(s1, mul(v, mload(0xaea0)))
+                }
+                {
+                    let v := and(mload(0x3cc0), lane)
+                    s0 := add(s0, mul(v, mload(0xaec0)))
+                    s1 := add(s1, mul(v, mload(0xaee0)))
+                }
+                {
+                    let v := shr(192, mload(0x3ce0))
+                    s0 := add(s0, mul(v, mload(0xaf00)))
+                    s1 := add(s1, mul(v, mload(0xaf20)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3ce0)), lane)
+                    s0 := add(s0, mul(v, mload(0xaf40)))
+                    s1 := add(s1, mul(v, mload(0xaf60)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3ce0)), lane)
+                    s0 := add(s0, mul(v, mload(0xaf80)))
+                    s1 := add(s1, mul(v, mload(0xafa0)))
+                }
+                {
+                    let v := and(mload(0x3ce0), lane)
+                    s0 := add(s0, mul(v, mload(0xafc0)))
+                    s1 := add(s1, mul(v, mload(0xafe0)))
+                }
+                {
+                    let v := shr(192, mload(0x3d00))
+                    s0 := add(s0, mul(v, mload(0xb000)))
+                    s1 := add(s1, mul(v, mload(0xb020)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3d00)), lane)
+                    s0 := add(s0, mul(v, mload(0xb040)))
+                    s1 := add(s1, mul(v, mload(0xb060)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3d00)), lane)
+                    s0 := add(s0, mul(v, mload(0xb080)))
+                    s1 := add(s1, mul(v, mload(0xb0a0)))
+                }
+                {
+                    let v := and(mload(0x3d00), lane)
+                    s0 := add(s0, mul(v, mload(0xb0c0)))
+                    s1 := add(s1, mul(v, mload(0xb0e0)))
+                }
+                {
+                    let v := shr(192, mload(0x3d20))
+                    s0 := add(s0, mul(v, mload(0xb100)))
+                    s1 := add(s1, mul(v, mload(0xb120)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3d20)), lane)
+                    s0 := add(s0, mul(v, mload(0xb140)))
+                    s1 := add(s1, mul(v, mload(0xb160)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3d20)), lane)
+                    s0 := add(s0, mul(v, mload(0xb180)))
+                    s1 := add(s1, mul(v, mload(0xb1a0)))
+                }
+                {
+                    let v := and(mload(0x3d20), lane)
+                    s0 := add(s0, mul(v, mload(0xb1c0)))
+                    s1 := add(s1, mul(v, mload(0xb1e0)))
+                }
+                {
+                    let v := shr(192, mload(0x3d40))
+                    s0 := add(s0, mul(v, mload(0xb200)))
+                    s1 := add(s1, mul(v, mload(0xb220)))
+                }
+                mstore(6752, s0)
+                mstore(6784, s1)
+            }
+            // Oracle 3, 24 lanes: they are below p, their digest climbs to the cap, and they are added
+            // up times powers of alpha. A lane that is not below p leaves a carry behind.
+            function openLeaf3(at, index, cap) -> end {
+                let even := mload(5216)
+                calldatacopy(0x3ca0, at, 192)
+                mstore(0x3d60, 0)
+                {
+                    let addend := mload(5248)
+                    let carries
+                    carries := or(carries, or(add(and(shr(64, mload(0x3ca0)), even), addend), add(and(mload(0x3ca0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3cc0)), even), addend), add(and(mload(0x3cc0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3ce0)), even), addend), add(and(mload(0x3ce0), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3d00)), even), addend), add(and(mload(0x3d00), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3d20)), even), addend), add(and(mload(0x3d20), even), addend)))
+                    carries := or(carries, or(add(and(shr(64, mload(0x3d40)), even), addend), add(and(mload(0x3d40), even), addend)))
+                    if and(carries, 0x1000000000000000000000000000000010000000000000000) { fail() }
+                }
+                at := add(at, 192)
+                end := add(at, 364)
+                climb(keccak256(0x3ca0, 192), at, index, cap)
+                let lane := mload(5280)
+                let s0 := mload(6752)
+                let s1 := mload(6784)
+                {
+                    let v := shr(192, mload(0x3ca0))
+                    s0 := add(s0, mul(v, mload(0xb240)))
+                    s1 := add(s1, mul(v, mload(0xb260)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3ca0)), lane)
+                    s0 := add(s0, mul(v, mload(0xb280)))
+                    s1 := add(s1, mul(v, mload(0xb2a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3ca0)), lane)
+                    s0 := add(s0, mul(v, mload(0xb2c0)))
+                    s1 := add(s1, mul(v, mload(0xb2e0)))
+                }
+                {
+                    let v := and(mload(0x3ca0), lane)
+                    s0 := add(s0, mul(v, mload(0xb300)))
+                    s1 := add(s1, mul(v, mload(0xb320)))
+                }
+                {
+                    let v := shr(192, mload(0x3cc0))
+                    s0 := add(s0, mul(v, mload(0xb340)))
+                    s1 := add(s1, mul(v, mload(0xb360)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3cc0)), lane)
+                    s0 := add(s0, mul(v, mload(0xb380)))
+                    s1 := add(s1, mul(v, mload(0xb3a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3cc0)), lane)
+                    s0 := add(s0, mul(v, mload(0xb3c0)))
+                    s1 := add(s1, mul(v, mload(0xb3e0)))
+                }
+                {
+                    let v := and(mload(0x3cc0), lane)
+                    s0 := add(s0, mul(v, mload(0xb400)))
+                    s1 := add(s1, mul(v, mload(0xb420)))
+                }
+                {
+                    let v := shr(192, mload(0x3ce0))
+                    s0 := add(s0, mul(v, mload(0xb440)))
+                    s1 := add(s1, mul(v, mload(0xb460)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3ce0)), lane)
+                    s0 := add(s0, mul(v, mload(0xb480)))
+                    s1 := add(s1, mul(v, mload(0xb4a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3ce0)), lane)
+                    s0 := add(s0, mul(v, mload(0xb4c0)))
+                    s1 := add(s1, mul(v, mload(0xb4e0)))
+                }
+                {
+                    let v := and(mload(0x3ce0), lane)
+                    s0 := add(s0, mul(v, mload(0xb500)))
+                    s1 := add(s1, mul(v, mload(0xb520)))
+                }
+                {
+                    let v := shr(192, mload(0x3d00))
+                    s0 := add(s0, mul(v, mload(0xb540)))
+                    s1 := add(s1, mul(v, mload(0xb560)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3d00)), lane)
+                    s0 := add(s0, mul(v, mload(0xb580)))
+                    s1 := add(s1, mul(v, mload(0xb5a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3d00)), lane)
+                    s0 := add(s0, mul(v, mload(0xb5c0)))
+                    s1 := add(s1, mul(v, mload(0xb5e0)))
+                }
+                {
+                    let v := and(mload(0x3d00), lane)
+                    s0 := add(s0, mul(v, mload(0xb600)))
+                    s1 := add(s1, mul(v, mload(0xb620)))
+                }
+                {
+                    let v := shr(192, mload(0x3d20))
+                    s0 := add(s0, mul(v, mload(0xb640)))
+                    s1 := add(s1, mul(v, mload(0xb660)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3d20)), lane)
+                    s0 := add(s0, mul(v, mload(0xb680)))
+                    s1 := add(s1, mul(v, mload(0xb6a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3d20)), lane)
+                    s0 := add(s0, mul(v, mload(0xb6c0)))
+                    s1 := add(s1, mul(v, mload(0xb6e0)))
+                }
+                {
+                    let v := and(mload(0x3d20), lane)
+                    s0 := add(s0, mul(v, mload(0xb700)))
+                    s1 := add(s1, mul(v, mload(0xb720)))
+                }
+                {
+                    let v := shr(192, mload(0x3d40))
+                    s0 := add(s0, mul(v, mload(0xb740)))
+                    s1 := add(s1, mul(v, mload(0xb760)))
+                }
+                {
+                    let v := and(shr(128, mload(0x3d40)), lane)
+                    s0 := add(s0, mul(v, mload(0xb780)))
+                    s1 := add(s1, mul(v, mload(0xb7a0)))
+                }
+                {
+                    let v := and(shr(64, mload(0x3d40)), lane)
+                    s0 := add(s0, mul(v, mload(0xb7c0)))
+                    s1 := add(s1, mul(v, mload(0xb7e0)))
+                }
+                {
+                    let v := and(mload(0x3d40), lane)
+                    s0 := add(s0, mul(v, mload(0xb800)))
+                    s1 := add(s1, mul(v, mload(0xb820)))
+                }
+                mstore(6752, s0)
+                mstore(6784, s1)
             }
             // The point of the domain with this index: one factor of the table per bit of the index that is set.
             function domainPoint(index) {
                 let x := 0xc65c18b67785d900
-                for { let factor := 16000 } index { factor := add(factor, 32) } {
+                for { let factor := 16672 } index { factor := add(factor, 32) } {
                     if and(index, 1) { x := mulmod(x, mload(factor), 0xffffffff00000001) }
                     index := shr(1, index)
                 }
-                mstore(6592, x)
+                mstore(6688, x)
             }
             // The four leaves; and what the first folded value must be, as a fraction: numerator at WANTED, denominator at SCALE.
             function openLeaves(at, index) -> end {
-                let s0 := mload(6080)
-                let s1 := mload(add(6080, 32))
-                let t0
-                let t1
-                at, t0, t1 := openLeaf(at, 480, 0x79a0, index, 0xa60)
-                s0 := add(s0, t0)
-                s1 := add(s1, t1)
-                at, t0, t1 := openLeaf(at, 1080, 0x88a0, index, 0xc60)
-                s0 := add(s0, t0)
-                s1 := add(s1, t1)
-                at, t0, t1 := openLeaf(at, 168, 0xaa60, index, 0xe60)
-                s0 := add(s0, t0)
-                s1 := add(s1, t1)
+                mstore(6752, mload(6176))
+                mstore(6784, mload(add(6176, 32)))
+                // Zero, which the compiler does not see: it would make a copy of a function for each call with literal arguments.
+                let zero := shr(255, calldatasize())
+                at := openLeaf0(at, index, add(zero, 0xa60))
+                at := openLeaf1(at, index, add(zero, 0xc60))
+                at := openLeaf2(at, index, add(zero, 0xe60))
                 nextSum()
-                at, t0, t1 := openLeaf(at, 192, 0xafa0, index, 0x1060)
-                s0 := add(s0, t0)
-                s1 := add(s1, t1)
+                at := openLeaf3(at, index, add(zero, 0x1060))
                 end := at
                 domainPoint(index)
-                let x := mload(6592)
-                let a0 := add(x, mload(6336))
-                let a1 := mload(add(6336, 32))
-                let b0 := add(x, mload(6400))
-                let b1 := mload(add(6400, 32))
-                mstore(6528, mulRe(a0, a1, b0, b1))
-                mstore(add(6528, 32), mulIm(a0, a1, b0, b1))
+                let x := mload(6688)
+                let a0 := add(x, mload(6432))
+                let a1 := mload(add(6432, 32))
+                let b0 := add(x, mload(6496))
+                let b1 := mload(add(6496, 32))
+                mstore(6624, mulRe(a0, a1, b0, b1))
+                mstore(add(6624, 32), mulIm(a0, a1, b0, b1))
                 // (reduced at zeta) * alpha^shift * (x - g zeta) + (reduced at g zeta) * (x - zeta)
+                let s0 := mod(mload(6752), 0xffffffff00000001)
+                let s1 := mod(mload(6784), 0xffffffff00000001)
                 {
-                    s0 := mod(s0, 0xffffffff00000001)
-                    s1 := mod(s1, 0xffffffff00000001)
-                    let q0 := mload(6208)
-                    let q1 := mload(add(6208, 32))
+                    let q0 := mload(6304)
+                    let q1 := mload(add(6304, 32))
                     let re := mulRe(s0, s1, q0, q1)
                     s1 := mulIm(s0, s1, q0, q1)
                     s0 := re
                 }
-                t0 := mload(6272)
-                t1 := mload(add(6272, 32))
-                mstore(6464, addmod(mulRe(s0, s1, b0, b1), mulRe(t0, t1, a0, a1), 0xffffffff00000001))
-                mstore(add(6464, 32), addmod(mulIm(s0, s1, b0, b1), mulIm(t0, t1, a0, a1), 0xffffffff00000001))
+                let t0 := mload(6368)
+                let t1 := mload(add(6368, 32))
+                mstore(6560, addmod(mulRe(s0, s1, b0, b1), mulRe(t0, t1, a0, a1), 0xffffffff00000001))
+                mstore(add(6560, 32), addmod(mulIm(s0, s1, b0, b1), mulIm(t0, t1, a0, a1), 0xffffffff00000001))
             }
             // sum alpha^i Z_i - (reduced opening at g zeta), from the leaf of the products that is in the buffer.
             function nextSum() {
-                let n0 := mload(6144)
-                let n1 := mload(add(6144, 32))
-                let lane := 14848
-                let power := 31136
+                let n0 := mload(6240)
+                let n1 := mload(add(6240, 32))
+                let lane := 15520
+                let power := 31808
                 for { let i := 0 } lt(i, 3) { i := add(i, 1) } {
                     let v := shr(192, mload(lane))
                     n0 := add(n0, mul(v, mload(power)))
@@ -387,24 +1737,33 @@ contract LiveStateVerifier is ILiveStateVerifier {
                     lane := add(lane, 8)
                     power := add(power, 64)
                 }
-                mstore(6272, mod(n0, 0xffffffff00000001))
-                mstore(add(6272, 32), mod(n1, 0xffffffff00000001))
+                mstore(6368, mod(n0, 0xffffffff00000001))
+                mstore(add(6368, 32), mod(n1, 0xffffffff00000001))
             }
 
+            // One component of some coefficients of the final polynomial, times the powers of x.
+            function finalBlock(cell) -> sum {
+                sum := add(add(add(add(add(add(add(add(add(add(add(add(add(add(add(mload(cell), mul(mload(add(cell, 64)), mload(0x1ac0))), mul(mload(add(cell, 128)), mload(0x1ae0))), mul(mload(add(cell, 192)), mload(0x1b00))), mul(mload(add(cell, 256)), mload(0x1b20))), mul(mload(add(cell, 320)), mload(0x1b40))), mul(mload(add(cell, 384)), mload(0x1b60))), mul(mload(add(cell, 448)), mload(0x1b80))), mul(mload(add(cell, 512)), mload(0x1ba0))), mul(mload(add(cell, 576)), mload(0x1bc0))), mul(mload(add(cell, 640)), mload(0x1be0))), mul(mload(add(cell, 704)), mload(0x1c00))), mul(mload(add(cell, 768)), mload(0x1c20))), mul(mload(add(cell, 832)), mload(0x1c40))), mul(mload(add(cell, 896)), mload(0x1c60))), mul(mload(add(cell, 960)), mload(0x1c80)))
+            }
             // What the queries came to is the value of the final polynomial.
             function checkFinal() {
-                let x := mload(6592)
+                let x := mload(6688)
+                let power := 1
+                for { let at := 6816 } lt(at, 7328) { at := add(at, 32) } {
+                    mstore(at, power)
+                    power := mulmod(power, x, 0xffffffff00000001)
+                }
                 let f0
                 let f1
-                for { let cell := 14848 } gt(cell, 6656) {} {
-                    cell := sub(cell, 64)
-                    f0 := addmod(mul(f0, x), mload(cell), 0xffffffff00000001)
-                    f1 := addmod(mul(f1, x), mload(add(cell, 32)), 0xffffffff00000001)
+                for { let cell := 15520 } gt(cell, 7328) {} {
+                    cell := sub(cell, 1024)
+                    f0 := mod(add(mul(f0, power), finalBlock(cell)), 0xffffffff00000001)
+                    f1 := mod(add(mul(f1, power), finalBlock(add(cell, 32))), 0xffffffff00000001)
                 }
-                let d0 := mload(6528)
-                let d1 := mload(add(6528, 32))
-                if xor(mulRe(f0, f1, d0, d1), mload(6464)) { fail() }
-                if xor(mulIm(f0, f1, d0, d1), mload(add(6464, 32))) { fail() }
+                let d0 := mload(6624)
+                let d1 := mload(add(6624, 32))
+                if xor(mulRe(f0, f1, d0, d1), mload(6560)) { fail() }
+                if xor(mulIm(f0, f1, d0, d1), mload(add(6560, 32))) { fail() }
             }
             function checkQuery(at, index) -> end {
                 at := openLeaves(at, index)
@@ -415,16 +1774,19 @@ contract LiveStateVerifier is ILiveStateVerifier {
 
             if xor(proof.length, 41048) { fail() }
             let proofAt := proof.offset
+            mstore(5216, 0xffffffffffffffff0000000000000000ffffffffffffffff)
+            mstore(5248, 0xffffffff000000000000000000000000ffffffff)
+            mstore(5280, 0xffffffffffffffff)
 
             // 1. Public inputs: canonical, and hashed with Poseidon.
             {
                 let canonical := 1
-                calldatacopy(5216, statement, 480)
-                for { let at := 5216 } lt(at, 5696) { at := add(at, 32) } {
+                calldatacopy(5312, statement, 480)
+                for { let at := 5312 } lt(at, 5792) { at := add(at, 32) } {
                     canonical := and(canonical, lt(mload(at), 0xffffffff00000001))
                 }
                 if iszero(canonical) { fail() }
-                if iszero(staticcall(gas(), poseidon, 5216, 480, 16896, 128)) { fail() }
+                if iszero(staticcall(gas(), poseidon, 5312, 480, 17568, 128)) { fail() }
                 if xor(returndatasize(), 128) { fail() }
             }
 
@@ -432,7 +1794,7 @@ contract LiveStateVerifier is ILiveStateVerifier {
             mstore(0x800, 0x005fab5016d3b587000181682f34952900b35e80a0ec31794ca652186b6d0d54)
             mstore(0x820, 0xfb4b68862b5681f984a81c0b46fa4142c1b25e49b0f13f188931ec3b8d3376b5)
             mstore(0x840, 0x60426766f9a257c2d53abcd03ec289142412b6df06eaafb75357079e8a2dad01)
-            mstore(0x1260, or(or(or(shl(192, mload(0x4200)), shl(128, mload(0x4220))), shl(64, mload(0x4240))), shl(0, mload(0x4260))))
+            mstore(0x1260, or(or(or(shl(192, mload(0x44a0)), shl(128, mload(0x44c0))), shl(64, mload(0x44e0))), shl(0, mload(0x4500))))
             mcopy(0x818, 0x1260, 32)
             loadCap(add(proofAt, 0), 0xc60)
             mcopy(0x838, 0x860, 8)
@@ -442,23 +1804,23 @@ contract LiveStateVerifier is ILiveStateVerifier {
             mcopy(0x800, 0xa28, 56)
             permute()
             settle()
-            mstore(0x40a0, and(mload(0x820), 0xffffffffffffffff))
-            mstore(0x40c0, and(shr(64, mload(0x820)), 0xffffffffffffffff))
-            mstore(0x40e0, and(shr(128, mload(0x820)), 0xffffffffffffffff))
-            mstore(0x4100, and(shr(192, mload(0x820)), 0xffffffffffffffff))
-            mstore(0x4120, and(mload(0x800), 0xffffffffffffffff))
-            mstore(0x4140, and(shr(64, mload(0x800)), 0xffffffffffffffff))
+            mstore(0x4340, and(mload(0x820), 0xffffffffffffffff))
+            mstore(0x4360, and(shr(64, mload(0x820)), 0xffffffffffffffff))
+            mstore(0x4380, and(shr(128, mload(0x820)), 0xffffffffffffffff))
+            mstore(0x43a0, and(shr(192, mload(0x820)), 0xffffffffffffffff))
+            mstore(0x43c0, and(mload(0x800), 0xffffffffffffffff))
+            mstore(0x43e0, and(shr(64, mload(0x800)), 0xffffffffffffffff))
             loadCap(add(proofAt, 448), 0xe60)
             absorbMemory(0x860, 0xa60)
             settle()
-            mstore(0x4160, and(mload(0x820), 0xffffffffffffffff))
-            mstore(0x4180, and(shr(64, mload(0x820)), 0xffffffffffffffff))
-            mstore(0x41a0, and(shr(128, mload(0x820)), 0xffffffffffffffff))
+            mstore(0x4400, and(mload(0x820), 0xffffffffffffffff))
+            mstore(0x4420, and(shr(64, mload(0x820)), 0xffffffffffffffff))
+            mstore(0x4440, and(shr(128, mload(0x820)), 0xffffffffffffffff))
             loadCap(add(proofAt, 896), 0x1060)
             absorbMemory(0x860, 0xa60)
             settle()
-            mstore(0x41c0, and(mload(0x820), 0xffffffffffffffff))
-            mstore(0x41e0, and(shr(64, mload(0x820)), 0xffffffffffffffff))
+            mstore(0x4460, and(mload(0x820), 0xffffffffffffffff))
+            mstore(0x4480, and(shr(64, mload(0x820)), 0xffffffffffffffff))
             absorbCalldata(add(proofAt, 1344), add(proofAt, 5184))
             settle()
             calldatacopy(0x800, add(proofAt, 5184), 48)
@@ -487,16 +1849,16 @@ contract LiveStateVerifier is ILiveStateVerifier {
             mstore(0x1440, and(and(shr(128, mload(0x820)), 0xffffffffffffffff), 0x1ffff))
 
             // 3. Openings: canonical, one cell of two words each; then the constraints at zeta, by the parts.
-            if iszero(loadOpenings(add(proofAt, 1344))) { fail() }
+            spreadCells(add(proofAt, 1344), 31808, 47360)
             alphaPowers()
-            for { let at := 5696 } lt(at, 5888) { at := add(at, 32) } { mstore(at, 0) }
-            if iszero(staticcall(gas(), gates, 0x40a0, 30144, 5888, 192)) { fail() }
+            for { let at := 5792 } lt(at, 5984) { at := add(at, 32) } { mstore(at, 0) }
+            if iszero(staticcall(gas(), gates, 0x4340, 30144, 5984, 192)) { fail() }
             if xor(returndatasize(), 192) { fail() }
             addSums()
-            if iszero(staticcall(gas(), curve, 0x40a0, 30144, 5888, 192)) { fail() }
+            if iszero(staticcall(gas(), curve, 0x4340, 30144, 5984, 192)) { fail() }
             if xor(returndatasize(), 192) { fail() }
             addSums()
-            if iszero(staticcall(gas(), poseidon, 0x40a0, 30144, 5888, 192)) { fail() }
+            if iszero(staticcall(gas(), poseidon, 0x4340, 30144, 5984, 192)) { fail() }
             if xor(returndatasize(), 192) { fail() }
             addSums()
             checkQuotient()

@@ -22,18 +22,18 @@ contract LiveStateCurve {
             // Adds a constraint times its three powers of alpha. The parts of `c` may have up to 180 bits.
             function acc(power, c0, c1) {
                 let p := mload(power)
-                mstore(2688, add(mload(2688), mul(c0, p)))
-                mstore(2720, add(mload(2720), mul(c1, p)))
+                mstore(3008, add(mload(3008), mul(c0, p)))
+                mstore(3040, add(mload(3040), mul(c1, p)))
                 p := mload(add(power, 32))
-                mstore(2752, add(mload(2752), mul(c0, p)))
-                mstore(2784, add(mload(2784), mul(c1, p)))
+                mstore(3072, add(mload(3072), mul(c0, p)))
+                mstore(3104, add(mload(3104), mul(c1, p)))
                 p := mload(add(power, 64))
-                mstore(2816, add(mload(2816), mul(c0, p)))
-                mstore(2848, add(mload(2848), mul(c1, p)))
+                mstore(3136, add(mload(3136), mul(c0, p)))
+                mstore(3168, add(mload(3168), mul(c1, p)))
             }
             // Adds the constraints accumulated so far, times a filter, to the totals.
             function flush(f0, f1) {
-                for { let at := 2688 } lt(at, 2880) { at := add(at, 64) } {
+                for { let at := 3008 } lt(at, 3200) { at := add(at, 64) } {
                     let a0 := mod(mload(at), 0xffffffff00000001)
                     let a1 := mod(mload(add(at, 32)), 0xffffffff00000001)
                     let to := add(at, 192)
@@ -43,8 +43,8 @@ contract LiveStateCurve {
                     mstore(add(at, 32), 0)
                 }
             }
-            function w0(i) -> v { v := mload(add(21504, shl(6, i))) }
-            function w1(i) -> v { v := mload(add(21536, shl(6, i))) }
+            function w0(i) -> v { v := mload(add(21824, shl(6, i))) }
+            function w1(i) -> v { v := mload(add(21856, shl(6, i))) }
             // The filter of the gate in `row`: product of (i - s) over the other rows of its selector's group, and of (unused - s)
             // where there are several selectors. It vanishes on the rows of every other gate.
             function filter(selector, row, low, high) -> f0, f1 {
@@ -84,419 +84,454 @@ contract LiveStateCurve {
             }
             function quinticMul(to, a, b) {
                 mcopy(0x800, a, 320)
-                mcopy(0x940, b, 320)
-                mstore(add(to, 0), mod(add(add(mul(3, add(mul(mload(0x900), mload(0x980)), add(mul(mload(0x8c0), mload(0x9c0)), add(mul(mload(0x880), mload(0xa00)), mul(mload(0x840), mload(0xa40)))))), mul(mload(0x800), mload(0x940))), mul(7, add(mul(3, add(mul(mload(0x920), mload(0x9a0)), add(mul(mload(0x8e0), mload(0x9e0)), add(mul(mload(0x8a0), mload(0xa20)), mul(mload(0x860), mload(0xa60)))))), mul(mload(0x820), mload(0x960))))), 0xffffffff00000001))
-                mstore(add(to, 32), mod(add(add(mul(3, add(mul(mload(0x900), mload(0x9a0)), add(mul(mload(0x8c0), mload(0x9e0)), add(mul(mload(0x880), mload(0xa20)), mul(mload(0x840), mload(0xa60)))))), mul(mload(0x800), mload(0x960))), add(mul(3, add(mul(mload(0x920), mload(0x980)), add(mul(mload(0x8e0), mload(0x9c0)), add(mul(mload(0x8a0), mload(0xa00)), mul(mload(0x860), mload(0xa40)))))), mul(mload(0x820), mload(0x940)))), 0xffffffff00000001))
-                mstore(add(to, 64), mod(add(add(mul(3, add(mul(mload(0x900), mload(0x9c0)), add(mul(mload(0x8c0), mload(0xa00)), mul(mload(0x880), mload(0xa40))))), add(mul(mload(0x840), mload(0x940)), mul(mload(0x800), mload(0x980)))), mul(7, add(mul(3, add(mul(mload(0x920), mload(0x9e0)), add(mul(mload(0x8e0), mload(0xa20)), mul(mload(0x8a0), mload(0xa60))))), add(mul(mload(0x860), mload(0x960)), mul(mload(0x820), mload(0x9a0)))))), 0xffffffff00000001))
-                mstore(add(to, 96), mod(add(add(mul(3, add(mul(mload(0x900), mload(0x9e0)), add(mul(mload(0x8c0), mload(0xa20)), mul(mload(0x880), mload(0xa60))))), add(mul(mload(0x840), mload(0x960)), mul(mload(0x800), mload(0x9a0)))), add(mul(3, add(mul(mload(0x920), mload(0x9c0)), add(mul(mload(0x8e0), mload(0xa00)), mul(mload(0x8a0), mload(0xa40))))), add(mul(mload(0x860), mload(0x940)), mul(mload(0x820), mload(0x980))))), 0xffffffff00000001))
-                mstore(add(to, 128), mod(add(add(mul(3, add(mul(mload(0x900), mload(0xa00)), mul(mload(0x8c0), mload(0xa40)))), add(mul(mload(0x880), mload(0x940)), add(mul(mload(0x840), mload(0x980)), mul(mload(0x800), mload(0x9c0))))), mul(7, add(mul(3, add(mul(mload(0x920), mload(0xa20)), mul(mload(0x8e0), mload(0xa60)))), add(mul(mload(0x8a0), mload(0x960)), add(mul(mload(0x860), mload(0x9a0)), mul(mload(0x820), mload(0x9e0))))))), 0xffffffff00000001))
-                mstore(add(to, 160), mod(add(add(mul(3, add(mul(mload(0x900), mload(0xa20)), mul(mload(0x8c0), mload(0xa60)))), add(mul(mload(0x880), mload(0x960)), add(mul(mload(0x840), mload(0x9a0)), mul(mload(0x800), mload(0x9e0))))), add(mul(3, add(mul(mload(0x920), mload(0xa00)), mul(mload(0x8e0), mload(0xa40)))), add(mul(mload(0x8a0), mload(0x940)), add(mul(mload(0x860), mload(0x980)), mul(mload(0x820), mload(0x9c0)))))), 0xffffffff00000001))
-                mstore(add(to, 192), mod(add(add(mul(3, mul(mload(0x900), mload(0xa40))), add(mul(mload(0x8c0), mload(0x940)), add(mul(mload(0x880), mload(0x980)), add(mul(mload(0x840), mload(0x9c0)), mul(mload(0x800), mload(0xa00)))))), mul(7, add(mul(3, mul(mload(0x920), mload(0xa60))), add(mul(mload(0x8e0), mload(0x960)), add(mul(mload(0x8a0), mload(0x9a0)), add(mul(mload(0x860), mload(0x9e0)), mul(mload(0x820), mload(0xa20)))))))), 0xffffffff00000001))
-                mstore(add(to, 224), mod(add(add(mul(3, mul(mload(0x900), mload(0xa60))), add(mul(mload(0x8c0), mload(0x960)), add(mul(mload(0x880), mload(0x9a0)), add(mul(mload(0x840), mload(0x9e0)), mul(mload(0x800), mload(0xa20)))))), add(mul(3, mul(mload(0x920), mload(0xa40))), add(mul(mload(0x8e0), mload(0x940)), add(mul(mload(0x8a0), mload(0x980)), add(mul(mload(0x860), mload(0x9c0)), mul(mload(0x820), mload(0xa00))))))), 0xffffffff00000001))
-                mstore(add(to, 256), mod(add(add(mul(mload(0x900), mload(0x940)), add(mul(mload(0x8c0), mload(0x980)), add(mul(mload(0x880), mload(0x9c0)), add(mul(mload(0x840), mload(0xa00)), mul(mload(0x800), mload(0xa40)))))), mul(7, add(mul(mload(0x920), mload(0x960)), add(mul(mload(0x8e0), mload(0x9a0)), add(mul(mload(0x8a0), mload(0x9e0)), add(mul(mload(0x860), mload(0xa20)), mul(mload(0x820), mload(0xa60)))))))), 0xffffffff00000001))
-                mstore(add(to, 288), mod(add(add(mul(mload(0x900), mload(0x960)), add(mul(mload(0x8c0), mload(0x9a0)), add(mul(mload(0x880), mload(0x9e0)), add(mul(mload(0x840), mload(0xa20)), mul(mload(0x800), mload(0xa60)))))), add(mul(mload(0x920), mload(0x940)), add(mul(mload(0x8e0), mload(0x980)), add(mul(mload(0x8a0), mload(0x9c0)), add(mul(mload(0x860), mload(0xa00)), mul(mload(0x820), mload(0xa40))))))), 0xffffffff00000001))
+                mstore(0x940, add(mload(0x800), mload(0x820)))
+                mstore(0x960, add(mload(0x840), mload(0x860)))
+                mstore(0x980, add(mload(0x880), mload(0x8a0)))
+                mstore(0x9a0, add(mload(0x8c0), mload(0x8e0)))
+                mstore(0x9c0, add(mload(0x900), mload(0x920)))
+                mcopy(0x9e0, b, 320)
+                mstore(0xb20, add(mload(0x9e0), mload(0xa00)))
+                mstore(0xb40, add(mload(0xa20), mload(0xa40)))
+                mstore(0xb60, add(mload(0xa60), mload(0xa80)))
+                mstore(0xb80, add(mload(0xaa0), mload(0xac0)))
+                mstore(0xba0, add(mload(0xae0), mload(0xb00)))
+                {
+                    let p := add(mul(3, add(mul(mload(0x900), mload(0xa20)), add(mul(mload(0x8c0), mload(0xa60)), add(mul(mload(0x880), mload(0xaa0)), mul(mload(0x840), mload(0xae0)))))), mul(mload(0x800), mload(0x9e0)))
+                    let q := add(mul(3, add(mul(mload(0x920), mload(0xa40)), add(mul(mload(0x8e0), mload(0xa80)), add(mul(mload(0x8a0), mload(0xac0)), mul(mload(0x860), mload(0xb00)))))), mul(mload(0x820), mload(0xa00)))
+                    let r := add(mul(3, add(mul(mload(0x9c0), mload(0xb40)), add(mul(mload(0x9a0), mload(0xb60)), add(mul(mload(0x980), mload(0xb80)), mul(mload(0x960), mload(0xba0)))))), mul(mload(0x940), mload(0xb20)))
+                    mstore(add(to, 0), mod(add(p, mul(7, q)), 0xffffffff00000001))
+                    mstore(add(to, 32), mod(sub(r, add(p, q)), 0xffffffff00000001))
+                }
+                {
+                    let p := add(mul(3, add(mul(mload(0x900), mload(0xa60)), add(mul(mload(0x8c0), mload(0xaa0)), mul(mload(0x880), mload(0xae0))))), add(mul(mload(0x840), mload(0x9e0)), mul(mload(0x800), mload(0xa20))))
+                    let q := add(mul(3, add(mul(mload(0x920), mload(0xa80)), add(mul(mload(0x8e0), mload(0xac0)), mul(mload(0x8a0), mload(0xb00))))), add(mul(mload(0x860), mload(0xa00)), mul(mload(0x820), mload(0xa40))))
+                    let r := add(mul(3, add(mul(mload(0x9c0), mload(0xb60)), add(mul(mload(0x9a0), mload(0xb80)), mul(mload(0x980), mload(0xba0))))), add(mul(mload(0x960), mload(0xb20)), mul(mload(0x940), mload(0xb40))))
+                    mstore(add(to, 64), mod(add(p, mul(7, q)), 0xffffffff00000001))
+                    mstore(add(to, 96), mod(sub(r, add(p, q)), 0xffffffff00000001))
+                }
+                {
+                    let p := add(mul(3, add(mul(mload(0x900), mload(0xaa0)), mul(mload(0x8c0), mload(0xae0)))), add(mul(mload(0x880), mload(0x9e0)), add(mul(mload(0x840), mload(0xa20)), mul(mload(0x800), mload(0xa60)))))
+                    let q := add(mul(3, add(mul(mload(0x920), mload(0xac0)), mul(mload(0x8e0), mload(0xb00)))), add(mul(mload(0x8a0), mload(0xa00)), add(mul(mload(0x860), mload(0xa40)), mul(mload(0x820), mload(0xa80)))))
+                    let r := add(mul(3, add(mul(mload(0x9c0), mload(0xb80)), mul(mload(0x9a0), mload(0xba0)))), add(mul(mload(0x980), mload(0xb20)), add(mul(mload(0x960), mload(0xb40)), mul(mload(0x940), mload(0xb60)))))
+                    mstore(add(to, 128), mod(add(p, mul(7, q)), 0xffffffff00000001))
+                    mstore(add(to, 160), mod(sub(r, add(p, q)), 0xffffffff00000001))
+                }
+                {
+                    let p := add(mul(3, mul(mload(0x900), mload(0xae0))), add(mul(mload(0x8c0), mload(0x9e0)), add(mul(mload(0x880), mload(0xa20)), add(mul(mload(0x840), mload(0xa60)), mul(mload(0x800), mload(0xaa0))))))
+                    let q := add(mul(3, mul(mload(0x920), mload(0xb00))), add(mul(mload(0x8e0), mload(0xa00)), add(mul(mload(0x8a0), mload(0xa40)), add(mul(mload(0x860), mload(0xa80)), mul(mload(0x820), mload(0xac0))))))
+                    let r := add(mul(3, mul(mload(0x9c0), mload(0xba0))), add(mul(mload(0x9a0), mload(0xb20)), add(mul(mload(0x980), mload(0xb40)), add(mul(mload(0x960), mload(0xb60)), mul(mload(0x940), mload(0xb80))))))
+                    mstore(add(to, 192), mod(add(p, mul(7, q)), 0xffffffff00000001))
+                    mstore(add(to, 224), mod(sub(r, add(p, q)), 0xffffffff00000001))
+                }
+                {
+                    let p := add(mul(mload(0x900), mload(0x9e0)), add(mul(mload(0x8c0), mload(0xa20)), add(mul(mload(0x880), mload(0xa60)), add(mul(mload(0x840), mload(0xaa0)), mul(mload(0x800), mload(0xae0))))))
+                    let q := add(mul(mload(0x920), mload(0xa00)), add(mul(mload(0x8e0), mload(0xa40)), add(mul(mload(0x8a0), mload(0xa80)), add(mul(mload(0x860), mload(0xac0)), mul(mload(0x820), mload(0xb00))))))
+                    let r := add(mul(mload(0x9c0), mload(0xb20)), add(mul(mload(0x9a0), mload(0xb40)), add(mul(mload(0x980), mload(0xb60)), add(mul(mload(0x960), mload(0xb80)), mul(mload(0x940), mload(0xba0))))))
+                    mstore(add(to, 256), mod(add(p, mul(7, q)), 0xffffffff00000001))
+                    mstore(add(to, 288), mod(sub(r, add(p, q)), 0xffffffff00000001))
+                }
             }
             function quinticSquare(to, a) {
                 mcopy(0x800, a, 320)
-                mstore(add(to, 0), mod(add(add(mul(3, add(mul(mload(0x900), mload(0x840)), add(mul(mload(0x8c0), mload(0x880)), add(mul(mload(0x880), mload(0x8c0)), mul(mload(0x840), mload(0x900)))))), mul(mload(0x800), mload(0x800))), mul(7, add(mul(3, add(mul(mload(0x920), mload(0x860)), add(mul(mload(0x8e0), mload(0x8a0)), add(mul(mload(0x8a0), mload(0x8e0)), mul(mload(0x860), mload(0x920)))))), mul(mload(0x820), mload(0x820))))), 0xffffffff00000001))
-                mstore(add(to, 32), mod(add(add(mul(3, add(mul(mload(0x900), mload(0x860)), add(mul(mload(0x8c0), mload(0x8a0)), add(mul(mload(0x880), mload(0x8e0)), mul(mload(0x840), mload(0x920)))))), mul(mload(0x800), mload(0x820))), add(mul(3, add(mul(mload(0x920), mload(0x840)), add(mul(mload(0x8e0), mload(0x880)), add(mul(mload(0x8a0), mload(0x8c0)), mul(mload(0x860), mload(0x900)))))), mul(mload(0x820), mload(0x800)))), 0xffffffff00000001))
-                mstore(add(to, 64), mod(add(add(mul(3, add(mul(mload(0x900), mload(0x880)), add(mul(mload(0x8c0), mload(0x8c0)), mul(mload(0x880), mload(0x900))))), add(mul(mload(0x840), mload(0x800)), mul(mload(0x800), mload(0x840)))), mul(7, add(mul(3, add(mul(mload(0x920), mload(0x8a0)), add(mul(mload(0x8e0), mload(0x8e0)), mul(mload(0x8a0), mload(0x920))))), add(mul(mload(0x860), mload(0x820)), mul(mload(0x820), mload(0x860)))))), 0xffffffff00000001))
-                mstore(add(to, 96), mod(add(add(mul(3, add(mul(mload(0x900), mload(0x8a0)), add(mul(mload(0x8c0), mload(0x8e0)), mul(mload(0x880), mload(0x920))))), add(mul(mload(0x840), mload(0x820)), mul(mload(0x800), mload(0x860)))), add(mul(3, add(mul(mload(0x920), mload(0x880)), add(mul(mload(0x8e0), mload(0x8c0)), mul(mload(0x8a0), mload(0x900))))), add(mul(mload(0x860), mload(0x800)), mul(mload(0x820), mload(0x840))))), 0xffffffff00000001))
-                mstore(add(to, 128), mod(add(add(mul(3, add(mul(mload(0x900), mload(0x8c0)), mul(mload(0x8c0), mload(0x900)))), add(mul(mload(0x880), mload(0x800)), add(mul(mload(0x840), mload(0x840)), mul(mload(0x800), mload(0x880))))), mul(7, add(mul(3, add(mul(mload(0x920), mload(0x8e0)), mul(mload(0x8e0), mload(0x920)))), add(mul(mload(0x8a0), mload(0x820)), add(mul(mload(0x860), mload(0x860)), mul(mload(0x820), mload(0x8a0))))))), 0xffffffff00000001))
-                mstore(add(to, 160), mod(add(add(mul(3, add(mul(mload(0x900), mload(0x8e0)), mul(mload(0x8c0), mload(0x920)))), add(mul(mload(0x880), mload(0x820)), add(mul(mload(0x840), mload(0x860)), mul(mload(0x800), mload(0x8a0))))), add(mul(3, add(mul(mload(0x920), mload(0x8c0)), mul(mload(0x8e0), mload(0x900)))), add(mul(mload(0x8a0), mload(0x800)), add(mul(mload(0x860), mload(0x840)), mul(mload(0x820), mload(0x880)))))), 0xffffffff00000001))
-                mstore(add(to, 192), mod(add(add(mul(3, mul(mload(0x900), mload(0x900))), add(mul(mload(0x8c0), mload(0x800)), add(mul(mload(0x880), mload(0x840)), add(mul(mload(0x840), mload(0x880)), mul(mload(0x800), mload(0x8c0)))))), mul(7, add(mul(3, mul(mload(0x920), mload(0x920))), add(mul(mload(0x8e0), mload(0x820)), add(mul(mload(0x8a0), mload(0x860)), add(mul(mload(0x860), mload(0x8a0)), mul(mload(0x820), mload(0x8e0)))))))), 0xffffffff00000001))
-                mstore(add(to, 224), mod(add(add(mul(3, mul(mload(0x900), mload(0x920))), add(mul(mload(0x8c0), mload(0x820)), add(mul(mload(0x880), mload(0x860)), add(mul(mload(0x840), mload(0x8a0)), mul(mload(0x800), mload(0x8e0)))))), add(mul(3, mul(mload(0x920), mload(0x900))), add(mul(mload(0x8e0), mload(0x800)), add(mul(mload(0x8a0), mload(0x840)), add(mul(mload(0x860), mload(0x880)), mul(mload(0x820), mload(0x8c0))))))), 0xffffffff00000001))
-                mstore(add(to, 256), mod(add(add(mul(mload(0x900), mload(0x800)), add(mul(mload(0x8c0), mload(0x840)), add(mul(mload(0x880), mload(0x880)), add(mul(mload(0x840), mload(0x8c0)), mul(mload(0x800), mload(0x900)))))), mul(7, add(mul(mload(0x920), mload(0x820)), add(mul(mload(0x8e0), mload(0x860)), add(mul(mload(0x8a0), mload(0x8a0)), add(mul(mload(0x860), mload(0x8e0)), mul(mload(0x820), mload(0x920)))))))), 0xffffffff00000001))
-                mstore(add(to, 288), mod(add(add(mul(mload(0x900), mload(0x820)), add(mul(mload(0x8c0), mload(0x860)), add(mul(mload(0x880), mload(0x8a0)), add(mul(mload(0x840), mload(0x8e0)), mul(mload(0x800), mload(0x920)))))), add(mul(mload(0x920), mload(0x800)), add(mul(mload(0x8e0), mload(0x840)), add(mul(mload(0x8a0), mload(0x880)), add(mul(mload(0x860), mload(0x8c0)), mul(mload(0x820), mload(0x900))))))), 0xffffffff00000001))
+                mstore(add(to, 0), mod(add(mul(3, shl(1, add(add(mul(mload(0x880), mload(0x8c0)), mul(7, mul(mload(0x8a0), mload(0x8e0)))), add(mul(mload(0x840), mload(0x900)), mul(7, mul(mload(0x860), mload(0x920))))))), add(mul(mload(0x800), mload(0x800)), mul(7, mul(mload(0x820), mload(0x820))))), 0xffffffff00000001))
+                mstore(add(to, 32), mod(add(mul(3, shl(1, add(add(mul(mload(0x880), mload(0x8e0)), mul(mload(0x8a0), mload(0x8c0))), add(mul(mload(0x840), mload(0x920)), mul(mload(0x860), mload(0x900)))))), shl(1, mul(mload(0x800), mload(0x820)))), 0xffffffff00000001))
+                mstore(add(to, 64), mod(add(mul(3, add(shl(1, add(mul(mload(0x880), mload(0x900)), mul(7, mul(mload(0x8a0), mload(0x920))))), add(mul(mload(0x8c0), mload(0x8c0)), mul(7, mul(mload(0x8e0), mload(0x8e0)))))), shl(1, add(mul(mload(0x800), mload(0x840)), mul(7, mul(mload(0x820), mload(0x860)))))), 0xffffffff00000001))
+                mstore(add(to, 96), mod(add(mul(3, add(shl(1, add(mul(mload(0x880), mload(0x920)), mul(mload(0x8a0), mload(0x900)))), shl(1, mul(mload(0x8c0), mload(0x8e0))))), shl(1, add(mul(mload(0x800), mload(0x860)), mul(mload(0x820), mload(0x840))))), 0xffffffff00000001))
+                mstore(add(to, 128), mod(add(mul(3, shl(1, add(mul(mload(0x8c0), mload(0x900)), mul(7, mul(mload(0x8e0), mload(0x920)))))), add(shl(1, add(mul(mload(0x800), mload(0x880)), mul(7, mul(mload(0x820), mload(0x8a0))))), add(mul(mload(0x840), mload(0x840)), mul(7, mul(mload(0x860), mload(0x860)))))), 0xffffffff00000001))
+                mstore(add(to, 160), mod(add(mul(3, shl(1, add(mul(mload(0x8c0), mload(0x920)), mul(mload(0x8e0), mload(0x900))))), add(shl(1, add(mul(mload(0x800), mload(0x8a0)), mul(mload(0x820), mload(0x880)))), shl(1, mul(mload(0x840), mload(0x860))))), 0xffffffff00000001))
+                mstore(add(to, 192), mod(add(mul(3, add(mul(mload(0x900), mload(0x900)), mul(7, mul(mload(0x920), mload(0x920))))), shl(1, add(add(mul(mload(0x840), mload(0x880)), mul(7, mul(mload(0x860), mload(0x8a0)))), add(mul(mload(0x800), mload(0x8c0)), mul(7, mul(mload(0x820), mload(0x8e0))))))), 0xffffffff00000001))
+                mstore(add(to, 224), mod(add(mul(3, shl(1, mul(mload(0x900), mload(0x920)))), shl(1, add(add(mul(mload(0x840), mload(0x8a0)), mul(mload(0x860), mload(0x880))), add(mul(mload(0x800), mload(0x8e0)), mul(mload(0x820), mload(0x8c0)))))), 0xffffffff00000001))
+                mstore(add(to, 256), mod(add(shl(1, add(add(mul(mload(0x840), mload(0x8c0)), mul(7, mul(mload(0x860), mload(0x8e0)))), add(mul(mload(0x800), mload(0x900)), mul(7, mul(mload(0x820), mload(0x920)))))), add(mul(mload(0x880), mload(0x880)), mul(7, mul(mload(0x8a0), mload(0x8a0))))), 0xffffffff00000001))
+                mstore(add(to, 288), mod(add(shl(1, add(add(mul(mload(0x840), mload(0x8e0)), mul(mload(0x860), mload(0x8c0))), add(mul(mload(0x800), mload(0x920)), mul(mload(0x820), mload(0x900))))), shl(1, mul(mload(0x880), mload(0x8a0)))), 0xffffffff00000001))
             }
             // EndpointGate
             function gate2() {
                 let zero := shr(255, calldatasize())
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0x81c0, o), mod(sub(add(0xffffffff00000001, mload(add(0x5400, o))), mload(add(0x5540, o))), 0xffffffff00000001)) }
-                product(add(zero, 0x8200), add(zero, 0x81c0), add(zero, 0x61c0))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0x8240, o), mod(sub(add(0xffffffff00000001, mload(add(0x5440, o))), mload(add(0x5580, o))), 0xffffffff00000001)) }
-                product(add(zero, 0x8280), add(zero, 0x8240), add(zero, 0x6200))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0x82c0, o), mod(sub(add(0xffffffff00000001, mload(add(0x5480, o))), mload(add(0x55c0, o))), 0xffffffff00000001)) }
-                product(add(zero, 0x8300), add(zero, 0x82c0), add(zero, 0x6240))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0x8340, o), mod(sub(add(0xffffffff00000001, mload(add(0x54c0, o))), mload(add(0x5600, o))), 0xffffffff00000001)) }
-                product(add(zero, 0x8380), add(zero, 0x8340), add(zero, 0x6280))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0x83c0, o), mod(sub(add(0xffffffff00000001, mload(add(0x5500, o))), mload(add(0x5640, o))), 0xffffffff00000001)) }
-                product(add(zero, 0x8400), add(zero, 0x83c0), add(zero, 0x62c0))
-                quinticSquare(add(zero, 0x8440), add(zero, 0x6440))
-                quinticMul(add(zero, 0x8580), add(zero, 0x5400), add(zero, 0x6300))
-                quinticMul(add(zero, 0x86c0), add(zero, 0x5400), add(zero, 0x8580))
-                quinticSquare(add(zero, 0x8800), add(zero, 0x6300))
-                mstore(0x8940, 0x99cf77c0bff34e01)
-                mstore(0x8960, 0)
-                mstore(0x8980, 0xbf524e33204e372b)
-                mstore(0x89a0, 0)
-                mstore(0x89c0, 0x5f39f8b306231d95)
-                mstore(0x89e0, 0)
-                mstore(0x8a00, 0x4b8a835546ad09a4)
-                mstore(0x8a20, 0)
-                mstore(0x8a40, 0xcd2a6581b6e266a5)
-                mstore(0x8a60, 0)
-                mstore(0x8a80, 0x380c36adb614486a)
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0x8300, o), mod(sub(add(0xffffffff00000001, mload(add(0x5540, o))), mload(add(0x5680, o))), 0xffffffff00000001)) }
+                product(add(zero, 0x8340), add(zero, 0x8300), add(zero, 0x6300))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0x8380, o), mod(sub(add(0xffffffff00000001, mload(add(0x5580, o))), mload(add(0x56c0, o))), 0xffffffff00000001)) }
+                product(add(zero, 0x83c0), add(zero, 0x8380), add(zero, 0x6340))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0x8400, o), mod(sub(add(0xffffffff00000001, mload(add(0x55c0, o))), mload(add(0x5700, o))), 0xffffffff00000001)) }
+                product(add(zero, 0x8440), add(zero, 0x8400), add(zero, 0x6380))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0x8480, o), mod(sub(add(0xffffffff00000001, mload(add(0x5600, o))), mload(add(0x5740, o))), 0xffffffff00000001)) }
+                product(add(zero, 0x84c0), add(zero, 0x8480), add(zero, 0x63c0))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0x8500, o), mod(sub(add(0xffffffff00000001, mload(add(0x5640, o))), mload(add(0x5780, o))), 0xffffffff00000001)) }
+                product(add(zero, 0x8540), add(zero, 0x8500), add(zero, 0x6400))
+                quinticSquare(add(zero, 0x8580), add(zero, 0x6580))
+                quinticMul(add(zero, 0x86c0), add(zero, 0x5540), add(zero, 0x6440))
+                quinticMul(add(zero, 0x8800), add(zero, 0x5540), add(zero, 0x86c0))
+                quinticSquare(add(zero, 0x8940), add(zero, 0x6440))
+                mstore(0x8a80, 0x99cf77c0bff34e01)
                 mstore(0x8aa0, 0)
-                mstore(0x8ac0, 0xefd8fd3e4f3d599e)
+                mstore(0x8ac0, 0xbf524e33204e372b)
                 mstore(0x8ae0, 0)
-                mstore(0x8b00, 0x2c1af3b7917f5e85)
+                mstore(0x8b00, 0x5f39f8b306231d95)
                 mstore(0x8b20, 0)
-                mstore(0x8b40, 0x66b127cf4a6be6eb)
+                mstore(0x8b40, 0x4b8a835546ad09a4)
                 mstore(0x8b60, 0)
-                mstore(0x8b80, 0xe8f43633dd5bd5a3)
+                mstore(0x8b80, 0xcd2a6581b6e266a5)
                 mstore(0x8ba0, 0)
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x8bc0, o), mod(sub(add(0xffffffff00000001, mload(add(0x6300, o))), mload(add(0x8940, o))), 0xffffffff00000001)) }
-                quinticMul(add(zero, 0x8d00), add(zero, 0x6580), add(zero, 0x8bc0))
-                quinticSquare(add(zero, 0x8e40), add(zero, 0x6580))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x8f80, o), mod(sub(add(0xffffffff00000001, mload(add(0x8940, o))), mload(add(0x5680, o))), 0xffffffff00000001)) }
-                quinticMul(add(zero, 0x90c0), add(zero, 0x6580), add(zero, 0x8f80))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x9200, o), mod(sub(add(0xffffffff00000001, mload(add(0x6300, o))), mload(add(0x5680, o))), 0xffffffff00000001)) }
-                quinticMul(add(zero, 0x9340), add(zero, 0x66c0), add(zero, 0x9200))
-                quinticSquare(add(zero, 0x9480), add(zero, 0x66c0))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x95c0, o), mod(sub(add(0xffffffff00000001, mload(add(0x5680, o))), mload(add(0x5900, o))), 0xffffffff00000001)) }
-                quinticMul(add(zero, 0x9700), add(zero, 0x66c0), add(zero, 0x95c0))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x9840, o), mod(sub(add(0xffffffff00000001, mload(add(0x6300, o))), mload(add(0x5900, o))), 0xffffffff00000001)) }
-                quinticMul(add(zero, 0x9980), add(zero, 0x6800), add(zero, 0x9840))
-                quinticSquare(add(zero, 0x9ac0), add(zero, 0x6800))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x9c00, o), mod(sub(add(0xffffffff00000001, mload(add(0x5900, o))), mload(add(0x5b80, o))), 0xffffffff00000001)) }
-                quinticMul(add(zero, 0x9d40), add(zero, 0x6800), add(zero, 0x9c00))
-                mstore(0x9e80, 0x239b653b4a26d427)
-                mstore(0x9ea0, 0)
-                mstore(0x9ec0, 0xff82053698a5baf9)
-                mstore(0x9ee0, 0)
-                mstore(0x9f00, 0x5b9233de2ac2857c)
-                mstore(0x9f20, 0)
-                mstore(0x9f40, 0x5a912d9891e0ca9e)
-                mstore(0x9f60, 0)
-                mstore(0x9f80, 0x46e554f65b2494bd)
-                mstore(0x9fa0, 0)
-                mstore(0x9fc0, 0x14151874e022c231)
+                mstore(0x8bc0, 0x380c36adb614486a)
+                mstore(0x8be0, 0)
+                mstore(0x8c00, 0xefd8fd3e4f3d599e)
+                mstore(0x8c20, 0)
+                mstore(0x8c40, 0x2c1af3b7917f5e85)
+                mstore(0x8c60, 0)
+                mstore(0x8c80, 0x66b127cf4a6be6eb)
+                mstore(0x8ca0, 0)
+                mstore(0x8cc0, 0xe8f43633dd5bd5a3)
+                mstore(0x8ce0, 0)
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x8d00, o), mod(sub(add(0xffffffff00000001, mload(add(0x6440, o))), mload(add(0x8a80, o))), 0xffffffff00000001)) }
+                quinticMul(add(zero, 0x8e40), add(zero, 0x66c0), add(zero, 0x8d00))
+                quinticSquare(add(zero, 0x8f80), add(zero, 0x66c0))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x90c0, o), mod(sub(add(0xffffffff00000001, mload(add(0x8a80, o))), mload(add(0x57c0, o))), 0xffffffff00000001)) }
+                quinticMul(add(zero, 0x9200), add(zero, 0x66c0), add(zero, 0x90c0))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x9340, o), mod(sub(add(0xffffffff00000001, mload(add(0x6440, o))), mload(add(0x57c0, o))), 0xffffffff00000001)) }
+                quinticMul(add(zero, 0x9480), add(zero, 0x6800), add(zero, 0x9340))
+                quinticSquare(add(zero, 0x95c0), add(zero, 0x6800))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x9700, o), mod(sub(add(0xffffffff00000001, mload(add(0x57c0, o))), mload(add(0x5a40, o))), 0xffffffff00000001)) }
+                quinticMul(add(zero, 0x9840), add(zero, 0x6800), add(zero, 0x9700))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x9980, o), mod(sub(add(0xffffffff00000001, mload(add(0x6440, o))), mload(add(0x5a40, o))), 0xffffffff00000001)) }
+                quinticMul(add(zero, 0x9ac0), add(zero, 0x6940), add(zero, 0x9980))
+                quinticSquare(add(zero, 0x9c00), add(zero, 0x6940))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x9d40, o), mod(sub(add(0xffffffff00000001, mload(add(0x5a40, o))), mload(add(0x5cc0, o))), 0xffffffff00000001)) }
+                quinticMul(add(zero, 0x9e80), add(zero, 0x6940), add(zero, 0x9d40))
+                mstore(0x9fc0, 0x239b653b4a26d427)
                 mstore(0x9fe0, 0)
-                mstore(0xa000, 0xea2a2ea5b618db75)
+                mstore(0xa000, 0xff82053698a5baf9)
                 mstore(0xa020, 0)
-                mstore(0xa040, 0xf56fdd31c8fb6d83)
+                mstore(0xa040, 0x5b9233de2ac2857c)
                 mstore(0xa060, 0)
-                mstore(0xa080, 0x4853b4bf3d6a4f56)
+                mstore(0xa080, 0x5a912d9891e0ca9e)
                 mstore(0xa0a0, 0)
-                mstore(0xa0c0, 0xca7b7e7f0d627dbc)
+                mstore(0xa0c0, 0x46e554f65b2494bd)
                 mstore(0xa0e0, 0)
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xa100, o), mod(sub(add(0xffffffff00000001, mload(add(0x9e80, o))), mload(add(0x5e00, o))), 0xffffffff00000001)) }
-                quinticMul(add(zero, 0xa240), add(zero, 0x6940), add(zero, 0xa100))
-                quinticSquare(add(zero, 0xa380), add(zero, 0x6940))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xa4c0, o), mod(sub(add(0xffffffff00000001, mload(add(0x5e00, o))), mload(add(0x6a80, o))), 0xffffffff00000001)) }
-                quinticMul(add(zero, 0xa600), add(zero, 0x6940), add(zero, 0xa4c0))
-                quinticMul(add(zero, 0xa740), add(zero, 0x6080), add(zero, 0x6a80))
-                quinticMul(add(zero, 0xa880), add(zero, 0x8bc0), add(zero, 0x9200))
-                quinticMul(add(zero, 0xa9c0), add(zero, 0x6bc0), add(zero, 0xa880))
-                quinticMul(add(zero, 0xab00), add(zero, 0x9840), add(zero, 0xa100))
-                quinticMul(add(zero, 0xac40), add(zero, 0x6d00), add(zero, 0xab00))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xad80, o), mod(add(mload(add(0x8400, o)), add(mload(add(0x8380, o)), add(mload(add(0x8300, o)), add(mload(add(0x8280, o)), mload(add(0x8200, o)))))), 0xffffffff00000001)) }
-                mstore(0xad80, addmod(mload(0xad80), 0xffffffff00000000, 0xffffffff00000001))
-                accumulate(add(zero, 0x16e0), add(zero, 0xad80), add(zero, 0xadc0))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xadc0, o), mod(sub(add(0xffffffff00000001, mload(add(0x8440, o))), mload(add(0x6300, o))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x1740), add(zero, 0xadc0), add(zero, 0xaf00))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xaf00, o), mod(sub(add(0x2fffffffd00000003, mload(add(0x86c0, o))), add(mload(add(0x8800, o)), mul(0x2, mload(add(0x6300, o))))), 0xffffffff00000001)) }
-                mstore(0xaf40, addmod(mload(0xaf40), 0xfffffffefffffefa, 0xffffffff00000001))
-                accumulate(add(zero, 0x1920), add(zero, 0xaf00), add(zero, 0xb040))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb040, o), mod(sub(add(0xffffffff00000001, add(mload(add(0x8d00, o)), mload(add(0x8a80, o)))), mload(add(0x8580, o))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x1b00), add(zero, 0xb040), add(zero, 0xb180))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb180, o), mod(sub(add(0x2fffffffd00000003, mload(add(0x8e40, o))), add(mload(add(0x8940, o)), add(mload(add(0x6300, o)), mload(add(0x5680, o))))), 0xffffffff00000001)) }
-                mstore(0xb180, addmod(mload(0xb180), 0xfffffffeffffffff, 0xffffffff00000001))
-                accumulate(add(zero, 0x1ce0), add(zero, 0xb180), add(zero, 0xb2c0))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb2c0, o), mod(sub(add(0x1fffffffe00000002, mload(add(0x90c0, o))), add(mload(add(0x8a80, o)), mload(add(0x57c0, o)))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x1ec0), add(zero, 0xb2c0), add(zero, 0xb400))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb400, o), mod(sub(add(0xffffffff00000001, add(mload(add(0x9340, o)), mload(add(0x57c0, o)))), mload(add(0x8580, o))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x20a0), add(zero, 0xb400), add(zero, 0xb540))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb540, o), mod(sub(add(0x2fffffffd00000003, mload(add(0x9480, o))), add(mload(add(0x6300, o)), add(mload(add(0x5900, o)), mload(add(0x5680, o))))), 0xffffffff00000001)) }
-                mstore(0xb540, addmod(mload(0xb540), 0xfffffffeffffffff, 0xffffffff00000001))
-                accumulate(add(zero, 0x2280), add(zero, 0xb540), add(zero, 0xb680))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb680, o), mod(sub(add(0x1fffffffe00000002, mload(add(0x9700, o))), add(mload(add(0x5a40, o)), mload(add(0x57c0, o)))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x2460), add(zero, 0xb680), add(zero, 0xb7c0))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb7c0, o), mod(sub(add(0xffffffff00000001, add(mload(add(0x9980, o)), mload(add(0x5a40, o)))), mload(add(0x8580, o))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x2640), add(zero, 0xb7c0), add(zero, 0xb900))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb900, o), mod(sub(add(0x2fffffffd00000003, mload(add(0x9ac0, o))), add(mload(add(0x6300, o)), add(mload(add(0x5b80, o)), mload(add(0x5900, o))))), 0xffffffff00000001)) }
-                mstore(0xb900, addmod(mload(0xb900), 0xfffffffeffffffff, 0xffffffff00000001))
-                accumulate(add(zero, 0x2820), add(zero, 0xb900), add(zero, 0xba40))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xba40, o), mod(sub(add(0x1fffffffe00000002, mload(add(0x9d40, o))), add(mload(add(0x5cc0, o)), mload(add(0x5a40, o)))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x2a00), add(zero, 0xba40), add(zero, 0xbb80))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xbb80, o), mod(sub(add(0xffffffff00000001, add(mload(add(0xa240, o)), mload(add(0x5f40, o)))), mload(add(0x9fc0, o))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x2be0), add(zero, 0xbb80), add(zero, 0xbcc0))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xbcc0, o), mod(sub(add(0x2fffffffd00000003, mload(add(0xa380, o))), add(mload(add(0x9e80, o)), add(mload(add(0x6a80, o)), mload(add(0x5e00, o))))), 0xffffffff00000001)) }
-                mstore(0xbcc0, addmod(mload(0xbcc0), 0xfffffffeffffffff, 0xffffffff00000001))
-                accumulate(add(zero, 0x2dc0), add(zero, 0xbcc0), add(zero, 0xbe00))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xbe00, o), mod(sub(add(0xffffffff00000001, add(mload(add(0xa740, o)), mload(add(0x5f40, o)))), mload(add(0xa600, o))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x2fa0), add(zero, 0xbe00), add(zero, 0xbf40))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xbf40, o), mod(mload(add(0xa9c0, o)), 0xffffffff00000001)) }
-                mstore(0xbf40, addmod(mload(0xbf40), 0xffffffff00000000, 0xffffffff00000001))
-                accumulate(add(zero, 0x3180), add(zero, 0xbf40), add(zero, 0xc080))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xc080, o), mod(mload(add(0xac40, o)), 0xffffffff00000001)) }
+                mstore(0xa100, 0x14151874e022c231)
+                mstore(0xa120, 0)
+                mstore(0xa140, 0xea2a2ea5b618db75)
+                mstore(0xa160, 0)
+                mstore(0xa180, 0xf56fdd31c8fb6d83)
+                mstore(0xa1a0, 0)
+                mstore(0xa1c0, 0x4853b4bf3d6a4f56)
+                mstore(0xa1e0, 0)
+                mstore(0xa200, 0xca7b7e7f0d627dbc)
+                mstore(0xa220, 0)
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xa240, o), mod(sub(add(0xffffffff00000001, mload(add(0x9fc0, o))), mload(add(0x5f40, o))), 0xffffffff00000001)) }
+                quinticMul(add(zero, 0xa380), add(zero, 0x6a80), add(zero, 0xa240))
+                quinticSquare(add(zero, 0xa4c0), add(zero, 0x6a80))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xa600, o), mod(sub(add(0xffffffff00000001, mload(add(0x5f40, o))), mload(add(0x6bc0, o))), 0xffffffff00000001)) }
+                quinticMul(add(zero, 0xa740), add(zero, 0x6a80), add(zero, 0xa600))
+                quinticMul(add(zero, 0xa880), add(zero, 0x61c0), add(zero, 0x6bc0))
+                quinticMul(add(zero, 0xa9c0), add(zero, 0x8d00), add(zero, 0x9340))
+                quinticMul(add(zero, 0xab00), add(zero, 0x6d00), add(zero, 0xa9c0))
+                quinticMul(add(zero, 0xac40), add(zero, 0x9980), add(zero, 0xa240))
+                quinticMul(add(zero, 0xad80), add(zero, 0x6e40), add(zero, 0xac40))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xaec0, o), mod(add(mload(add(0x8540, o)), add(mload(add(0x84c0, o)), add(mload(add(0x8440, o)), add(mload(add(0x83c0, o)), mload(add(0x8340, o)))))), 0xffffffff00000001)) }
+                mstore(0xaec0, addmod(mload(0xaec0), 0xffffffff00000000, 0xffffffff00000001))
+                accumulate(add(zero, 0x1820), add(zero, 0xaec0), add(zero, 0xaf00))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xaf00, o), mod(sub(add(0xffffffff00000001, mload(add(0x8580, o))), mload(add(0x6440, o))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x1880), add(zero, 0xaf00), add(zero, 0xb040))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb040, o), mod(sub(add(0x2fffffffd00000003, mload(add(0x8800, o))), add(mload(add(0x8940, o)), mul(0x2, mload(add(0x6440, o))))), 0xffffffff00000001)) }
+                mstore(0xb080, addmod(mload(0xb080), 0xfffffffefffffefa, 0xffffffff00000001))
+                accumulate(add(zero, 0x1a60), add(zero, 0xb040), add(zero, 0xb180))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb180, o), mod(sub(add(0xffffffff00000001, add(mload(add(0x8e40, o)), mload(add(0x8bc0, o)))), mload(add(0x86c0, o))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x1c40), add(zero, 0xb180), add(zero, 0xb2c0))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb2c0, o), mod(sub(add(0x2fffffffd00000003, mload(add(0x8f80, o))), add(mload(add(0x8a80, o)), add(mload(add(0x6440, o)), mload(add(0x57c0, o))))), 0xffffffff00000001)) }
+                mstore(0xb2c0, addmod(mload(0xb2c0), 0xfffffffeffffffff, 0xffffffff00000001))
+                accumulate(add(zero, 0x1e20), add(zero, 0xb2c0), add(zero, 0xb400))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb400, o), mod(sub(add(0x1fffffffe00000002, mload(add(0x9200, o))), add(mload(add(0x8bc0, o)), mload(add(0x5900, o)))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x2000), add(zero, 0xb400), add(zero, 0xb540))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb540, o), mod(sub(add(0xffffffff00000001, add(mload(add(0x9480, o)), mload(add(0x5900, o)))), mload(add(0x86c0, o))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x21e0), add(zero, 0xb540), add(zero, 0xb680))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb680, o), mod(sub(add(0x2fffffffd00000003, mload(add(0x95c0, o))), add(mload(add(0x6440, o)), add(mload(add(0x5a40, o)), mload(add(0x57c0, o))))), 0xffffffff00000001)) }
+                mstore(0xb680, addmod(mload(0xb680), 0xfffffffeffffffff, 0xffffffff00000001))
+                accumulate(add(zero, 0x23c0), add(zero, 0xb680), add(zero, 0xb7c0))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb7c0, o), mod(sub(add(0x1fffffffe00000002, mload(add(0x9840, o))), add(mload(add(0x5b80, o)), mload(add(0x5900, o)))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x25a0), add(zero, 0xb7c0), add(zero, 0xb900))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb900, o), mod(sub(add(0xffffffff00000001, add(mload(add(0x9ac0, o)), mload(add(0x5b80, o)))), mload(add(0x86c0, o))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x2780), add(zero, 0xb900), add(zero, 0xba40))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xba40, o), mod(sub(add(0x2fffffffd00000003, mload(add(0x9c00, o))), add(mload(add(0x6440, o)), add(mload(add(0x5cc0, o)), mload(add(0x5a40, o))))), 0xffffffff00000001)) }
+                mstore(0xba40, addmod(mload(0xba40), 0xfffffffeffffffff, 0xffffffff00000001))
+                accumulate(add(zero, 0x2960), add(zero, 0xba40), add(zero, 0xbb80))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xbb80, o), mod(sub(add(0x1fffffffe00000002, mload(add(0x9e80, o))), add(mload(add(0x5e00, o)), mload(add(0x5b80, o)))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x2b40), add(zero, 0xbb80), add(zero, 0xbcc0))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xbcc0, o), mod(sub(add(0xffffffff00000001, add(mload(add(0xa380, o)), mload(add(0x6080, o)))), mload(add(0xa100, o))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x2d20), add(zero, 0xbcc0), add(zero, 0xbe00))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xbe00, o), mod(sub(add(0x2fffffffd00000003, mload(add(0xa4c0, o))), add(mload(add(0x9fc0, o)), add(mload(add(0x6bc0, o)), mload(add(0x5f40, o))))), 0xffffffff00000001)) }
+                mstore(0xbe00, addmod(mload(0xbe00), 0xfffffffeffffffff, 0xffffffff00000001))
+                accumulate(add(zero, 0x2f00), add(zero, 0xbe00), add(zero, 0xbf40))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xbf40, o), mod(sub(add(0xffffffff00000001, add(mload(add(0xa880, o)), mload(add(0x6080, o)))), mload(add(0xa740, o))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x30e0), add(zero, 0xbf40), add(zero, 0xc080))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xc080, o), mod(mload(add(0xab00, o)), 0xffffffff00000001)) }
                 mstore(0xc080, addmod(mload(0xc080), 0xffffffff00000000, 0xffffffff00000001))
-                accumulate(add(zero, 0x3360), add(zero, 0xc080), add(zero, 0xc1c0))
+                accumulate(add(zero, 0x32c0), add(zero, 0xc080), add(zero, 0xc1c0))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xc1c0, o), mod(mload(add(0xad80, o)), 0xffffffff00000001)) }
+                mstore(0xc1c0, addmod(mload(0xc1c0), 0xffffffff00000000, 0xffffffff00000001))
+                accumulate(add(zero, 0x34a0), add(zero, 0xc1c0), add(zero, 0xc300))
             }
             // WindowGate
             function gate6() {
                 let zero := shr(255, calldatasize())
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0x81c0, o), mod(sub(add(0x1dffffffe20000001e, mload(add(0x60c0, o))), add(mul(0x8, mload(add(0x6280, o))), add(mul(0x4, mload(add(0x6240, o))), add(mul(0x2, mload(add(0x6200, o))), mul(0x10, mload(add(0x6080, o))))))), 0xffffffff00000001)) }
-                product(add(zero, 0x8200), add(zero, 0x81c0), add(zero, 0x81c0))
-                product(add(zero, 0x8240), add(zero, 0x6200), add(zero, 0x6200))
-                product(add(zero, 0x8280), add(zero, 0x6240), add(zero, 0x6240))
-                product(add(zero, 0x82c0), add(zero, 0x6280), add(zero, 0x6280))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0x8300, o), mod(sub(add(0x1dffffffe20000001e, mload(add(0x6140, o))), add(mul(0x8, mload(add(0x6340, o))), add(mul(0x4, mload(add(0x6300, o))), add(mul(0x2, mload(add(0x62c0, o))), mul(0x10, mload(add(0x6100, o))))))), 0xffffffff00000001)) }
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0x8300, o), mod(sub(add(0x1dffffffe20000001e, mload(add(0x6200, o))), add(mul(0x8, mload(add(0x63c0, o))), add(mul(0x4, mload(add(0x6380, o))), add(mul(0x2, mload(add(0x6340, o))), mul(0x10, mload(add(0x61c0, o))))))), 0xffffffff00000001)) }
                 product(add(zero, 0x8340), add(zero, 0x8300), add(zero, 0x8300))
-                product(add(zero, 0x8380), add(zero, 0x62c0), add(zero, 0x62c0))
-                product(add(zero, 0x83c0), add(zero, 0x6300), add(zero, 0x6300))
-                product(add(zero, 0x8400), add(zero, 0x6340), add(zero, 0x6340))
-                product(add(zero, 0x8440), add(zero, 0x8300), add(zero, 0x62c0))
-                product(add(zero, 0x8480), add(zero, 0x6300), add(zero, 0x6340))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0x84c0, o), mod(sub(add(0x1dffffffe20000001e, mload(add(0x61c0, o))), add(mul(0x8, mload(add(0x6480, o))), add(mul(0x4, mload(add(0x6440, o))), add(mul(0x2, mload(add(0x6400, o))), mul(0x10, mload(add(0x6180, o))))))), 0xffffffff00000001)) }
-                product(add(zero, 0x8500), add(zero, 0x84c0), add(zero, 0x84c0))
-                product(add(zero, 0x8540), add(zero, 0x6400), add(zero, 0x6400))
-                product(add(zero, 0x8580), add(zero, 0x6440), add(zero, 0x6440))
-                product(add(zero, 0x85c0), add(zero, 0x6480), add(zero, 0x6480))
-                product(add(zero, 0x8600), add(zero, 0x84c0), add(zero, 0x6400))
-                product(add(zero, 0x8640), add(zero, 0x6440), add(zero, 0x6480))
-                mstore(0x8680, 0x99cf77c0bff34e01)
-                mstore(0x86a0, 0)
-                mstore(0x86c0, 0xbf524e33204e372b)
-                mstore(0x86e0, 0)
-                mstore(0x8700, 0x5f39f8b306231d95)
-                mstore(0x8720, 0)
-                mstore(0x8740, 0x4b8a835546ad09a4)
-                mstore(0x8760, 0)
-                mstore(0x8780, 0xcd2a6581b6e266a5)
-                mstore(0x87a0, 0)
-                mstore(0x87c0, 0x380c36adb614486a)
+                product(add(zero, 0x8380), add(zero, 0x6340), add(zero, 0x6340))
+                product(add(zero, 0x83c0), add(zero, 0x6380), add(zero, 0x6380))
+                product(add(zero, 0x8400), add(zero, 0x63c0), add(zero, 0x63c0))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0x8440, o), mod(sub(add(0x1dffffffe20000001e, mload(add(0x6280, o))), add(mul(0x8, mload(add(0x6480, o))), add(mul(0x4, mload(add(0x6440, o))), add(mul(0x2, mload(add(0x6400, o))), mul(0x10, mload(add(0x6240, o))))))), 0xffffffff00000001)) }
+                product(add(zero, 0x8480), add(zero, 0x8440), add(zero, 0x8440))
+                product(add(zero, 0x84c0), add(zero, 0x6400), add(zero, 0x6400))
+                product(add(zero, 0x8500), add(zero, 0x6440), add(zero, 0x6440))
+                product(add(zero, 0x8540), add(zero, 0x6480), add(zero, 0x6480))
+                product(add(zero, 0x8580), add(zero, 0x8440), add(zero, 0x6400))
+                product(add(zero, 0x85c0), add(zero, 0x6440), add(zero, 0x6480))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0x8600, o), mod(sub(add(0x1dffffffe20000001e, mload(add(0x6300, o))), add(mul(0x8, mload(add(0x65c0, o))), add(mul(0x4, mload(add(0x6580, o))), add(mul(0x2, mload(add(0x6540, o))), mul(0x10, mload(add(0x62c0, o))))))), 0xffffffff00000001)) }
+                product(add(zero, 0x8640), add(zero, 0x8600), add(zero, 0x8600))
+                product(add(zero, 0x8680), add(zero, 0x6540), add(zero, 0x6540))
+                product(add(zero, 0x86c0), add(zero, 0x6580), add(zero, 0x6580))
+                product(add(zero, 0x8700), add(zero, 0x65c0), add(zero, 0x65c0))
+                product(add(zero, 0x8740), add(zero, 0x8600), add(zero, 0x6540))
+                product(add(zero, 0x8780), add(zero, 0x6580), add(zero, 0x65c0))
+                mstore(0x87c0, 0x99cf77c0bff34e01)
                 mstore(0x87e0, 0)
-                mstore(0x8800, 0xefd8fd3e4f3d599e)
+                mstore(0x8800, 0xbf524e33204e372b)
                 mstore(0x8820, 0)
-                mstore(0x8840, 0x2c1af3b7917f5e85)
+                mstore(0x8840, 0x5f39f8b306231d95)
                 mstore(0x8860, 0)
-                mstore(0x8880, 0x66b127cf4a6be6eb)
+                mstore(0x8880, 0x4b8a835546ad09a4)
                 mstore(0x88a0, 0)
-                mstore(0x88c0, 0xe8f43633dd5bd5a3)
+                mstore(0x88c0, 0xcd2a6581b6e266a5)
                 mstore(0x88e0, 0)
-                product(add(zero, 0x8900), add(zero, 0x6240), add(zero, 0x6280))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x8940, o), mod(sub(add(0xffffffff00000001, mload(add(0x5900, o))), mload(add(0x8680, o))), 0xffffffff00000001)) }
-                quinticTimes(add(zero, 0x8a80), add(zero, 0x6240), add(zero, 0x8940))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x8bc0, o), mod(sub(add(0xffffffff00000001, mload(add(0x5b80, o))), mload(add(0x8680, o))), 0xffffffff00000001)) }
-                quinticTimes(add(zero, 0x8d00), add(zero, 0x6280), add(zero, 0x8bc0))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x8e40, o), mod(sub(add(0x1fffffffe00000002, add(mload(add(0x8680, o)), mload(add(0x5e00, o)))), add(mload(add(0x5b80, o)), mload(add(0x5900, o)))), 0xffffffff00000001)) }
-                quinticTimes(add(zero, 0x8f80), add(zero, 0x8900), add(zero, 0x8e40))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x90c0, o), mod(sub(add(0xffffffff00000001, mload(add(0x5a40, o))), mload(add(0x87c0, o))), 0xffffffff00000001)) }
-                quinticTimes(add(zero, 0x9200), add(zero, 0x6240), add(zero, 0x90c0))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x9340, o), mod(sub(add(0xffffffff00000001, mload(add(0x5cc0, o))), mload(add(0x87c0, o))), 0xffffffff00000001)) }
-                quinticTimes(add(zero, 0x9480), add(zero, 0x6280), add(zero, 0x9340))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x95c0, o), mod(sub(add(0x1fffffffe00000002, add(mload(add(0x87c0, o)), mload(add(0x5f40, o)))), add(mload(add(0x5cc0, o)), mload(add(0x5a40, o)))), 0xffffffff00000001)) }
-                quinticTimes(add(zero, 0x9700), add(zero, 0x8900), add(zero, 0x95c0))
-                product(add(zero, 0x9840), add(zero, 0x81c0), add(zero, 0x6200))
-                quinticTimes(add(zero, 0x9880), add(zero, 0x81c0), add(zero, 0x8940))
-                quinticTimes(add(zero, 0x99c0), add(zero, 0x6200), add(zero, 0x8bc0))
-                quinticTimes(add(zero, 0x9b00), add(zero, 0x9840), add(zero, 0x8e40))
-                quinticTimes(add(zero, 0x9c40), add(zero, 0x81c0), add(zero, 0x90c0))
-                quinticTimes(add(zero, 0x9d80), add(zero, 0x6200), add(zero, 0x9340))
-                quinticTimes(add(zero, 0x9ec0), add(zero, 0x9840), add(zero, 0x95c0))
-                product(add(zero, 0xa000), add(zero, 0x8300), add(zero, 0x6300))
-                product(add(zero, 0xa040), add(zero, 0x62c0), add(zero, 0x6300))
-                product(add(zero, 0xa080), add(zero, 0x6380), add(zero, 0x6300))
-                product(add(zero, 0xa0c0), add(zero, 0x8300), add(zero, 0x6340))
-                product(add(zero, 0xa100), add(zero, 0x62c0), add(zero, 0x6340))
-                product(add(zero, 0xa140), add(zero, 0x6380), add(zero, 0x6340))
-                product(add(zero, 0xa180), add(zero, 0x8300), add(zero, 0x63c0))
-                product(add(zero, 0xa1c0), add(zero, 0x62c0), add(zero, 0x63c0))
-                product(add(zero, 0xa200), add(zero, 0x6380), add(zero, 0x63c0))
-                product(add(zero, 0xa240), add(zero, 0x84c0), add(zero, 0x6440))
-                product(add(zero, 0xa280), add(zero, 0x6400), add(zero, 0x6440))
-                product(add(zero, 0xa2c0), add(zero, 0x64c0), add(zero, 0x6440))
-                product(add(zero, 0xa300), add(zero, 0x84c0), add(zero, 0x6480))
-                product(add(zero, 0xa340), add(zero, 0x6400), add(zero, 0x6480))
-                product(add(zero, 0xa380), add(zero, 0x64c0), add(zero, 0x6480))
-                product(add(zero, 0xa3c0), add(zero, 0x84c0), add(zero, 0x6500))
-                product(add(zero, 0xa400), add(zero, 0x6400), add(zero, 0x6500))
-                product(add(zero, 0xa440), add(zero, 0x64c0), add(zero, 0x6500))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xa480, o), mod(mul(0x2, mload(add(0x5540, o))), 0xffffffff00000001)) }
-                quinticMul(add(zero, 0xa5c0), add(zero, 0x6540), add(zero, 0xa480))
-                quinticSquare(add(zero, 0xa700), add(zero, 0x5400))
-                quinticSquare(add(zero, 0xa840), add(zero, 0x6540))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xa980, o), mod(sub(add(0xffffffff00000001, mul(0x3, mload(add(0x5400, o)))), mload(add(0xa840, o))), 0xffffffff00000001)) }
-                mstore(0xa980, addmod(mload(0xa980), 0x2, 0xffffffff00000001))
-                quinticMul(add(zero, 0xaac0), add(zero, 0x6540), add(zero, 0xa980))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xac00, o), mod(sub(add(0x1fffffffe00000002, mul(0x2, mload(add(0xaac0, o)))), mul(0x2, mload(add(0x5540, o)))), 0xffffffff00000001)) }
-                quinticMul(add(zero, 0xad40), add(zero, 0x6680), add(zero, 0xac00))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xae80, o), mod(sub(add(0x1fffffffe00000002, mload(add(0xa840, o))), mul(0x2, mload(add(0x5400, o)))), 0xffffffff00000001)) }
-                mstore(0xae80, addmod(mload(0xae80), 0xfffffffeffffffff, 0xffffffff00000001))
-                quinticSquare(add(zero, 0xafc0), add(zero, 0xae80))
-                quinticSquare(add(zero, 0xb100), add(zero, 0x6680))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb240, o), mod(sub(add(0x2fffffffd00000003, mload(add(0xa840, o))), add(mload(add(0x6f40, o)), mul(0x2, mload(add(0x5400, o))))), 0xffffffff00000001)) }
-                mstore(0xb240, addmod(mload(0xb240), 0xfffffffeffffffff, 0xffffffff00000001))
-                quinticMul(add(zero, 0xb380), add(zero, 0x6680), add(zero, 0xb240))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb4c0, o), mod(sub(add(0xffffffff00000001, add(mload(add(0x8f80, o)), add(mload(add(0x8d00, o)), add(mload(add(0x8a80, o)), mload(add(0x8680, o)))))), mload(add(0x6f40, o))), 0xffffffff00000001)) }
-                quinticMul(add(zero, 0xb600), add(zero, 0x67c0), add(zero, 0xb4c0))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb740, o), mod(sub(add(0x1fffffffe00000002, add(mload(add(0xaac0, o)), add(mload(add(0x9700, o)), add(mload(add(0x9480, o)), add(mload(add(0x9200, o)), mload(add(0x87c0, o))))))), add(mload(add(0xb380, o)), mload(add(0x5540, o)))), 0xffffffff00000001)) }
-                quinticSquare(add(zero, 0xb880), add(zero, 0x67c0))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb9c0, o), mod(add(mload(add(0x8f80, o)), add(mload(add(0x8d00, o)), add(mload(add(0x8a80, o)), add(mload(add(0x8680, o)), mload(add(0x6f40, o)))))), 0xffffffff00000001)) }
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xbb00, o), mod(sub(add(0xffffffff00000001, add(mload(add(0xb9c0, o)), mload(add(0x6f40, o)))), mload(add(0xb880, o))), 0xffffffff00000001)) }
-                mstore(0xbb00, addmod(mload(0xbb00), 0x2, 0xffffffff00000001))
-                quinticMul(add(zero, 0xbc40), add(zero, 0x67c0), add(zero, 0xbb00))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xbd80, o), mod(sub(add(0x3fffffffc00000004, add(mul(0x2, mload(add(0xbc40, o))), mul(0x2, mload(add(0xaac0, o))))), add(mul(0x2, mload(add(0xb380, o))), mul(0x2, mload(add(0x5540, o))))), 0xffffffff00000001)) }
-                quinticMul(add(zero, 0xbec0), add(zero, 0x6900), add(zero, 0xbd80))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xc000, o), mod(sub(add(0xffffffff00000001, mload(add(0xb880, o))), mload(add(0xb9c0, o))), 0xffffffff00000001)) }
-                mstore(0xc000, addmod(mload(0xc000), 0xfffffffeffffffff, 0xffffffff00000001))
-                quinticSquare(add(zero, 0xc140), add(zero, 0xc000))
-                quinticSquare(add(zero, 0xc280), add(zero, 0x6900))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xc3c0, o), mod(sub(add(0x1fffffffe00000002, mload(add(0xb880, o))), add(mload(add(0xb9c0, o)), mload(add(0x7080, o)))), 0xffffffff00000001)) }
-                mstore(0xc3c0, addmod(mload(0xc3c0), 0xfffffffeffffffff, 0xffffffff00000001))
-                quinticMul(add(zero, 0xc500), add(zero, 0x6900), add(zero, 0xc3c0))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xc640, o), mod(sub(add(0x1fffffffe00000002, add(mload(add(0xc500, o)), add(mload(add(0xb380, o)), mload(add(0x5540, o))))), add(mload(add(0xbc40, o)), mload(add(0xaac0, o)))), 0xffffffff00000001)) }
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xc780, o), mod(mul(0x2, mload(add(0xc640, o))), 0xffffffff00000001)) }
-                quinticMul(add(zero, 0xc8c0), add(zero, 0x6a40), add(zero, 0xc780))
-                quinticSquare(add(zero, 0xca00), add(zero, 0x7080))
-                quinticSquare(add(zero, 0xcb40), add(zero, 0x6a40))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xcc80, o), mod(sub(add(0xffffffff00000001, mul(0x3, mload(add(0x7080, o)))), mload(add(0xcb40, o))), 0xffffffff00000001)) }
-                mstore(0xcc80, addmod(mload(0xcc80), 0x2, 0xffffffff00000001))
-                quinticMul(add(zero, 0xcdc0), add(zero, 0x6a40), add(zero, 0xcc80))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xcf00, o), mod(sub(add(0xffffffff00000001, add(mload(add(0x9b00, o)), add(mload(add(0x99c0, o)), add(mload(add(0x9880, o)), add(mload(add(0x8680, o)), mul(0x2, mload(add(0x7080, o)))))))), mload(add(0xcb40, o))), 0xffffffff00000001)) }
-                mstore(0xcf00, addmod(mload(0xcf00), 0x2, 0xffffffff00000001))
-                quinticMul(add(zero, 0xd040), add(zero, 0x6b80), add(zero, 0xcf00))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xd180, o), mod(sub(add(0xffffffff00000001, add(mload(add(0xc640, o)), add(mload(add(0x9ec0, o)), add(mload(add(0x9d80, o)), add(mload(add(0x9c40, o)), mload(add(0x87c0, o))))))), mload(add(0xcdc0, o))), 0xffffffff00000001)) }
-                quinticSquare(add(zero, 0xd2c0), add(zero, 0x6b80))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xd400, o), mod(sub(add(0x1fffffffe00000002, add(mload(add(0xcb40, o)), add(mload(add(0x9b00, o)), add(mload(add(0x99c0, o)), add(mload(add(0x9880, o)), mload(add(0x8680, o))))))), mul(0x2, mload(add(0x7080, o)))), 0xffffffff00000001)) }
-                mstore(0xd400, addmod(mload(0xd400), 0xfffffffeffffffff, 0xffffffff00000001))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xd540, o), mod(sub(add(0x2fffffffd00000003, mload(add(0xcb40, o))), add(mload(add(0x71c0, o)), mul(0x2, mload(add(0x7080, o))))), 0xffffffff00000001)) }
+                mstore(0x8900, 0x380c36adb614486a)
+                mstore(0x8920, 0)
+                mstore(0x8940, 0xefd8fd3e4f3d599e)
+                mstore(0x8960, 0)
+                mstore(0x8980, 0x2c1af3b7917f5e85)
+                mstore(0x89a0, 0)
+                mstore(0x89c0, 0x66b127cf4a6be6eb)
+                mstore(0x89e0, 0)
+                mstore(0x8a00, 0xe8f43633dd5bd5a3)
+                mstore(0x8a20, 0)
+                product(add(zero, 0x8a40), add(zero, 0x6380), add(zero, 0x63c0))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x8a80, o), mod(sub(add(0xffffffff00000001, mload(add(0x5a40, o))), mload(add(0x87c0, o))), 0xffffffff00000001)) }
+                quinticTimes(add(zero, 0x8bc0), add(zero, 0x6380), add(zero, 0x8a80))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x8d00, o), mod(sub(add(0xffffffff00000001, mload(add(0x5cc0, o))), mload(add(0x87c0, o))), 0xffffffff00000001)) }
+                quinticTimes(add(zero, 0x8e40), add(zero, 0x63c0), add(zero, 0x8d00))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x8f80, o), mod(sub(add(0x1fffffffe00000002, add(mload(add(0x87c0, o)), mload(add(0x5f40, o)))), add(mload(add(0x5cc0, o)), mload(add(0x5a40, o)))), 0xffffffff00000001)) }
+                quinticTimes(add(zero, 0x90c0), add(zero, 0x8a40), add(zero, 0x8f80))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x9200, o), mod(sub(add(0xffffffff00000001, mload(add(0x5b80, o))), mload(add(0x8900, o))), 0xffffffff00000001)) }
+                quinticTimes(add(zero, 0x9340), add(zero, 0x6380), add(zero, 0x9200))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x9480, o), mod(sub(add(0xffffffff00000001, mload(add(0x5e00, o))), mload(add(0x8900, o))), 0xffffffff00000001)) }
+                quinticTimes(add(zero, 0x95c0), add(zero, 0x63c0), add(zero, 0x9480))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x9700, o), mod(sub(add(0x1fffffffe00000002, add(mload(add(0x8900, o)), mload(add(0x6080, o)))), add(mload(add(0x5e00, o)), mload(add(0x5b80, o)))), 0xffffffff00000001)) }
+                quinticTimes(add(zero, 0x9840), add(zero, 0x8a40), add(zero, 0x9700))
+                product(add(zero, 0x9980), add(zero, 0x8300), add(zero, 0x6340))
+                quinticTimes(add(zero, 0x99c0), add(zero, 0x8300), add(zero, 0x8a80))
+                quinticTimes(add(zero, 0x9b00), add(zero, 0x6340), add(zero, 0x8d00))
+                quinticTimes(add(zero, 0x9c40), add(zero, 0x9980), add(zero, 0x8f80))
+                quinticTimes(add(zero, 0x9d80), add(zero, 0x8300), add(zero, 0x9200))
+                quinticTimes(add(zero, 0x9ec0), add(zero, 0x6340), add(zero, 0x9480))
+                quinticTimes(add(zero, 0xa000), add(zero, 0x9980), add(zero, 0x9700))
+                product(add(zero, 0xa140), add(zero, 0x8440), add(zero, 0x6440))
+                product(add(zero, 0xa180), add(zero, 0x6400), add(zero, 0x6440))
+                product(add(zero, 0xa1c0), add(zero, 0x64c0), add(zero, 0x6440))
+                product(add(zero, 0xa200), add(zero, 0x8440), add(zero, 0x6480))
+                product(add(zero, 0xa240), add(zero, 0x6400), add(zero, 0x6480))
+                product(add(zero, 0xa280), add(zero, 0x64c0), add(zero, 0x6480))
+                product(add(zero, 0xa2c0), add(zero, 0x8440), add(zero, 0x6500))
+                product(add(zero, 0xa300), add(zero, 0x6400), add(zero, 0x6500))
+                product(add(zero, 0xa340), add(zero, 0x64c0), add(zero, 0x6500))
+                product(add(zero, 0xa380), add(zero, 0x8600), add(zero, 0x6580))
+                product(add(zero, 0xa3c0), add(zero, 0x6540), add(zero, 0x6580))
+                product(add(zero, 0xa400), add(zero, 0x6600), add(zero, 0x6580))
+                product(add(zero, 0xa440), add(zero, 0x8600), add(zero, 0x65c0))
+                product(add(zero, 0xa480), add(zero, 0x6540), add(zero, 0x65c0))
+                product(add(zero, 0xa4c0), add(zero, 0x6600), add(zero, 0x65c0))
+                product(add(zero, 0xa500), add(zero, 0x8600), add(zero, 0x6640))
+                product(add(zero, 0xa540), add(zero, 0x6540), add(zero, 0x6640))
+                product(add(zero, 0xa580), add(zero, 0x6600), add(zero, 0x6640))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xa5c0, o), mod(mul(0x2, mload(add(0x5680, o))), 0xffffffff00000001)) }
+                quinticMul(add(zero, 0xa700), add(zero, 0x6680), add(zero, 0xa5c0))
+                quinticSquare(add(zero, 0xa840), add(zero, 0x5540))
+                quinticSquare(add(zero, 0xa980), add(zero, 0x6680))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xaac0, o), mod(sub(add(0xffffffff00000001, mul(0x3, mload(add(0x5540, o)))), mload(add(0xa980, o))), 0xffffffff00000001)) }
+                mstore(0xaac0, addmod(mload(0xaac0), 0x2, 0xffffffff00000001))
+                quinticMul(add(zero, 0xac00), add(zero, 0x6680), add(zero, 0xaac0))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xad40, o), mod(sub(add(0x1fffffffe00000002, mul(0x2, mload(add(0xac00, o)))), mul(0x2, mload(add(0x5680, o)))), 0xffffffff00000001)) }
+                quinticMul(add(zero, 0xae80), add(zero, 0x67c0), add(zero, 0xad40))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xafc0, o), mod(sub(add(0x1fffffffe00000002, mload(add(0xa980, o))), mul(0x2, mload(add(0x5540, o)))), 0xffffffff00000001)) }
+                mstore(0xafc0, addmod(mload(0xafc0), 0xfffffffeffffffff, 0xffffffff00000001))
+                quinticSquare(add(zero, 0xb100), add(zero, 0xafc0))
+                quinticSquare(add(zero, 0xb240), add(zero, 0x67c0))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb380, o), mod(sub(add(0x2fffffffd00000003, mload(add(0xa980, o))), add(mload(add(0x7080, o)), mul(0x2, mload(add(0x5540, o))))), 0xffffffff00000001)) }
+                mstore(0xb380, addmod(mload(0xb380), 0xfffffffeffffffff, 0xffffffff00000001))
+                quinticMul(add(zero, 0xb4c0), add(zero, 0x67c0), add(zero, 0xb380))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb600, o), mod(sub(add(0xffffffff00000001, add(mload(add(0x90c0, o)), add(mload(add(0x8e40, o)), add(mload(add(0x8bc0, o)), mload(add(0x87c0, o)))))), mload(add(0x7080, o))), 0xffffffff00000001)) }
+                quinticMul(add(zero, 0xb740), add(zero, 0x6900), add(zero, 0xb600))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xb880, o), mod(sub(add(0x1fffffffe00000002, add(mload(add(0xac00, o)), add(mload(add(0x9840, o)), add(mload(add(0x95c0, o)), add(mload(add(0x9340, o)), mload(add(0x8900, o))))))), add(mload(add(0xb4c0, o)), mload(add(0x5680, o)))), 0xffffffff00000001)) }
+                quinticSquare(add(zero, 0xb9c0), add(zero, 0x6900))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xbb00, o), mod(add(mload(add(0x90c0, o)), add(mload(add(0x8e40, o)), add(mload(add(0x8bc0, o)), add(mload(add(0x87c0, o)), mload(add(0x7080, o)))))), 0xffffffff00000001)) }
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xbc40, o), mod(sub(add(0xffffffff00000001, add(mload(add(0xbb00, o)), mload(add(0x7080, o)))), mload(add(0xb9c0, o))), 0xffffffff00000001)) }
+                mstore(0xbc40, addmod(mload(0xbc40), 0x2, 0xffffffff00000001))
+                quinticMul(add(zero, 0xbd80), add(zero, 0x6900), add(zero, 0xbc40))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xbec0, o), mod(sub(add(0x3fffffffc00000004, add(mul(0x2, mload(add(0xbd80, o))), mul(0x2, mload(add(0xac00, o))))), add(mul(0x2, mload(add(0xb4c0, o))), mul(0x2, mload(add(0x5680, o))))), 0xffffffff00000001)) }
+                quinticMul(add(zero, 0xc000), add(zero, 0x6a40), add(zero, 0xbec0))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xc140, o), mod(sub(add(0xffffffff00000001, mload(add(0xb9c0, o))), mload(add(0xbb00, o))), 0xffffffff00000001)) }
+                mstore(0xc140, addmod(mload(0xc140), 0xfffffffeffffffff, 0xffffffff00000001))
+                quinticSquare(add(zero, 0xc280), add(zero, 0xc140))
+                quinticSquare(add(zero, 0xc3c0), add(zero, 0x6a40))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xc500, o), mod(sub(add(0x1fffffffe00000002, mload(add(0xb9c0, o))), add(mload(add(0xbb00, o)), mload(add(0x71c0, o)))), 0xffffffff00000001)) }
+                mstore(0xc500, addmod(mload(0xc500), 0xfffffffeffffffff, 0xffffffff00000001))
+                quinticMul(add(zero, 0xc640), add(zero, 0x6a40), add(zero, 0xc500))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xc780, o), mod(sub(add(0x1fffffffe00000002, add(mload(add(0xc640, o)), add(mload(add(0xb4c0, o)), mload(add(0x5680, o))))), add(mload(add(0xbd80, o)), mload(add(0xac00, o)))), 0xffffffff00000001)) }
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xc8c0, o), mod(mul(0x2, mload(add(0xc780, o))), 0xffffffff00000001)) }
+                quinticMul(add(zero, 0xca00), add(zero, 0x6b80), add(zero, 0xc8c0))
+                quinticSquare(add(zero, 0xcb40), add(zero, 0x71c0))
+                quinticSquare(add(zero, 0xcc80), add(zero, 0x6b80))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xcdc0, o), mod(sub(add(0xffffffff00000001, mul(0x3, mload(add(0x71c0, o)))), mload(add(0xcc80, o))), 0xffffffff00000001)) }
+                mstore(0xcdc0, addmod(mload(0xcdc0), 0x2, 0xffffffff00000001))
+                quinticMul(add(zero, 0xcf00), add(zero, 0x6b80), add(zero, 0xcdc0))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xd040, o), mod(sub(add(0xffffffff00000001, add(mload(add(0x9c40, o)), add(mload(add(0x9b00, o)), add(mload(add(0x99c0, o)), add(mload(add(0x87c0, o)), mul(0x2, mload(add(0x71c0, o)))))))), mload(add(0xcc80, o))), 0xffffffff00000001)) }
+                mstore(0xd040, addmod(mload(0xd040), 0x2, 0xffffffff00000001))
+                quinticMul(add(zero, 0xd180), add(zero, 0x6cc0), add(zero, 0xd040))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xd2c0, o), mod(sub(add(0xffffffff00000001, add(mload(add(0xc780, o)), add(mload(add(0xa000, o)), add(mload(add(0x9ec0, o)), add(mload(add(0x9d80, o)), mload(add(0x8900, o))))))), mload(add(0xcf00, o))), 0xffffffff00000001)) }
+                quinticSquare(add(zero, 0xd400), add(zero, 0x6cc0))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xd540, o), mod(sub(add(0x1fffffffe00000002, add(mload(add(0xcc80, o)), add(mload(add(0x9c40, o)), add(mload(add(0x9b00, o)), add(mload(add(0x99c0, o)), mload(add(0x87c0, o))))))), mul(0x2, mload(add(0x71c0, o)))), 0xffffffff00000001)) }
                 mstore(0xd540, addmod(mload(0xd540), 0xfffffffeffffffff, 0xffffffff00000001))
-                quinticMul(add(zero, 0xd680), add(zero, 0x6b80), add(zero, 0xd540))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xd7c0, o), mod(add(mul(0xd21126db2542a1df, mload(add(0xa200, o))), add(mul(0x60b646438ef5da03, mload(add(0xa1c0, o))), add(mul(0x60966aa965fdba30, mload(add(0xa180, o))), add(mul(0xa5f4478f419cfc14, mload(add(0xa140, o))), add(mul(0xf5a9c0039f1ebf2f, mload(add(0xa100, o))), add(mul(0x67e26f23e3ff43e2, mload(add(0xa0c0, o))), add(mul(0x3449fc722b1a77f6, mload(add(0xa080, o))), add(mul(0xd804357ff1a79267, mload(add(0xa040, o))), add(mul(0xbd859ea85051da46, mload(add(0xa000, o))), add(mul(0x6be052749ac7ef05, mload(add(0x63c0, o))), add(mul(0xe00df2ff18a67fd, mload(add(0x6380, o))), add(mul(0xc6f9cd43b1ab2f04, mload(add(0x6340, o))), add(mul(0xa3f0c1522b0b7f94, mload(add(0x6300, o))), add(mul(0x176286ffe982182d, mload(add(0x62c0, o))), add(mul(0x408ce15fcf244032, mload(add(0x6140, o))), mul(0xf731e9fe0dbbfce5, mload(add(0x6100, o)))))))))))))))))), 0xffffffff00000001)) }
-                mstore(0xd7c0, addmod(mload(0xd7c0), 0x99cf77c0bff34e01, 0xffffffff00000001))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xd800, o), mod(add(mul(0xbd247505398e8f22, mload(add(0xa200, o))), add(mul(0x956c5ba04201443b, mload(add(0xa1c0, o))), add(mul(0x28c2ddc963cbea1, mload(add(0xa180, o))), add(mul(0xa52aa7cbb9db565f, mload(add(0xa140, o))), add(mul(0x6769cbd9cdc832f5, mload(add(0xa100, o))), add(mul(0xeebfbf056427049f, mload(add(0xa0c0, o))), add(mul(0x5a0cbd5061ee61c, mload(add(0xa080, o))), add(mul(0x189c93975824a935, mload(add(0xa040, o))), add(mul(0xcf87602044a08be2, mload(add(0xa000, o))), add(mul(0x4eaf2173364e338f, mload(add(0x63c0, o))), add(mul(0xbd57387abbbc7d95, mload(add(0x6380, o))), add(mul(0x2ce1b7de332be4d4, mload(add(0x6340, o))), add(mul(0xbf8f8e3c36f46284, mload(add(0x6300, o))), add(mul(0xb789de1b37f83d98, mload(add(0x62c0, o))), add(mul(0x8c904a8e02132f37, mload(add(0x6140, o))), mul(0x36fb5716decd0c99, mload(add(0x6100, o)))))))))))))))))), 0xffffffff00000001)) }
-                mstore(0xd800, addmod(mload(0xd800), 0xbf524e33204e372b, 0xffffffff00000001))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xd840, o), mod(add(mul(0x8d34e094403ce4fd, mload(add(0xa200, o))), add(mul(0xd70484895a9e7f9e, mload(add(0xa1c0, o))), add(mul(0xb74bdf5187a64896, mload(add(0xa180, o))), add(mul(0xc6cd2a054ac5a114, mload(add(0xa140, o))), add(mul(0xc579642b7a27d1f3, mload(add(0xa100, o))), add(mul(0xcd3a9db30c89ac0c, mload(add(0xa0c0, o))), add(mul(0x3145b6e6d1d86670, mload(add(0xa080, o))), add(mul(0x48dd684a154ff9ba, mload(add(0xa040, o))), add(mul(0xca33241dc292db7d, mload(add(0xa000, o))), add(mul(0x842fd82dee7ab67, mload(add(0x63c0, o))), add(mul(0x618777ffc503c2a3, mload(add(0x6380, o))), add(mul(0x2ea297f52a3f1e19, mload(add(0x6340, o))), add(mul(0x99c062b8bdc20239, mload(add(0x6300, o))), add(mul(0xc7ebe00c1f17a51a, mload(add(0x62c0, o))), add(mul(0xc84a1a3a7123fb71, mload(add(0x6140, o))), mul(0x7b5e5c4bedc048fd, mload(add(0x6100, o)))))))))))))))))), 0xffffffff00000001)) }
-                mstore(0xd840, addmod(mload(0xd840), 0x5f39f8b306231d95, 0xffffffff00000001))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xd880, o), mod(add(mul(0x8a38f8123abe802, mload(add(0xa200, o))), add(mul(0x5c33521c55539c6f, mload(add(0xa1c0, o))), add(mul(0x722a789c1133983a, mload(add(0xa180, o))), add(mul(0x7af45594b0f1f693, mload(add(0xa140, o))), add(mul(0xca0d7e116f4171d7, mload(add(0xa100, o))), add(mul(0xbc4b5fd23b1f0fde, mload(add(0xa0c0, o))), add(mul(0x5ab06f10791a2caf, mload(add(0xa080, o))), add(mul(0x773949789e147894, mload(add(0xa040, o))), add(mul(0xfba67c7d2995e21c, mload(add(0xa000, o))), add(mul(0xdb376768dcf16889, mload(add(0x63c0, o))), add(mul(0x7cbb279963ad1fc6, mload(add(0x6380, o))), add(mul(0x57efc2ce067c39ba, mload(add(0x6340, o))), add(mul(0x7598082e1d0c6012, mload(add(0x6300, o))), add(mul(0xfd2cd75109125102, mload(add(0x62c0, o))), add(mul(0x54dfe1e37d4c0614, mload(add(0x6140, o))), mul(0xb201e1c22b3f9ec6, mload(add(0x6100, o)))))))))))))))))), 0xffffffff00000001)) }
-                mstore(0xd880, addmod(mload(0xd880), 0x4b8a835546ad09a4, 0xffffffff00000001))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xd8c0, o), mod(add(mul(0xa4f323c36d13d802, mload(add(0xa200, o))), add(mul(0xc2d5f84a6b31bc8a, mload(add(0xa1c0, o))), add(mul(0x36713a00beea8bba, mload(add(0xa180, o))), add(mul(0x2e1d6801ce6195d7, mload(add(0xa140, o))), add(mul(0x73d680a4a81ac77b, mload(add(0xa100, o))), add(mul(0xe820e171ba083526, mload(add(0xa0c0, o))), add(mul(0xfc6a021a60643ff6, mload(add(0xa080, o))), add(mul(0x55ac4cb6bbc65408, mload(add(0xa040, o))), add(mul(0x63f6bdab2cdbb828, mload(add(0xa000, o))), add(mul(0x84c22c1e288a08b6, mload(add(0x63c0, o))), add(mul(0xc6c703ae33182a00, mload(add(0x6380, o))), add(mul(0x86db154716a07af7, mload(add(0x6340, o))), add(mul(0xb6539cc370efda28, mload(add(0x6300, o))), add(mul(0xc0050643193d7502, mload(add(0x62c0, o))), add(mul(0x38096a403562585c, mload(add(0x6140, o))), mul(0x7f695bf8a9da7a44, mload(add(0x6100, o)))))))))))))))))), 0xffffffff00000001)) }
-                mstore(0xd8c0, addmod(mload(0xd8c0), 0xcd2a6581b6e266a5, 0xffffffff00000001))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xd900, o), mod(add(mul(0x85216f6fb3fd2956, mload(add(0xa200, o))), add(mul(0x98277e52bac35f99, mload(add(0xa1c0, o))), add(mul(0x49b042182d163e46, mload(add(0xa180, o))), add(mul(0x2eefb22e4a1e7378, mload(add(0xa140, o))), add(mul(0xb003f3d4e393d837, mload(add(0xa100, o))), add(mul(0xbd2130a53d51e4b3, mload(add(0xa0c0, o))), add(mul(0xc3f7d9b573f3e5bf, mload(add(0xa080, o))), add(mul(0x8dabed063cbd0a8a, mload(add(0xa040, o))), add(mul(0x5f881dd903b57bca, mload(add(0xa000, o))), add(mul(0xb6e98b737c45a779, mload(add(0x63c0, o))), add(mul(0x3bd626aa60226624, mload(add(0x6380, o))), add(mul(0x7ed1d869198899ee, mload(add(0x6340, o))), add(mul(0xaecdc26b5cbdbff9, mload(add(0x6300, o))), add(mul(0x7351343a156a7bc5, mload(add(0x62c0, o))), add(mul(0xcd6ced4c0cd7ff00, mload(add(0x6140, o))), mul(0x29312b323280100d, mload(add(0x6100, o)))))))))))))))))), 0xffffffff00000001)) }
-                mstore(0xd900, addmod(mload(0xd900), 0x380c36adb614486a, 0xffffffff00000001))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xd940, o), mod(add(mul(0x8833767ea4285a62, mload(add(0xa200, o))), add(mul(0xc3c06115bc42715f, mload(add(0xa1c0, o))), add(mul(0xdf346de54048fd35, mload(add(0xa180, o))), add(mul(0x732f86a9eb2b898, mload(add(0xa140, o))), add(mul(0x4e5e2403a0a1d701, mload(add(0xa100, o))), add(mul(0xea4f5a17e09a1c84, mload(add(0xa0c0, o))), add(mul(0xbf94b00ce6851285, mload(add(0xa080, o))), add(mul(0xb64f6f72da7a1fe4, mload(add(0xa040, o))), add(mul(0x607561823da07226, mload(add(0xa000, o))), add(mul(0x34bf3c5fee19b968, mload(add(0x63c0, o))), add(mul(0xdb69f12b7c4d99ba, mload(add(0x6380, o))), add(mul(0x637671401dc94f5f, mload(add(0x6340, o))), add(mul(0xe2790f6be7b4ccb5, mload(add(0x6300, o))), add(mul(0x7cd2b96f79786a97, mload(add(0x62c0, o))), add(mul(0xc0415cbd24b6d6a, mload(add(0x6140, o))), mul(0x3fbea341db492961, mload(add(0x6100, o)))))))))))))))))), 0xffffffff00000001)) }
-                mstore(0xd940, addmod(mload(0xd940), 0xefd8fd3e4f3d599e, 0xffffffff00000001))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xd980, o), mod(add(mul(0xfb0ec40dcce7739a, mload(add(0xa200, o))), add(mul(0x576b13a7b573a4b0, mload(add(0xa1c0, o))), add(mul(0x99ae3cf5e386e415, mload(add(0xa180, o))), add(mul(0x22577f4f5204cf4c, mload(add(0xa140, o))), add(mul(0xcab23c88b6570c2a, mload(add(0xa100, o))), add(mul(0x12f1dce765f9d2, mload(add(0xa0c0, o))), add(mul(0xc4ca5c7d863b420, mload(add(0xa080, o))), add(mul(0x105fd248e323b95d, mload(add(0xa040, o))), add(mul(0x3193e4292a10d3d3, mload(add(0xa000, o))), add(mul(0xb92e6f935ea791, mload(add(0x63c0, o))), add(mul(0xceaa1976abbccdf3, mload(add(0x6380, o))), add(mul(0xd8e077db8e57ee01, mload(add(0x6340, o))), add(mul(0xdf89de81368da900, mload(add(0x6300, o))), add(mul(0xf8fbc655773b7da6, mload(add(0x62c0, o))), add(mul(0xb37b5112c05ef2cf, mload(add(0x6140, o))), mul(0xc84aeec7fa10d31c, mload(add(0x6100, o)))))))))))))))))), 0xffffffff00000001)) }
-                mstore(0xd980, addmod(mload(0xd980), 0x2c1af3b7917f5e85, 0xffffffff00000001))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xd9c0, o), mod(add(mul(0xe2d6987c120c511a, mload(add(0xa200, o))), add(mul(0xf280d0d6becfc569, mload(add(0xa1c0, o))), add(mul(0x6c10ee8a51e3fd99, mload(add(0xa180, o))), add(mul(0xe1f6825b9802a204, mload(add(0xa140, o))), add(mul(0x3845e5554e7c8860, mload(add(0xa100, o))), add(mul(0xbcd6a2acd6cc9f27, mload(add(0xa0c0, o))), add(mul(0x3dcd13999d13e39f, mload(add(0xa080, o))), add(mul(0x9b87be4316dc9f7e, mload(add(0xa040, o))), add(mul(0x432f15d875666645, mload(add(0xa000, o))), add(mul(0x33dca9035306077d, mload(add(0x63c0, o))), add(mul(0xe61246962c775b83, mload(add(0x6380, o))), add(mul(0xb8635c8f4e61abaa, mload(add(0x6340, o))), add(mul(0x32a0b3e6a682d52e, mload(add(0x6300, o))), add(mul(0xa6f4ea727f39058d, mload(add(0x62c0, o))), add(mul(0x5687d0d8d6baea1a, mload(add(0x6140, o))), mul(0x9782f26c94515e66, mload(add(0x6100, o)))))))))))))))))), 0xffffffff00000001)) }
-                mstore(0xd9c0, addmod(mload(0xd9c0), 0x66b127cf4a6be6eb, 0xffffffff00000001))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xda00, o), mod(add(mul(0x8dff95427abbc473, mload(add(0xa200, o))), add(mul(0x5814ecdabd19eb52, mload(add(0xa1c0, o))), add(mul(0x329aa077872fd5dc, mload(add(0xa180, o))), add(mul(0x22d632d46e22d519, mload(add(0xa140, o))), add(mul(0xbcf72e68eb925bbc, mload(add(0xa100, o))), add(mul(0x9ba9d4928188c16f, mload(add(0xa0c0, o))), add(mul(0x7963019bc707ac8c, mload(add(0xa080, o))), add(mul(0xf3507660ecc43c53, mload(add(0xa040, o))), add(mul(0x461abbadc341cbcf, mload(add(0xa000, o))), add(mul(0x5a64b34148c7593d, mload(add(0x63c0, o))), add(mul(0xa9a544864cc11737, mload(add(0x6380, o))), add(mul(0x94577b73eb4cd8e9, mload(add(0x6340, o))), add(mul(0x755e9d6ce3abe677, mload(add(0x6300, o))), add(mul(0x234a42d83e012bf9, mload(add(0x62c0, o))), add(mul(0x2c07cb220301f8a7, mload(add(0x6140, o))), mul(0x3f834ddccfe07593, mload(add(0x6100, o)))))))))))))))))), 0xffffffff00000001)) }
-                mstore(0xda00, addmod(mload(0xda00), 0xe8f43633dd5bd5a3, 0xffffffff00000001))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xda40, o), mod(sub(add(0xffffffff00000001, mload(add(0xd7c0, o))), mload(add(0x71c0, o))), 0xffffffff00000001)) }
-                quinticMul(add(zero, 0xdb80), add(zero, 0x6cc0), add(zero, 0xda40))
-                quinticSquare(add(zero, 0xdcc0), add(zero, 0x6cc0))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xde00, o), mod(sub(add(0xffffffff00000001, add(mload(add(0xd7c0, o)), mul(0x2, mload(add(0x71c0, o))))), mload(add(0xdcc0, o))), 0xffffffff00000001)) }
-                mstore(0xde00, addmod(mload(0xde00), 0x2, 0xffffffff00000001))
-                quinticMul(add(zero, 0xdf40), add(zero, 0x6cc0), add(zero, 0xde00))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xe080, o), mod(add(mul(0xaeac5e9b8335370, mload(add(0xa440, o))), add(mul(0x81192adf6ab4223d, mload(add(0xa400, o))), add(mul(0xd09ac6ddf601e053, mload(add(0xa3c0, o))), add(mul(0x9b9462bc121f984a, mload(add(0xa380, o))), add(mul(0xb80e61a68e11a6b9, mload(add(0xa340, o))), add(mul(0x513ecce2291f337b, mload(add(0xa300, o))), add(mul(0xf1b9dc2c68a308e2, mload(add(0xa2c0, o))), add(mul(0x53ef22b978b29375, mload(add(0xa280, o))), add(mul(0xc7aa38a821d5ed17, mload(add(0xa240, o))), add(mul(0x9aa585537238cc70, mload(add(0x6500, o))), add(mul(0x5caebad5071de4b6, mload(add(0x64c0, o))), add(mul(0x38ea6ad8b223fa62, mload(add(0x6480, o))), add(mul(0x2fb16a52a83753f, mload(add(0x6440, o))), add(mul(0x3ba854efb2b91f13, mload(add(0x6400, o))), add(mul(0x3ad04173e46e9bd7, mload(add(0x61c0, o))), mul(0x52fbe8bdb9164294, mload(add(0x6180, o)))))))))))))))))), 0xffffffff00000001)) }
-                mstore(0xe080, addmod(mload(0xe080), 0x99cf77c0bff34e01, 0xffffffff00000001))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xe0c0, o), mod(add(mul(0x87c1d3fd6ee92a8c, mload(add(0xa440, o))), add(mul(0xe7b64a0e9eff8bfd, mload(add(0xa400, o))), add(mul(0x37814354e003ace3, mload(add(0xa3c0, o))), add(mul(0xe5e1c1a23a6e0fd4, mload(add(0xa380, o))), add(mul(0x80d1a331f5d3808c, mload(add(0xa340, o))), add(mul(0xc1fd82b34649c740, mload(add(0xa300, o))), add(mul(0x67fd1b792caf8fd, mload(add(0xa2c0, o))), add(mul(0x5f2e66a72f84a8fa, mload(add(0xa280, o))), add(mul(0x6a54d14a2237dd76, mload(add(0xa240, o))), add(mul(0x89fce788d04df6b4, mload(add(0x6500, o))), add(mul(0x72b2d2d0010ffa81, mload(add(0x64c0, o))), add(mul(0xd49c89c057d5be9d, mload(add(0x6480, o))), add(mul(0x8675c788fd0a5bc3, mload(add(0x6440, o))), add(mul(0xbeb47a997f488adf, mload(add(0x6400, o))), add(mul(0xe6346aaaf1affd3c, mload(add(0x61c0, o))), mul(0x9cb95541e5002c4f, mload(add(0x6180, o)))))))))))))))))), 0xffffffff00000001)) }
-                mstore(0xe0c0, addmod(mload(0xe0c0), 0xbf524e33204e372b, 0xffffffff00000001))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xe100, o), mod(add(mul(0x729ddfddb69399f, mload(add(0xa440, o))), add(mul(0xab85cb5e67b43224, mload(add(0xa400, o))), add(mul(0xdb6c74837d5906d1, mload(add(0xa3c0, o))), add(mul(0xd714c9b05013e390, mload(add(0xa380, o))), add(mul(0x84410117645aaa52, mload(add(0xa340, o))), add(mul(0x517740388b965a07, mload(add(0xa300, o))), add(mul(0x898ca4b4912a869, mload(add(0xa2c0, o))), add(mul(0x8469e17adf35f712, mload(add(0xa280, o))), add(mul(0x38f7731b8caa736d, mload(add(0xa240, o))), add(mul(0xe803ba4235200233, mload(add(0x6500, o))), add(mul(0x3b556dbdb2579c55, mload(add(0x64c0, o))), add(mul(0xf3531ff281616855, mload(add(0x6480, o))), add(mul(0x759429a9d54f7ac4, mload(add(0x6440, o))), add(mul(0x1f9e2c35f972bc0a, mload(add(0x6400, o))), add(mul(0x7383a5b56e231eed, mload(add(0x61c0, o))), mul(0xc7c5a4a11dce1138, mload(add(0x6180, o)))))))))))))))))), 0xffffffff00000001)) }
-                mstore(0xe100, addmod(mload(0xe100), 0x5f39f8b306231d95, 0xffffffff00000001))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xe140, o), mod(add(mul(0xa696089f10209fb1, mload(add(0xa440, o))), add(mul(0x5dd4474f2fbad1d6, mload(add(0xa400, o))), add(mul(0x91ca3f94ac614dfb, mload(add(0xa3c0, o))), add(mul(0x54410606eb2a141, mload(add(0xa380, o))), add(mul(0x481530a043ef5dc5, mload(add(0xa340, o))), add(mul(0x5ac9f06678312305, mload(add(0xa300, o))), add(mul(0x80a93ee0edfe0928, mload(add(0xa2c0, o))), add(mul(0xa9f7a909de14df49, mload(add(0xa280, o))), add(mul(0xf7f0e99a09de060d, mload(add(0xa240, o))), add(mul(0xfa3c759834fc59, mload(add(0x6500, o))), add(mul(0x3eb1130c8dc68456, mload(add(0x64c0, o))), add(mul(0xd379bbd7ae5644e2, mload(add(0x6480, o))), add(mul(0x397e1689a0d712bb, mload(add(0x6440, o))), add(mul(0x76551025fd939149, mload(add(0x6400, o))), add(mul(0xfd259c4f42ad4342, mload(add(0x61c0, o))), mul(0x2da63afbd52bcbf0, mload(add(0x6180, o)))))))))))))))))), 0xffffffff00000001)) }
-                mstore(0xe140, addmod(mload(0xe140), 0x4b8a835546ad09a4, 0xffffffff00000001))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xe180, o), mod(add(mul(0xe0834f79bdeb89d5, mload(add(0xa440, o))), add(mul(0x81fe8d9f5dc04cf0, mload(add(0xa400, o))), add(mul(0xbff014e81d0a95a3, mload(add(0xa3c0, o))), add(mul(0x2aa726d289f0970, mload(add(0xa380, o))), add(mul(0x41f3094d8105f298, mload(add(0xa340, o))), add(mul(0xece85775a6c353e, mload(add(0xa300, o))), add(mul(0xaf615086485bd713, mload(add(0xa2c0, o))), add(mul(0xe8b3ce3e830c540e, mload(add(0xa280, o))), add(mul(0x848cebf76d55c0d2, mload(add(0xa240, o))), add(mul(0xb4bd3381f6e227e8, mload(add(0x6500, o))), add(mul(0xf97db75a27aaa462, mload(add(0x64c0, o))), add(mul(0x5f93e0aeb6139af2, mload(add(0x6480, o))), add(mul(0x387b3d5f4a61b562, mload(add(0x6440, o))), add(mul(0xeaf2c454a5e73f3d, mload(add(0x6400, o))), add(mul(0xefc52274a4142c9d, mload(add(0x61c0, o))), mul(0x3add8a6bebd363f, mload(add(0x6180, o)))))))))))))))))), 0xffffffff00000001)) }
-                mstore(0xe180, addmod(mload(0xe180), 0xcd2a6581b6e266a5, 0xffffffff00000001))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xe1c0, o), mod(add(mul(0xd5fa3ced2e81022c, mload(add(0xa440, o))), add(mul(0x280c3c569c71b843, mload(add(0xa400, o))), add(mul(0x619882098926c78b, mload(add(0xa3c0, o))), add(mul(0xa726a47c41482eda, mload(add(0xa380, o))), add(mul(0x19a9cc4c7a856cf1, mload(add(0xa340, o))), add(mul(0xf7b34f56155ac5ba, mload(add(0xa300, o))), add(mul(0x8c9e0dce14440a5b, mload(add(0xa2c0, o))), add(mul(0x858e9583b5011b1f, mload(add(0xa280, o))), add(mul(0x9a0fa3f182ab820a, mload(add(0xa240, o))), add(mul(0xa52d0bb055203599, mload(add(0x6500, o))), add(mul(0x25f804c355b99453, mload(add(0x64c0, o))), add(mul(0xc111d3995e3b2abe, mload(add(0x6480, o))), add(mul(0xe3db34f0f654380c, mload(add(0x6440, o))), add(mul(0x663e564894cc40e2, mload(add(0x6400, o))), add(mul(0x59fb1889110115f5, mload(add(0x61c0, o))), mul(0x604e7768efeea0b6, mload(add(0x6180, o)))))))))))))))))), 0xffffffff00000001)) }
-                mstore(0xe1c0, addmod(mload(0xe1c0), 0x380c36adb614486a, 0xffffffff00000001))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xe200, o), mod(add(mul(0x4a3c105d5072cdf6, mload(add(0xa440, o))), add(mul(0x684fa553c4a28a0b, mload(add(0xa400, o))), add(mul(0xb9dbf2939727de17, mload(add(0xa3c0, o))), add(mul(0x6dab717f0dee7694, mload(add(0xa380, o))), add(mul(0xd3fa6f8a32d4bfe2, mload(add(0xa340, o))), add(mul(0x81f09d3164d91f16, mload(add(0xa300, o))), add(mul(0xdb42c3df895b314, mload(add(0xa2c0, o))), add(mul(0xb63ce11097185bb5, mload(add(0xa280, o))), add(mul(0x65c895ee0d4c413a, mload(add(0xa240, o))), add(mul(0x5274d8505b1ad4ee, mload(add(0x6500, o))), add(mul(0x9815f88fd8e21be8, mload(add(0x64c0, o))), add(mul(0xd11bfd4b052b2f1a, mload(add(0x6480, o))), add(mul(0x90e7e885cdafe563, mload(add(0x6440, o))), add(mul(0xf783e322a22f49e8, mload(add(0x6400, o))), add(mul(0x1825b884a89c4367, mload(add(0x61c0, o))), mul(0x7da477b3763bc992, mload(add(0x6180, o)))))))))))))))))), 0xffffffff00000001)) }
-                mstore(0xe200, addmod(mload(0xe200), 0xefd8fd3e4f3d599e, 0xffffffff00000001))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xe240, o), mod(add(mul(0x752dd4f220e5f588, mload(add(0xa440, o))), add(mul(0xc0cbe9f9df88f71d, mload(add(0xa400, o))), add(mul(0x816584242e7719b8, mload(add(0xa3c0, o))), add(mul(0x8798a90dd516446c, mload(add(0xa380, o))), add(mul(0x9251e5c963aab646, mload(add(0xa340, o))), add(mul(0x2bfed2b6d5af9af2, mload(add(0xa300, o))), add(mul(0x536392e0cbabdee5, mload(add(0xa2c0, o))), add(mul(0x4e0d2b2dd4db33e2, mload(add(0xa280, o))), add(mul(0x3f894de10fadee82, mload(add(0xa240, o))), add(mul(0x5d7694eab2679ee1, mload(add(0x6500, o))), add(mul(0x93dd9efc66e1bfce, mload(add(0x64c0, o))), add(mul(0xcc8afb3d77fc28c8, mload(add(0x6480, o))), add(mul(0x3a71672df2f1b445, mload(add(0x6440, o))), add(mul(0xb63234a49f80b9d8, mload(add(0x6400, o))), add(mul(0x769974b1270fca1a, mload(add(0x61c0, o))), mul(0x9668b4e58f035e68, mload(add(0x6180, o)))))))))))))))))), 0xffffffff00000001)) }
-                mstore(0xe240, addmod(mload(0xe240), 0x2c1af3b7917f5e85, 0xffffffff00000001))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xe280, o), mod(add(mul(0x72f310a27299a93, mload(add(0xa440, o))), add(mul(0xba177822377d991e, mload(add(0xa400, o))), add(mul(0x770fce980f1bad5a, mload(add(0xa3c0, o))), add(mul(0x36ad7bec75669c4f, mload(add(0xa380, o))), add(mul(0x645ab68b1eb69ed3, mload(add(0xa340, o))), add(mul(0x1b09c6d0f8747537, mload(add(0xa300, o))), add(mul(0x6673ecfec39fdff8, mload(add(0xa2c0, o))), add(mul(0x2aafd1dd7d431a70, mload(add(0xa280, o))), add(mul(0x85dc291242216be9, mload(add(0xa240, o))), add(mul(0x1946f1f75cab01b7, mload(add(0x6500, o))), add(mul(0xdb5644e5c0caaf67, mload(add(0x64c0, o))), add(mul(0xef5d482ecf59dc4a, mload(add(0x6480, o))), add(mul(0x4e181cdb866afdb0, mload(add(0x6440, o))), add(mul(0x63f3b1c867767b8e, mload(add(0x6400, o))), add(mul(0x6467dc616bbc576a, mload(add(0x61c0, o))), mul(0xb98239e2443a8967, mload(add(0x6180, o)))))))))))))))))), 0xffffffff00000001)) }
-                mstore(0xe280, addmod(mload(0xe280), 0x66b127cf4a6be6eb, 0xffffffff00000001))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xe2c0, o), mod(add(mul(0x5e34b2d2c7330c12, mload(add(0xa440, o))), add(mul(0x9befcc0311e59e76, mload(add(0xa400, o))), add(mul(0x35ec9ca10a98ebbe, mload(add(0xa3c0, o))), add(mul(0x8c7db62b74018688, mload(add(0xa380, o))), add(mul(0xde8df3e18392ca92, mload(add(0xa340, o))), add(mul(0x120e1d9754074ea5, mload(add(0xa300, o))), add(mul(0x79f7b99cf641d7ba, mload(add(0xa2c0, o))), add(mul(0xcdbe70937bf9a7ca, mload(add(0xa280, o))), add(mul(0x11c7b358b7e63055, mload(add(0xa240, o))), add(mul(0xae92b53f7bdfa51f, mload(add(0x6500, o))), add(mul(0xd9a72926a033ba91, mload(add(0x64c0, o))), add(mul(0xe4504084ccbca0bf, mload(add(0x6480, o))), add(mul(0x9f368db28bb23390, mload(add(0x6440, o))), add(mul(0x9e24733781957b4c, mload(add(0x6400, o))), add(mul(0x252380366ac97f49, mload(add(0x61c0, o))), mul(0xadc7fc9653680b73, mload(add(0x6180, o)))))))))))))))))), 0xffffffff00000001)) }
-                mstore(0xe2c0, addmod(mload(0xe2c0), 0xe8f43633dd5bd5a3, 0xffffffff00000001))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xe300, o), mod(sub(add(0xffffffff00000001, add(mload(add(0xe080, o)), add(mload(add(0xd7c0, o)), mload(add(0x71c0, o))))), mload(add(0xdcc0, o))), 0xffffffff00000001)) }
-                mstore(0xe300, addmod(mload(0xe300), 0x2, 0xffffffff00000001))
-                quinticMul(add(zero, 0xe440), add(zero, 0x6e00), add(zero, 0xe300))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xe580, o), mod(sub(add(0x1fffffffe00000002, add(mload(add(0xe1c0, o)), add(mload(add(0xd680, o)), mload(add(0xc640, o))))), add(mload(add(0xdf40, o)), mload(add(0xcdc0, o)))), 0xffffffff00000001)) }
-                quinticSquare(add(zero, 0xe6c0), add(zero, 0x6e00))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xe800, o), mod(sub(add(0x1fffffffe00000002, add(mload(add(0xe6c0, o)), add(mload(add(0xd7c0, o)), mload(add(0x71c0, o))))), add(mload(add(0xe080, o)), mload(add(0xdcc0, o)))), 0xffffffff00000001)) }
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xe940, o), mod(sub(add(0x2fffffffd00000003, mload(add(0xdcc0, o))), add(mload(add(0xd7c0, o)), add(mload(add(0x71c0, o)), mload(add(0x5680, o))))), 0xffffffff00000001)) }
-                mstore(0xe940, addmod(mload(0xe940), 0xfffffffeffffffff, 0xffffffff00000001))
-                quinticMul(add(zero, 0xea80), add(zero, 0x6e00), add(zero, 0xe940))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xebc0, o), mod(sub(add(0x1fffffffe00000002, add(mload(add(0xea80, o)), add(mload(add(0xd680, o)), mload(add(0xc640, o))))), add(mload(add(0xdf40, o)), mload(add(0xcdc0, o)))), 0xffffffff00000001)) }
-                quinticMul(add(zero, 0xed00), add(zero, 0xb4c0), add(zero, 0xcf00))
-                quinticMul(add(zero, 0xee40), add(zero, 0x7300), add(zero, 0xed00))
-                quinticMul(add(zero, 0xef80), add(zero, 0xda40), add(zero, 0xe300))
-                quinticMul(add(zero, 0xf0c0), add(zero, 0x7440), add(zero, 0xef80))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xf200, o), mod(sub(add(0xffffffff00000001, add(mload(add(0x8200, o)), add(mul(0x8, mload(add(0x6280, o))), add(mul(0x4, mload(add(0x6240, o))), add(mul(0x2, mload(add(0x6200, o))), mul(0x10, mload(add(0x6080, o)))))))), mload(add(0x60c0, o))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x16e0), add(zero, 0xf200), add(zero, 0xf240))
-                for { let o := 0 } lt(o, 192) { o := add(o, 32) } { mstore(add(0xf240, o), mod(sub(add(0xffffffff00000001, mload(add(0x8240, o))), mload(add(0x6200, o))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x1740), add(zero, 0xf240), add(zero, 0xf300))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xf300, o), mod(sub(add(0xffffffff00000001, add(mload(add(0x8340, o)), add(mul(0x8, mload(add(0x6340, o))), add(mul(0x4, mload(add(0x6300, o))), add(mul(0x2, mload(add(0x62c0, o))), mul(0x10, mload(add(0x6100, o)))))))), mload(add(0x6140, o))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x1860), add(zero, 0xf300), add(zero, 0xf340))
-                for { let o := 0 } lt(o, 192) { o := add(o, 32) } { mstore(add(0xf340, o), mod(sub(add(0xffffffff00000001, mload(add(0x8380, o))), mload(add(0x62c0, o))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x18c0), add(zero, 0xf340), add(zero, 0xf400))
-                for { let o := 0 } lt(o, 128) { o := add(o, 32) } { mstore(add(0xf400, o), mod(sub(add(0xffffffff00000001, mload(add(0x6380, o))), mload(add(0x8440, o))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x19e0), add(zero, 0xf400), add(zero, 0xf480))
-                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xf480, o), mod(sub(add(0xffffffff00000001, add(mload(add(0x8500, o)), add(mul(0x8, mload(add(0x6480, o))), add(mul(0x4, mload(add(0x6440, o))), add(mul(0x2, mload(add(0x6400, o))), mul(0x10, mload(add(0x6180, o)))))))), mload(add(0x61c0, o))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x1aa0), add(zero, 0xf480), add(zero, 0xf4c0))
-                for { let o := 0 } lt(o, 192) { o := add(o, 32) } { mstore(add(0xf4c0, o), mod(sub(add(0xffffffff00000001, mload(add(0x8540, o))), mload(add(0x6400, o))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x1b00), add(zero, 0xf4c0), add(zero, 0xf580))
-                for { let o := 0 } lt(o, 128) { o := add(o, 32) } { mstore(add(0xf580, o), mod(sub(add(0xffffffff00000001, mload(add(0x64c0, o))), mload(add(0x8600, o))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x1c20), add(zero, 0xf580), add(zero, 0xf600))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xf600, o), mod(sub(add(0x6fffffff900000007, mload(add(0xa5c0, o))), add(mul(0x3, mload(add(0xa700, o))), mul(0x4, mload(add(0x5400, o))))), 0xffffffff00000001)) }
-                mstore(0xf640, addmod(mload(0xf640), 0xfffffffefffffefa, 0xffffffff00000001))
-                accumulate(add(zero, 0x1ce0), add(zero, 0xf600), add(zero, 0xf740))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xf740, o), mod(sub(add(0x6fffffff900000007, add(mload(add(0xad40, o)), mul(0x8, mload(add(0x5400, o))))), add(mul(0x3, mload(add(0xafc0, o))), mul(0x4, mload(add(0xa840, o))))), 0xffffffff00000001)) }
-                mstore(0xf740, addmod(mload(0xf740), 0x8, 0xffffffff00000001))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xd680, o), mod(sub(add(0x2fffffffd00000003, mload(add(0xcc80, o))), add(mload(add(0x7300, o)), mul(0x2, mload(add(0x71c0, o))))), 0xffffffff00000001)) }
+                mstore(0xd680, addmod(mload(0xd680), 0xfffffffeffffffff, 0xffffffff00000001))
+                quinticMul(add(zero, 0xd7c0), add(zero, 0x6cc0), add(zero, 0xd680))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xd900, o), mod(add(mul(0xd21126db2542a1df, mload(add(0xa340, o))), add(mul(0x60b646438ef5da03, mload(add(0xa300, o))), add(mul(0x60966aa965fdba30, mload(add(0xa2c0, o))), add(mul(0xa5f4478f419cfc14, mload(add(0xa280, o))), add(mul(0xf5a9c0039f1ebf2f, mload(add(0xa240, o))), add(mul(0x67e26f23e3ff43e2, mload(add(0xa200, o))), add(mul(0x3449fc722b1a77f6, mload(add(0xa1c0, o))), add(mul(0xd804357ff1a79267, mload(add(0xa180, o))), add(mul(0xbd859ea85051da46, mload(add(0xa140, o))), add(mul(0x6be052749ac7ef05, mload(add(0x6500, o))), add(mul(0xe00df2ff18a67fd, mload(add(0x64c0, o))), add(mul(0xc6f9cd43b1ab2f04, mload(add(0x6480, o))), add(mul(0xa3f0c1522b0b7f94, mload(add(0x6440, o))), add(mul(0x176286ffe982182d, mload(add(0x6400, o))), add(mul(0x408ce15fcf244032, mload(add(0x6280, o))), mul(0xf731e9fe0dbbfce5, mload(add(0x6240, o)))))))))))))))))), 0xffffffff00000001)) }
+                mstore(0xd900, addmod(mload(0xd900), 0x99cf77c0bff34e01, 0xffffffff00000001))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xd940, o), mod(add(mul(0xbd247505398e8f22, mload(add(0xa340, o))), add(mul(0x956c5ba04201443b, mload(add(0xa300, o))), add(mul(0x28c2ddc963cbea1, mload(add(0xa2c0, o))), add(mul(0xa52aa7cbb9db565f, mload(add(0xa280, o))), add(mul(0x6769cbd9cdc832f5, mload(add(0xa240, o))), add(mul(0xeebfbf056427049f, mload(add(0xa200, o))), add(mul(0x5a0cbd5061ee61c, mload(add(0xa1c0, o))), add(mul(0x189c93975824a935, mload(add(0xa180, o))), add(mul(0xcf87602044a08be2, mload(add(0xa140, o))), add(mul(0x4eaf2173364e338f, mload(add(0x6500, o))), add(mul(0xbd57387abbbc7d95, mload(add(0x64c0, o))), add(mul(0x2ce1b7de332be4d4, mload(add(0x6480, o))), add(mul(0xbf8f8e3c36f46284, mload(add(0x6440, o))), add(mul(0xb789de1b37f83d98, mload(add(0x6400, o))), add(mul(0x8c904a8e02132f37, mload(add(0x6280, o))), mul(0x36fb5716decd0c99, mload(add(0x6240, o)))))))))))))))))), 0xffffffff00000001)) }
+                mstore(0xd940, addmod(mload(0xd940), 0xbf524e33204e372b, 0xffffffff00000001))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xd980, o), mod(add(mul(0x8d34e094403ce4fd, mload(add(0xa340, o))), add(mul(0xd70484895a9e7f9e, mload(add(0xa300, o))), add(mul(0xb74bdf5187a64896, mload(add(0xa2c0, o))), add(mul(0xc6cd2a054ac5a114, mload(add(0xa280, o))), add(mul(0xc579642b7a27d1f3, mload(add(0xa240, o))), add(mul(0xcd3a9db30c89ac0c, mload(add(0xa200, o))), add(mul(0x3145b6e6d1d86670, mload(add(0xa1c0, o))), add(mul(0x48dd684a154ff9ba, mload(add(0xa180, o))), add(mul(0xca33241dc292db7d, mload(add(0xa140, o))), add(mul(0x842fd82dee7ab67, mload(add(0x6500, o))), add(mul(0x618777ffc503c2a3, mload(add(0x64c0, o))), add(mul(0x2ea297f52a3f1e19, mload(add(0x6480, o))), add(mul(0x99c062b8bdc20239, mload(add(0x6440, o))), add(mul(0xc7ebe00c1f17a51a, mload(add(0x6400, o))), add(mul(0xc84a1a3a7123fb71, mload(add(0x6280, o))), mul(0x7b5e5c4bedc048fd, mload(add(0x6240, o)))))))))))))))))), 0xffffffff00000001)) }
+                mstore(0xd980, addmod(mload(0xd980), 0x5f39f8b306231d95, 0xffffffff00000001))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xd9c0, o), mod(add(mul(0x8a38f8123abe802, mload(add(0xa340, o))), add(mul(0x5c33521c55539c6f, mload(add(0xa300, o))), add(mul(0x722a789c1133983a, mload(add(0xa2c0, o))), add(mul(0x7af45594b0f1f693, mload(add(0xa280, o))), add(mul(0xca0d7e116f4171d7, mload(add(0xa240, o))), add(mul(0xbc4b5fd23b1f0fde, mload(add(0xa200, o))), add(mul(0x5ab06f10791a2caf, mload(add(0xa1c0, o))), add(mul(0x773949789e147894, mload(add(0xa180, o))), add(mul(0xfba67c7d2995e21c, mload(add(0xa140, o))), add(mul(0xdb376768dcf16889, mload(add(0x6500, o))), add(mul(0x7cbb279963ad1fc6, mload(add(0x64c0, o))), add(mul(0x57efc2ce067c39ba, mload(add(0x6480, o))), add(mul(0x7598082e1d0c6012, mload(add(0x6440, o))), add(mul(0xfd2cd75109125102, mload(add(0x6400, o))), add(mul(0x54dfe1e37d4c0614, mload(add(0x6280, o))), mul(0xb201e1c22b3f9ec6, mload(add(0x6240, o)))))))))))))))))), 0xffffffff00000001)) }
+                mstore(0xd9c0, addmod(mload(0xd9c0), 0x4b8a835546ad09a4, 0xffffffff00000001))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xda00, o), mod(add(mul(0xa4f323c36d13d802, mload(add(0xa340, o))), add(mul(0xc2d5f84a6b31bc8a, mload(add(0xa300, o))), add(mul(0x36713a00beea8bba, mload(add(0xa2c0, o))), add(mul(0x2e1d6801ce6195d7, mload(add(0xa280, o))), add(mul(0x73d680a4a81ac77b, mload(add(0xa240, o))), add(mul(0xe820e171ba083526, mload(add(0xa200, o))), add(mul(0xfc6a021a60643ff6, mload(add(0xa1c0, o))), add(mul(0x55ac4cb6bbc65408, mload(add(0xa180, o))), add(mul(0x63f6bdab2cdbb828, mload(add(0xa140, o))), add(mul(0x84c22c1e288a08b6, mload(add(0x6500, o))), add(mul(0xc6c703ae33182a00, mload(add(0x64c0, o))), add(mul(0x86db154716a07af7, mload(add(0x6480, o))), add(mul(0xb6539cc370efda28, mload(add(0x6440, o))), add(mul(0xc0050643193d7502, mload(add(0x6400, o))), add(mul(0x38096a403562585c, mload(add(0x6280, o))), mul(0x7f695bf8a9da7a44, mload(add(0x6240, o)))))))))))))))))), 0xffffffff00000001)) }
+                mstore(0xda00, addmod(mload(0xda00), 0xcd2a6581b6e266a5, 0xffffffff00000001))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xda40, o), mod(add(mul(0x85216f6fb3fd2956, mload(add(0xa340, o))), add(mul(0x98277e52bac35f99, mload(add(0xa300, o))), add(mul(0x49b042182d163e46, mload(add(0xa2c0, o))), add(mul(0x2eefb22e4a1e7378, mload(add(0xa280, o))), add(mul(0xb003f3d4e393d837, mload(add(0xa240, o))), add(mul(0xbd2130a53d51e4b3, mload(add(0xa200, o))), add(mul(0xc3f7d9b573f3e5bf, mload(add(0xa1c0, o))), add(mul(0x8dabed063cbd0a8a, mload(add(0xa180, o))), add(mul(0x5f881dd903b57bca, mload(add(0xa140, o))), add(mul(0xb6e98b737c45a779, mload(add(0x6500, o))), add(mul(0x3bd626aa60226624, mload(add(0x64c0, o))), add(mul(0x7ed1d869198899ee, mload(add(0x6480, o))), add(mul(0xaecdc26b5cbdbff9, mload(add(0x6440, o))), add(mul(0x7351343a156a7bc5, mload(add(0x6400, o))), add(mul(0xcd6ced4c0cd7ff00, mload(add(0x6280, o))), mul(0x29312b323280100d, mload(add(0x6240, o)))))))))))))))))), 0xffffffff00000001)) }
+                mstore(0xda40, addmod(mload(0xda40), 0x380c36adb614486a, 0xffffffff00000001))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xda80, o), mod(add(mul(0x8833767ea4285a62, mload(add(0xa340, o))), add(mul(0xc3c06115bc42715f, mload(add(0xa300, o))), add(mul(0xdf346de54048fd35, mload(add(0xa2c0, o))), add(mul(0x732f86a9eb2b898, mload(add(0xa280, o))), add(mul(0x4e5e2403a0a1d701, mload(add(0xa240, o))), add(mul(0xea4f5a17e09a1c84, mload(add(0xa200, o))), add(mul(0xbf94b00ce6851285, mload(add(0xa1c0, o))), add(mul(0xb64f6f72da7a1fe4, mload(add(0xa180, o))), add(mul(0x607561823da07226, mload(add(0xa140, o))), add(mul(0x34bf3c5fee19b968, mload(add(0x6500, o))), add(mul(0xdb69f12b7c4d99ba, mload(add(0x64c0, o))), add(mul(0x637671401dc94f5f, mload(add(0x6480, o))), add(mul(0xe2790f6be7b4ccb5, mload(add(0x6440, o))), add(mul(0x7cd2b96f79786a97, mload(add(0x6400, o))), add(mul(0xc0415cbd24b6d6a, mload(add(0x6280, o))), mul(0x3fbea341db492961, mload(add(0x6240, o)))))))))))))))))), 0xffffffff00000001)) }
+                mstore(0xda80, addmod(mload(0xda80), 0xefd8fd3e4f3d599e, 0xffffffff00000001))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xdac0, o), mod(add(mul(0xfb0ec40dcce7739a, mload(add(0xa340, o))), add(mul(0x576b13a7b573a4b0, mload(add(0xa300, o))), add(mul(0x99ae3cf5e386e415, mload(add(0xa2c0, o))), add(mul(0x22577f4f5204cf4c, mload(add(0xa280, o))), add(mul(0xcab23c88b6570c2a, mload(add(0xa240, o))), add(mul(0x12f1dce765f9d2, mload(add(0xa200, o))), add(mul(0xc4ca5c7d863b420, mload(add(0xa1c0, o))), add(mul(0x105fd248e323b95d, mload(add(0xa180, o))), add(mul(0x3193e4292a10d3d3, mload(add(0xa140, o))), add(mul(0xb92e6f935ea791, mload(add(0x6500, o))), add(mul(0xceaa1976abbccdf3, mload(add(0x64c0, o))), add(mul(0xd8e077db8e57ee01, mload(add(0x6480, o))), add(mul(0xdf89de81368da900, mload(add(0x6440, o))), add(mul(0xf8fbc655773b7da6, mload(add(0x6400, o))), add(mul(0xb37b5112c05ef2cf, mload(add(0x6280, o))), mul(0xc84aeec7fa10d31c, mload(add(0x6240, o)))))))))))))))))), 0xffffffff00000001)) }
+                mstore(0xdac0, addmod(mload(0xdac0), 0x2c1af3b7917f5e85, 0xffffffff00000001))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xdb00, o), mod(add(mul(0xe2d6987c120c511a, mload(add(0xa340, o))), add(mul(0xf280d0d6becfc569, mload(add(0xa300, o))), add(mul(0x6c10ee8a51e3fd99, mload(add(0xa2c0, o))), add(mul(0xe1f6825b9802a204, mload(add(0xa280, o))), add(mul(0x3845e5554e7c8860, mload(add(0xa240, o))), add(mul(0xbcd6a2acd6cc9f27, mload(add(0xa200, o))), add(mul(0x3dcd13999d13e39f, mload(add(0xa1c0, o))), add(mul(0x9b87be4316dc9f7e, mload(add(0xa180, o))), add(mul(0x432f15d875666645, mload(add(0xa140, o))), add(mul(0x33dca9035306077d, mload(add(0x6500, o))), add(mul(0xe61246962c775b83, mload(add(0x64c0, o))), add(mul(0xb8635c8f4e61abaa, mload(add(0x6480, o))), add(mul(0x32a0b3e6a682d52e, mload(add(0x6440, o))), add(mul(0xa6f4ea727f39058d, mload(add(0x6400, o))), add(mul(0x5687d0d8d6baea1a, mload(add(0x6280, o))), mul(0x9782f26c94515e66, mload(add(0x6240, o)))))))))))))))))), 0xffffffff00000001)) }
+                mstore(0xdb00, addmod(mload(0xdb00), 0x66b127cf4a6be6eb, 0xffffffff00000001))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xdb40, o), mod(add(mul(0x8dff95427abbc473, mload(add(0xa340, o))), add(mul(0x5814ecdabd19eb52, mload(add(0xa300, o))), add(mul(0x329aa077872fd5dc, mload(add(0xa2c0, o))), add(mul(0x22d632d46e22d519, mload(add(0xa280, o))), add(mul(0xbcf72e68eb925bbc, mload(add(0xa240, o))), add(mul(0x9ba9d4928188c16f, mload(add(0xa200, o))), add(mul(0x7963019bc707ac8c, mload(add(0xa1c0, o))), add(mul(0xf3507660ecc43c53, mload(add(0xa180, o))), add(mul(0x461abbadc341cbcf, mload(add(0xa140, o))), add(mul(0x5a64b34148c7593d, mload(add(0x6500, o))), add(mul(0xa9a544864cc11737, mload(add(0x64c0, o))), add(mul(0x94577b73eb4cd8e9, mload(add(0x6480, o))), add(mul(0x755e9d6ce3abe677, mload(add(0x6440, o))), add(mul(0x234a42d83e012bf9, mload(add(0x6400, o))), add(mul(0x2c07cb220301f8a7, mload(add(0x6280, o))), mul(0x3f834ddccfe07593, mload(add(0x6240, o)))))))))))))))))), 0xffffffff00000001)) }
+                mstore(0xdb40, addmod(mload(0xdb40), 0xe8f43633dd5bd5a3, 0xffffffff00000001))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xdb80, o), mod(sub(add(0xffffffff00000001, mload(add(0xd900, o))), mload(add(0x7300, o))), 0xffffffff00000001)) }
+                quinticMul(add(zero, 0xdcc0), add(zero, 0x6e00), add(zero, 0xdb80))
+                quinticSquare(add(zero, 0xde00), add(zero, 0x6e00))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xdf40, o), mod(sub(add(0xffffffff00000001, add(mload(add(0xd900, o)), mul(0x2, mload(add(0x7300, o))))), mload(add(0xde00, o))), 0xffffffff00000001)) }
+                mstore(0xdf40, addmod(mload(0xdf40), 0x2, 0xffffffff00000001))
+                quinticMul(add(zero, 0xe080), add(zero, 0x6e00), add(zero, 0xdf40))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xe1c0, o), mod(add(mul(0xaeac5e9b8335370, mload(add(0xa580, o))), add(mul(0x81192adf6ab4223d, mload(add(0xa540, o))), add(mul(0xd09ac6ddf601e053, mload(add(0xa500, o))), add(mul(0x9b9462bc121f984a, mload(add(0xa4c0, o))), add(mul(0xb80e61a68e11a6b9, mload(add(0xa480, o))), add(mul(0x513ecce2291f337b, mload(add(0xa440, o))), add(mul(0xf1b9dc2c68a308e2, mload(add(0xa400, o))), add(mul(0x53ef22b978b29375, mload(add(0xa3c0, o))), add(mul(0xc7aa38a821d5ed17, mload(add(0xa380, o))), add(mul(0x9aa585537238cc70, mload(add(0x6640, o))), add(mul(0x5caebad5071de4b6, mload(add(0x6600, o))), add(mul(0x38ea6ad8b223fa62, mload(add(0x65c0, o))), add(mul(0x2fb16a52a83753f, mload(add(0x6580, o))), add(mul(0x3ba854efb2b91f13, mload(add(0x6540, o))), add(mul(0x3ad04173e46e9bd7, mload(add(0x6300, o))), mul(0x52fbe8bdb9164294, mload(add(0x62c0, o)))))))))))))))))), 0xffffffff00000001)) }
+                mstore(0xe1c0, addmod(mload(0xe1c0), 0x99cf77c0bff34e01, 0xffffffff00000001))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xe200, o), mod(add(mul(0x87c1d3fd6ee92a8c, mload(add(0xa580, o))), add(mul(0xe7b64a0e9eff8bfd, mload(add(0xa540, o))), add(mul(0x37814354e003ace3, mload(add(0xa500, o))), add(mul(0xe5e1c1a23a6e0fd4, mload(add(0xa4c0, o))), add(mul(0x80d1a331f5d3808c, mload(add(0xa480, o))), add(mul(0xc1fd82b34649c740, mload(add(0xa440, o))), add(mul(0x67fd1b792caf8fd, mload(add(0xa400, o))), add(mul(0x5f2e66a72f84a8fa, mload(add(0xa3c0, o))), add(mul(0x6a54d14a2237dd76, mload(add(0xa380, o))), add(mul(0x89fce788d04df6b4, mload(add(0x6640, o))), add(mul(0x72b2d2d0010ffa81, mload(add(0x6600, o))), add(mul(0xd49c89c057d5be9d, mload(add(0x65c0, o))), add(mul(0x8675c788fd0a5bc3, mload(add(0x6580, o))), add(mul(0xbeb47a997f488adf, mload(add(0x6540, o))), add(mul(0xe6346aaaf1affd3c, mload(add(0x6300, o))), mul(0x9cb95541e5002c4f, mload(add(0x62c0, o)))))))))))))))))), 0xffffffff00000001)) }
+                mstore(0xe200, addmod(mload(0xe200), 0xbf524e33204e372b, 0xffffffff00000001))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xe240, o), mod(add(mul(0x729ddfddb69399f, mload(add(0xa580, o))), add(mul(0xab85cb5e67b43224, mload(add(0xa540, o))), add(mul(0xdb6c74837d5906d1, mload(add(0xa500, o))), add(mul(0xd714c9b05013e390, mload(add(0xa4c0, o))), add(mul(0x84410117645aaa52, mload(add(0xa480, o))), add(mul(0x517740388b965a07, mload(add(0xa440, o))), add(mul(0x898ca4b4912a869, mload(add(0xa400, o))), add(mul(0x8469e17adf35f712, mload(add(0xa3c0, o))), add(mul(0x38f7731b8caa736d, mload(add(0xa380, o))), add(mul(0xe803ba4235200233, mload(add(0x6640, o))), add(mul(0x3b556dbdb2579c55, mload(add(0x6600, o))), add(mul(0xf3531ff281616855, mload(add(0x65c0, o))), add(mul(0x759429a9d54f7ac4, mload(add(0x6580, o))), add(mul(0x1f9e2c35f972bc0a, mload(add(0x6540, o))), add(mul(0x7383a5b56e231eed, mload(add(0x6300, o))), mul(0xc7c5a4a11dce1138, mload(add(0x62c0, o)))))))))))))))))), 0xffffffff00000001)) }
+                mstore(0xe240, addmod(mload(0xe240), 0x5f39f8b306231d95, 0xffffffff00000001))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xe280, o), mod(add(mul(0xa696089f10209fb1, mload(add(0xa580, o))), add(mul(0x5dd4474f2fbad1d6, mload(add(0xa540, o))), add(mul(0x91ca3f94ac614dfb, mload(add(0xa500, o))), add(mul(0x54410606eb2a141, mload(add(0xa4c0, o))), add(mul(0x481530a043ef5dc5, mload(add(0xa480, o))), add(mul(0x5ac9f06678312305, mload(add(0xa440, o))), add(mul(0x80a93ee0edfe0928, mload(add(0xa400, o))), add(mul(0xa9f7a909de14df49, mload(add(0xa3c0, o))), add(mul(0xf7f0e99a09de060d, mload(add(0xa380, o))), add(mul(0xfa3c759834fc59, mload(add(0x6640, o))), add(mul(0x3eb1130c8dc68456, mload(add(0x6600, o))), add(mul(0xd379bbd7ae5644e2, mload(add(0x65c0, o))), add(mul(0x397e1689a0d712bb, mload(add(0x6580, o))), add(mul(0x76551025fd939149, mload(add(0x6540, o))), add(mul(0xfd259c4f42ad4342, mload(add(0x6300, o))), mul(0x2da63afbd52bcbf0, mload(add(0x62c0, o)))))))))))))))))), 0xffffffff00000001)) }
+                mstore(0xe280, addmod(mload(0xe280), 0x4b8a835546ad09a4, 0xffffffff00000001))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xe2c0, o), mod(add(mul(0xe0834f79bdeb89d5, mload(add(0xa580, o))), add(mul(0x81fe8d9f5dc04cf0, mload(add(0xa540, o))), add(mul(0xbff014e81d0a95a3, mload(add(0xa500, o))), add(mul(0x2aa726d289f0970, mload(add(0xa4c0, o))), add(mul(0x41f3094d8105f298, mload(add(0xa480, o))), add(mul(0xece85775a6c353e, mload(add(0xa440, o))), add(mul(0xaf615086485bd713, mload(add(0xa400, o))), add(mul(0xe8b3ce3e830c540e, mload(add(0xa3c0, o))), add(mul(0x848cebf76d55c0d2, mload(add(0xa380, o))), add(mul(0xb4bd3381f6e227e8, mload(add(0x6640, o))), add(mul(0xf97db75a27aaa462, mload(add(0x6600, o))), add(mul(0x5f93e0aeb6139af2, mload(add(0x65c0, o))), add(mul(0x387b3d5f4a61b562, mload(add(0x6580, o))), add(mul(0xeaf2c454a5e73f3d, mload(add(0x6540, o))), add(mul(0xefc52274a4142c9d, mload(add(0x6300, o))), mul(0x3add8a6bebd363f, mload(add(0x62c0, o)))))))))))))))))), 0xffffffff00000001)) }
+                mstore(0xe2c0, addmod(mload(0xe2c0), 0xcd2a6581b6e266a5, 0xffffffff00000001))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xe300, o), mod(add(mul(0xd5fa3ced2e81022c, mload(add(0xa580, o))), add(mul(0x280c3c569c71b843, mload(add(0xa540, o))), add(mul(0x619882098926c78b, mload(add(0xa500, o))), add(mul(0xa726a47c41482eda, mload(add(0xa4c0, o))), add(mul(0x19a9cc4c7a856cf1, mload(add(0xa480, o))), add(mul(0xf7b34f56155ac5ba, mload(add(0xa440, o))), add(mul(0x8c9e0dce14440a5b, mload(add(0xa400, o))), add(mul(0x858e9583b5011b1f, mload(add(0xa3c0, o))), add(mul(0x9a0fa3f182ab820a, mload(add(0xa380, o))), add(mul(0xa52d0bb055203599, mload(add(0x6640, o))), add(mul(0x25f804c355b99453, mload(add(0x6600, o))), add(mul(0xc111d3995e3b2abe, mload(add(0x65c0, o))), add(mul(0xe3db34f0f654380c, mload(add(0x6580, o))), add(mul(0x663e564894cc40e2, mload(add(0x6540, o))), add(mul(0x59fb1889110115f5, mload(add(0x6300, o))), mul(0x604e7768efeea0b6, mload(add(0x62c0, o)))))))))))))))))), 0xffffffff00000001)) }
+                mstore(0xe300, addmod(mload(0xe300), 0x380c36adb614486a, 0xffffffff00000001))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xe340, o), mod(add(mul(0x4a3c105d5072cdf6, mload(add(0xa580, o))), add(mul(0x684fa553c4a28a0b, mload(add(0xa540, o))), add(mul(0xb9dbf2939727de17, mload(add(0xa500, o))), add(mul(0x6dab717f0dee7694, mload(add(0xa4c0, o))), add(mul(0xd3fa6f8a32d4bfe2, mload(add(0xa480, o))), add(mul(0x81f09d3164d91f16, mload(add(0xa440, o))), add(mul(0xdb42c3df895b314, mload(add(0xa400, o))), add(mul(0xb63ce11097185bb5, mload(add(0xa3c0, o))), add(mul(0x65c895ee0d4c413a, mload(add(0xa380, o))), add(mul(0x5274d8505b1ad4ee, mload(add(0x6640, o))), add(mul(0x9815f88fd8e21be8, mload(add(0x6600, o))), add(mul(0xd11bfd4b052b2f1a, mload(add(0x65c0, o))), add(mul(0x90e7e885cdafe563, mload(add(0x6580, o))), add(mul(0xf783e322a22f49e8, mload(add(0x6540, o))), add(mul(0x1825b884a89c4367, mload(add(0x6300, o))), mul(0x7da477b3763bc992, mload(add(0x62c0, o)))))))))))))))))), 0xffffffff00000001)) }
+                mstore(0xe340, addmod(mload(0xe340), 0xefd8fd3e4f3d599e, 0xffffffff00000001))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xe380, o), mod(add(mul(0x752dd4f220e5f588, mload(add(0xa580, o))), add(mul(0xc0cbe9f9df88f71d, mload(add(0xa540, o))), add(mul(0x816584242e7719b8, mload(add(0xa500, o))), add(mul(0x8798a90dd516446c, mload(add(0xa4c0, o))), add(mul(0x9251e5c963aab646, mload(add(0xa480, o))), add(mul(0x2bfed2b6d5af9af2, mload(add(0xa440, o))), add(mul(0x536392e0cbabdee5, mload(add(0xa400, o))), add(mul(0x4e0d2b2dd4db33e2, mload(add(0xa3c0, o))), add(mul(0x3f894de10fadee82, mload(add(0xa380, o))), add(mul(0x5d7694eab2679ee1, mload(add(0x6640, o))), add(mul(0x93dd9efc66e1bfce, mload(add(0x6600, o))), add(mul(0xcc8afb3d77fc28c8, mload(add(0x65c0, o))), add(mul(0x3a71672df2f1b445, mload(add(0x6580, o))), add(mul(0xb63234a49f80b9d8, mload(add(0x6540, o))), add(mul(0x769974b1270fca1a, mload(add(0x6300, o))), mul(0x9668b4e58f035e68, mload(add(0x62c0, o)))))))))))))))))), 0xffffffff00000001)) }
+                mstore(0xe380, addmod(mload(0xe380), 0x2c1af3b7917f5e85, 0xffffffff00000001))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xe3c0, o), mod(add(mul(0x72f310a27299a93, mload(add(0xa580, o))), add(mul(0xba177822377d991e, mload(add(0xa540, o))), add(mul(0x770fce980f1bad5a, mload(add(0xa500, o))), add(mul(0x36ad7bec75669c4f, mload(add(0xa4c0, o))), add(mul(0x645ab68b1eb69ed3, mload(add(0xa480, o))), add(mul(0x1b09c6d0f8747537, mload(add(0xa440, o))), add(mul(0x6673ecfec39fdff8, mload(add(0xa400, o))), add(mul(0x2aafd1dd7d431a70, mload(add(0xa3c0, o))), add(mul(0x85dc291242216be9, mload(add(0xa380, o))), add(mul(0x1946f1f75cab01b7, mload(add(0x6640, o))), add(mul(0xdb5644e5c0caaf67, mload(add(0x6600, o))), add(mul(0xef5d482ecf59dc4a, mload(add(0x65c0, o))), add(mul(0x4e181cdb866afdb0, mload(add(0x6580, o))), add(mul(0x63f3b1c867767b8e, mload(add(0x6540, o))), add(mul(0x6467dc616bbc576a, mload(add(0x6300, o))), mul(0xb98239e2443a8967, mload(add(0x62c0, o)))))))))))))))))), 0xffffffff00000001)) }
+                mstore(0xe3c0, addmod(mload(0xe3c0), 0x66b127cf4a6be6eb, 0xffffffff00000001))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xe400, o), mod(add(mul(0x5e34b2d2c7330c12, mload(add(0xa580, o))), add(mul(0x9befcc0311e59e76, mload(add(0xa540, o))), add(mul(0x35ec9ca10a98ebbe, mload(add(0xa500, o))), add(mul(0x8c7db62b74018688, mload(add(0xa4c0, o))), add(mul(0xde8df3e18392ca92, mload(add(0xa480, o))), add(mul(0x120e1d9754074ea5, mload(add(0xa440, o))), add(mul(0x79f7b99cf641d7ba, mload(add(0xa400, o))), add(mul(0xcdbe70937bf9a7ca, mload(add(0xa3c0, o))), add(mul(0x11c7b358b7e63055, mload(add(0xa380, o))), add(mul(0xae92b53f7bdfa51f, mload(add(0x6640, o))), add(mul(0xd9a72926a033ba91, mload(add(0x6600, o))), add(mul(0xe4504084ccbca0bf, mload(add(0x65c0, o))), add(mul(0x9f368db28bb23390, mload(add(0x6580, o))), add(mul(0x9e24733781957b4c, mload(add(0x6540, o))), add(mul(0x252380366ac97f49, mload(add(0x6300, o))), mul(0xadc7fc9653680b73, mload(add(0x62c0, o)))))))))))))))))), 0xffffffff00000001)) }
+                mstore(0xe400, addmod(mload(0xe400), 0xe8f43633dd5bd5a3, 0xffffffff00000001))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xe440, o), mod(sub(add(0xffffffff00000001, add(mload(add(0xe1c0, o)), add(mload(add(0xd900, o)), mload(add(0x7300, o))))), mload(add(0xde00, o))), 0xffffffff00000001)) }
+                mstore(0xe440, addmod(mload(0xe440), 0x2, 0xffffffff00000001))
+                quinticMul(add(zero, 0xe580), add(zero, 0x6f40), add(zero, 0xe440))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xe6c0, o), mod(sub(add(0x1fffffffe00000002, add(mload(add(0xe300, o)), add(mload(add(0xd7c0, o)), mload(add(0xc780, o))))), add(mload(add(0xe080, o)), mload(add(0xcf00, o)))), 0xffffffff00000001)) }
+                quinticSquare(add(zero, 0xe800), add(zero, 0x6f40))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xe940, o), mod(sub(add(0x1fffffffe00000002, add(mload(add(0xe800, o)), add(mload(add(0xd900, o)), mload(add(0x7300, o))))), add(mload(add(0xe1c0, o)), mload(add(0xde00, o)))), 0xffffffff00000001)) }
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xea80, o), mod(sub(add(0x2fffffffd00000003, mload(add(0xde00, o))), add(mload(add(0xd900, o)), add(mload(add(0x7300, o)), mload(add(0x57c0, o))))), 0xffffffff00000001)) }
+                mstore(0xea80, addmod(mload(0xea80), 0xfffffffeffffffff, 0xffffffff00000001))
+                quinticMul(add(zero, 0xebc0), add(zero, 0x6f40), add(zero, 0xea80))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xed00, o), mod(sub(add(0x1fffffffe00000002, add(mload(add(0xebc0, o)), add(mload(add(0xd7c0, o)), mload(add(0xc780, o))))), add(mload(add(0xe080, o)), mload(add(0xcf00, o)))), 0xffffffff00000001)) }
+                quinticMul(add(zero, 0xee40), add(zero, 0xb600), add(zero, 0xd040))
+                quinticMul(add(zero, 0xef80), add(zero, 0x7440), add(zero, 0xee40))
+                quinticMul(add(zero, 0xf0c0), add(zero, 0xdb80), add(zero, 0xe440))
+                quinticMul(add(zero, 0xf200), add(zero, 0x7580), add(zero, 0xf0c0))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xf340, o), mod(sub(add(0xffffffff00000001, add(mload(add(0x8340, o)), add(mul(0x8, mload(add(0x63c0, o))), add(mul(0x4, mload(add(0x6380, o))), add(mul(0x2, mload(add(0x6340, o))), mul(0x10, mload(add(0x61c0, o)))))))), mload(add(0x6200, o))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x1820), add(zero, 0xf340), add(zero, 0xf380))
+                for { let o := 0 } lt(o, 192) { o := add(o, 32) } { mstore(add(0xf380, o), mod(sub(add(0xffffffff00000001, mload(add(0x8380, o))), mload(add(0x6340, o))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x1880), add(zero, 0xf380), add(zero, 0xf440))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xf440, o), mod(sub(add(0xffffffff00000001, add(mload(add(0x8480, o)), add(mul(0x8, mload(add(0x6480, o))), add(mul(0x4, mload(add(0x6440, o))), add(mul(0x2, mload(add(0x6400, o))), mul(0x10, mload(add(0x6240, o)))))))), mload(add(0x6280, o))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x19a0), add(zero, 0xf440), add(zero, 0xf480))
+                for { let o := 0 } lt(o, 192) { o := add(o, 32) } { mstore(add(0xf480, o), mod(sub(add(0xffffffff00000001, mload(add(0x84c0, o))), mload(add(0x6400, o))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x1a00), add(zero, 0xf480), add(zero, 0xf540))
+                for { let o := 0 } lt(o, 128) { o := add(o, 32) } { mstore(add(0xf540, o), mod(sub(add(0xffffffff00000001, mload(add(0x64c0, o))), mload(add(0x8580, o))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x1b20), add(zero, 0xf540), add(zero, 0xf5c0))
+                for { let o := 0 } lt(o, 64) { o := add(o, 32) } { mstore(add(0xf5c0, o), mod(sub(add(0xffffffff00000001, add(mload(add(0x8640, o)), add(mul(0x8, mload(add(0x65c0, o))), add(mul(0x4, mload(add(0x6580, o))), add(mul(0x2, mload(add(0x6540, o))), mul(0x10, mload(add(0x62c0, o)))))))), mload(add(0x6300, o))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x1be0), add(zero, 0xf5c0), add(zero, 0xf600))
+                for { let o := 0 } lt(o, 192) { o := add(o, 32) } { mstore(add(0xf600, o), mod(sub(add(0xffffffff00000001, mload(add(0x8680, o))), mload(add(0x6540, o))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x1c40), add(zero, 0xf600), add(zero, 0xf6c0))
+                for { let o := 0 } lt(o, 128) { o := add(o, 32) } { mstore(add(0xf6c0, o), mod(sub(add(0xffffffff00000001, mload(add(0x6600, o))), mload(add(0x8740, o))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x1d60), add(zero, 0xf6c0), add(zero, 0xf740))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xf740, o), mod(sub(add(0x6fffffff900000007, mload(add(0xa700, o))), add(mul(0x3, mload(add(0xa840, o))), mul(0x4, mload(add(0x5540, o))))), 0xffffffff00000001)) }
                 mstore(0xf780, addmod(mload(0xf780), 0xfffffffefffffefa, 0xffffffff00000001))
-                accumulate(add(zero, 0x1ec0), add(zero, 0xf740), add(zero, 0xf880))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xf880, o), mod(sub(add(0x2fffffffd00000003, add(mload(add(0xb100, o)), mul(0x4, mload(add(0x5400, o))))), add(mul(0x2, mload(add(0xa840, o))), mload(add(0x6f40, o)))), 0xffffffff00000001)) }
-                mstore(0xf880, addmod(mload(0xf880), 0x2, 0xffffffff00000001))
-                accumulate(add(zero, 0x20a0), add(zero, 0xf880), add(zero, 0xf9c0))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xf9c0, o), mod(sub(add(0xffffffff00000001, mload(add(0xb600, o))), mload(add(0xb740, o))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x2280), add(zero, 0xf9c0), add(zero, 0xfb00))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xfb00, o), mod(sub(add(0x6fffffff900000007, add(mload(add(0xbec0, o)), mul(0x4, mload(add(0xb9c0, o))))), add(mul(0x3, mload(add(0xc140, o))), mul(0x4, mload(add(0xb880, o))))), 0xffffffff00000001)) }
-                mstore(0xfb00, addmod(mload(0xfb00), 0x8, 0xffffffff00000001))
-                mstore(0xfb40, addmod(mload(0xfb40), 0xfffffffefffffefa, 0xffffffff00000001))
-                accumulate(add(zero, 0x2460), add(zero, 0xfb00), add(zero, 0xfc40))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xfc40, o), mod(sub(add(0x2fffffffd00000003, add(mload(add(0xc280, o)), mul(0x2, mload(add(0xb9c0, o))))), add(mul(0x2, mload(add(0xb880, o))), mload(add(0x7080, o)))), 0xffffffff00000001)) }
-                mstore(0xfc40, addmod(mload(0xfc40), 0x2, 0xffffffff00000001))
-                accumulate(add(zero, 0x2640), add(zero, 0xfc40), add(zero, 0xfd80))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xfd80, o), mod(sub(add(0x6fffffff900000007, mload(add(0xc8c0, o))), add(mul(0x3, mload(add(0xca00, o))), mul(0x4, mload(add(0x7080, o))))), 0xffffffff00000001)) }
-                mstore(0xfdc0, addmod(mload(0xfdc0), 0xfffffffefffffefa, 0xffffffff00000001))
-                accumulate(add(zero, 0x2820), add(zero, 0xfd80), add(zero, 0xfec0))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xfec0, o), mod(sub(add(0xffffffff00000001, mload(add(0xd040, o))), mload(add(0xd180, o))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x2a00), add(zero, 0xfec0), add(zero, 0x10000))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x10000, o), mod(sub(add(0x1fffffffe00000002, mload(add(0xd2c0, o))), add(mload(add(0xd400, o)), mload(add(0x71c0, o)))), 0xffffffff00000001)) }
-                mstore(0x10000, addmod(mload(0x10000), 0xfffffffeffffffff, 0xffffffff00000001))
-                accumulate(add(zero, 0x2be0), add(zero, 0x10000), add(zero, 0x10140))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x10140, o), mod(sub(add(0x1fffffffe00000002, add(mload(add(0xdb80, o)), add(mload(add(0xd680, o)), mload(add(0xc640, o))))), add(mload(add(0xd900, o)), mload(add(0xcdc0, o)))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x2dc0), add(zero, 0x10140), add(zero, 0x10280))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x10280, o), mod(sub(add(0xffffffff00000001, mload(add(0xe440, o))), mload(add(0xe580, o))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x2fa0), add(zero, 0x10280), add(zero, 0x103c0))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x103c0, o), mod(sub(add(0xffffffff00000001, mload(add(0xe800, o))), mload(add(0x5680, o))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x3180), add(zero, 0x103c0), add(zero, 0x10500))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x10500, o), mod(sub(add(0xffffffff00000001, mload(add(0xebc0, o))), mload(add(0x57c0, o))), 0xffffffff00000001)) }
-                accumulate(add(zero, 0x3360), add(zero, 0x10500), add(zero, 0x10640))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x10640, o), mod(mload(add(0xee40, o)), 0xffffffff00000001)) }
-                mstore(0x10640, addmod(mload(0x10640), 0xffffffff00000000, 0xffffffff00000001))
-                accumulate(add(zero, 0x3540), add(zero, 0x10640), add(zero, 0x10780))
-                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x10780, o), mod(mload(add(0xf0c0, o)), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x1e20), add(zero, 0xf740), add(zero, 0xf880))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xf880, o), mod(sub(add(0x6fffffff900000007, add(mload(add(0xae80, o)), mul(0x8, mload(add(0x5540, o))))), add(mul(0x3, mload(add(0xb100, o))), mul(0x4, mload(add(0xa980, o))))), 0xffffffff00000001)) }
+                mstore(0xf880, addmod(mload(0xf880), 0x8, 0xffffffff00000001))
+                mstore(0xf8c0, addmod(mload(0xf8c0), 0xfffffffefffffefa, 0xffffffff00000001))
+                accumulate(add(zero, 0x2000), add(zero, 0xf880), add(zero, 0xf9c0))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xf9c0, o), mod(sub(add(0x2fffffffd00000003, add(mload(add(0xb240, o)), mul(0x4, mload(add(0x5540, o))))), add(mul(0x2, mload(add(0xa980, o))), mload(add(0x7080, o)))), 0xffffffff00000001)) }
+                mstore(0xf9c0, addmod(mload(0xf9c0), 0x2, 0xffffffff00000001))
+                accumulate(add(zero, 0x21e0), add(zero, 0xf9c0), add(zero, 0xfb00))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xfb00, o), mod(sub(add(0xffffffff00000001, mload(add(0xb740, o))), mload(add(0xb880, o))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x23c0), add(zero, 0xfb00), add(zero, 0xfc40))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xfc40, o), mod(sub(add(0x6fffffff900000007, add(mload(add(0xc000, o)), mul(0x4, mload(add(0xbb00, o))))), add(mul(0x3, mload(add(0xc280, o))), mul(0x4, mload(add(0xb9c0, o))))), 0xffffffff00000001)) }
+                mstore(0xfc40, addmod(mload(0xfc40), 0x8, 0xffffffff00000001))
+                mstore(0xfc80, addmod(mload(0xfc80), 0xfffffffefffffefa, 0xffffffff00000001))
+                accumulate(add(zero, 0x25a0), add(zero, 0xfc40), add(zero, 0xfd80))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xfd80, o), mod(sub(add(0x2fffffffd00000003, add(mload(add(0xc3c0, o)), mul(0x2, mload(add(0xbb00, o))))), add(mul(0x2, mload(add(0xb9c0, o))), mload(add(0x71c0, o)))), 0xffffffff00000001)) }
+                mstore(0xfd80, addmod(mload(0xfd80), 0x2, 0xffffffff00000001))
+                accumulate(add(zero, 0x2780), add(zero, 0xfd80), add(zero, 0xfec0))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0xfec0, o), mod(sub(add(0x6fffffff900000007, mload(add(0xca00, o))), add(mul(0x3, mload(add(0xcb40, o))), mul(0x4, mload(add(0x71c0, o))))), 0xffffffff00000001)) }
+                mstore(0xff00, addmod(mload(0xff00), 0xfffffffefffffefa, 0xffffffff00000001))
+                accumulate(add(zero, 0x2960), add(zero, 0xfec0), add(zero, 0x10000))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x10000, o), mod(sub(add(0xffffffff00000001, mload(add(0xd180, o))), mload(add(0xd2c0, o))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x2b40), add(zero, 0x10000), add(zero, 0x10140))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x10140, o), mod(sub(add(0x1fffffffe00000002, mload(add(0xd400, o))), add(mload(add(0xd540, o)), mload(add(0x7300, o)))), 0xffffffff00000001)) }
+                mstore(0x10140, addmod(mload(0x10140), 0xfffffffeffffffff, 0xffffffff00000001))
+                accumulate(add(zero, 0x2d20), add(zero, 0x10140), add(zero, 0x10280))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x10280, o), mod(sub(add(0x1fffffffe00000002, add(mload(add(0xdcc0, o)), add(mload(add(0xd7c0, o)), mload(add(0xc780, o))))), add(mload(add(0xda40, o)), mload(add(0xcf00, o)))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x2f00), add(zero, 0x10280), add(zero, 0x103c0))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x103c0, o), mod(sub(add(0xffffffff00000001, mload(add(0xe580, o))), mload(add(0xe6c0, o))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x30e0), add(zero, 0x103c0), add(zero, 0x10500))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x10500, o), mod(sub(add(0xffffffff00000001, mload(add(0xe940, o))), mload(add(0x57c0, o))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x32c0), add(zero, 0x10500), add(zero, 0x10640))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x10640, o), mod(sub(add(0xffffffff00000001, mload(add(0xed00, o))), mload(add(0x5900, o))), 0xffffffff00000001)) }
+                accumulate(add(zero, 0x34a0), add(zero, 0x10640), add(zero, 0x10780))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x10780, o), mod(mload(add(0xef80, o)), 0xffffffff00000001)) }
                 mstore(0x10780, addmod(mload(0x10780), 0xffffffff00000000, 0xffffffff00000001))
-                accumulate(add(zero, 0x3720), add(zero, 0x10780), add(zero, 0x108c0))
+                accumulate(add(zero, 0x3680), add(zero, 0x10780), add(zero, 0x108c0))
+                for { let o := 0 } lt(o, 320) { o := add(o, 32) } { mstore(add(0x108c0, o), mod(mload(add(0xf200, o)), 0xffffffff00000001)) }
+                mstore(0x108c0, addmod(mload(0x108c0), 0xffffffff00000000, 0xffffffff00000001))
+                accumulate(add(zero, 0x3860), add(zero, 0x108c0), add(zero, 0x10a00))
             }
-            calldatacopy(3072, 0, 30144)
-            for { let at := 2688 } lt(at, 3072) { at := add(at, 32) } { mstore(at, 0) }
+            calldatacopy(3392, 0, 30144)
+            for { let at := 3008 } lt(at, 3392) { at := add(at, 32) } { mstore(at, 0) }
             gate2()
             {
-    let f0, f1 := filter(17664, 2, 0, 5)
+    let f0, f1 := filter(17984, 2, 0, 5)
     flush(f0, f1)
 }
             gate6()
             {
-    let f0, f1 := filter(17728, 6, 5, 7)
+    let f0, f1 := filter(18048, 6, 5, 7)
     flush(f0, f1)
 }
-            for { let at := 2880 } lt(at, 3072) { at := add(at, 32) } { mstore(at, mod(mload(at), 0xffffffff00000001)) }
-            return(2880, 192)
+            for { let at := 3200 } lt(at, 3392) { at := add(at, 32) } { mstore(at, mod(mload(at), 0xffffffff00000001)) }
+            return(3200, 192)
         }
     }
 }

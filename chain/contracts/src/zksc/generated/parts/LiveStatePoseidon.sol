@@ -23,18 +23,18 @@ contract LiveStatePoseidon {
             // Adds a constraint times its three powers of alpha. The parts of `c` may have up to 180 bits.
             function acc(power, c0, c1) {
                 let p := mload(power)
-                mstore(7040, add(mload(7040), mul(c0, p)))
-                mstore(7072, add(mload(7072), mul(c1, p)))
+                mstore(7200, add(mload(7200), mul(c0, p)))
+                mstore(7232, add(mload(7232), mul(c1, p)))
                 p := mload(add(power, 32))
-                mstore(7104, add(mload(7104), mul(c0, p)))
-                mstore(7136, add(mload(7136), mul(c1, p)))
+                mstore(7264, add(mload(7264), mul(c0, p)))
+                mstore(7296, add(mload(7296), mul(c1, p)))
                 p := mload(add(power, 64))
-                mstore(7168, add(mload(7168), mul(c0, p)))
-                mstore(7200, add(mload(7200), mul(c1, p)))
+                mstore(7328, add(mload(7328), mul(c0, p)))
+                mstore(7360, add(mload(7360), mul(c1, p)))
             }
             // Adds the constraints accumulated so far, times a filter, to the totals.
             function flush(f0, f1) {
-                for { let at := 7040 } lt(at, 7232) { at := add(at, 64) } {
+                for { let at := 7200 } lt(at, 7392) { at := add(at, 64) } {
                     let a0 := mod(mload(at), 0xffffffff00000001)
                     let a1 := mod(mload(add(at, 32)), 0xffffffff00000001)
                     let to := add(at, 192)
@@ -44,8 +44,8 @@ contract LiveStatePoseidon {
                     mstore(add(at, 32), 0)
                 }
             }
-            function w0(i) -> v { v := mload(add(25856, shl(6, i))) }
-            function w1(i) -> v { v := mload(add(25888, shl(6, i))) }
+            function w0(i) -> v { v := mload(add(26016, shl(6, i))) }
+            function w1(i) -> v { v := mload(add(26048, shl(6, i))) }
             // The filter of the gate in `row`: product of (i - s) over the other rows of its selector's group, and of (unused - s)
             // where there are several selectors. It vanishes on the rows of every other gate.
             function filter(selector, row, low, high) -> f0, f1 {
@@ -61,58 +61,72 @@ contract LiveStatePoseidon {
                     }
                 }
             }
-            // The state times the matrix, plus the next round's constants. The loop runs once: it keeps the compiler from calculating
-            // the sums again for every lane that is cut out of them.
+            // The state times the matrix, plus the next round's constants. That the address of the sums is not a literal keeps the
+            // compiler from holding all of the state and the matrix at once.
             function mixRe(constants) {
-                let s0
-                let s1
-                let s2
-                let s3
-                for { let once := 1 } once { once := 0 } {
-                    s0 := add(mload(add(constants, 0)), add(mul(mload(0x960), mload(0x1b60)), add(mul(mload(0x940), mload(0x1b40)), add(mul(mload(0x920), mload(0x1b20)), add(mul(mload(0x900), mload(0x1b00)), add(mul(mload(0x8e0), mload(0x1ae0)), add(mul(mload(0x8c0), mload(0x1ac0)), add(mul(mload(0x8a0), mload(0x1aa0)), add(mul(mload(0x880), mload(0x1a80)), add(mul(mload(0x860), mload(0x1a60)), add(mul(mload(0x840), mload(0x1a40)), add(mul(mload(0x820), mload(0x1a20)), add(mul(mload(0x800), mload(0x1a00)), mul(8, mload(0x800)))))))))))))))
-                    s1 := add(mload(add(constants, 32)), add(mul(mload(0x840), mload(0x1b60)), add(mul(mload(0x820), mload(0x1b40)), add(mul(mload(0x800), mload(0x1b20)), add(mul(mload(0x960), mload(0x1b00)), add(mul(mload(0x940), mload(0x1ae0)), add(mul(mload(0x920), mload(0x1ac0)), add(mul(mload(0x900), mload(0x1aa0)), add(mul(mload(0x8e0), mload(0x1a80)), add(mul(mload(0x8c0), mload(0x1a60)), add(mul(mload(0x8a0), mload(0x1a40)), add(mul(mload(0x880), mload(0x1a20)), mul(mload(0x860), mload(0x1a00))))))))))))))
-                    s2 := add(mload(add(constants, 64)), add(mul(mload(0x8a0), mload(0x1b60)), add(mul(mload(0x880), mload(0x1b40)), add(mul(mload(0x860), mload(0x1b20)), add(mul(mload(0x840), mload(0x1b00)), add(mul(mload(0x820), mload(0x1ae0)), add(mul(mload(0x800), mload(0x1ac0)), add(mul(mload(0x960), mload(0x1aa0)), add(mul(mload(0x940), mload(0x1a80)), add(mul(mload(0x920), mload(0x1a60)), add(mul(mload(0x900), mload(0x1a40)), add(mul(mload(0x8e0), mload(0x1a20)), mul(mload(0x8c0), mload(0x1a00))))))))))))))
-                    s3 := add(mload(add(constants, 96)), add(mul(mload(0x900), mload(0x1b60)), add(mul(mload(0x8e0), mload(0x1b40)), add(mul(mload(0x8c0), mload(0x1b20)), add(mul(mload(0x8a0), mload(0x1b00)), add(mul(mload(0x880), mload(0x1ae0)), add(mul(mload(0x860), mload(0x1ac0)), add(mul(mload(0x840), mload(0x1aa0)), add(mul(mload(0x820), mload(0x1a80)), add(mul(mload(0x800), mload(0x1a60)), add(mul(mload(0x960), mload(0x1a40)), add(mul(mload(0x940), mload(0x1a20)), mul(mload(0x920), mload(0x1a00))))))))))))))
+                let sums := add(7040, shr(255, calldatasize()))
+                mstore(add(sums, 0), add(mload(add(constants, 0)), add(mul(mload(0x960), mload(0x1b60)), add(mul(mload(0x940), mload(0x1b40)), add(mul(mload(0x920), mload(0x1b20)), add(mul(mload(0x900), mload(0x1b00)), add(mul(mload(0x8e0), mload(0x1ae0)), add(mul(mload(0x8c0), mload(0x1ac0)), add(mul(mload(0x8a0), mload(0x1aa0)), add(mul(mload(0x880), mload(0x1a80)), add(mul(mload(0x860), mload(0x1a60)), add(mul(mload(0x840), mload(0x1a40)), add(mul(mload(0x820), mload(0x1a20)), add(mul(mload(0x800), mload(0x1a00)), mul(8, mload(0x800))))))))))))))))
+                mstore(add(sums, 32), add(mload(add(constants, 32)), add(mul(mload(0x840), mload(0x1b60)), add(mul(mload(0x820), mload(0x1b40)), add(mul(mload(0x800), mload(0x1b20)), add(mul(mload(0x960), mload(0x1b00)), add(mul(mload(0x940), mload(0x1ae0)), add(mul(mload(0x920), mload(0x1ac0)), add(mul(mload(0x900), mload(0x1aa0)), add(mul(mload(0x8e0), mload(0x1a80)), add(mul(mload(0x8c0), mload(0x1a60)), add(mul(mload(0x8a0), mload(0x1a40)), add(mul(mload(0x880), mload(0x1a20)), mul(mload(0x860), mload(0x1a00)))))))))))))))
+                mstore(add(sums, 64), add(mload(add(constants, 64)), add(mul(mload(0x8a0), mload(0x1b60)), add(mul(mload(0x880), mload(0x1b40)), add(mul(mload(0x860), mload(0x1b20)), add(mul(mload(0x840), mload(0x1b00)), add(mul(mload(0x820), mload(0x1ae0)), add(mul(mload(0x800), mload(0x1ac0)), add(mul(mload(0x960), mload(0x1aa0)), add(mul(mload(0x940), mload(0x1a80)), add(mul(mload(0x920), mload(0x1a60)), add(mul(mload(0x900), mload(0x1a40)), add(mul(mload(0x8e0), mload(0x1a20)), mul(mload(0x8c0), mload(0x1a00)))))))))))))))
+                mstore(add(sums, 96), add(mload(add(constants, 96)), add(mul(mload(0x900), mload(0x1b60)), add(mul(mload(0x8e0), mload(0x1b40)), add(mul(mload(0x8c0), mload(0x1b20)), add(mul(mload(0x8a0), mload(0x1b00)), add(mul(mload(0x880), mload(0x1ae0)), add(mul(mload(0x860), mload(0x1ac0)), add(mul(mload(0x840), mload(0x1aa0)), add(mul(mload(0x820), mload(0x1a80)), add(mul(mload(0x800), mload(0x1a60)), add(mul(mload(0x960), mload(0x1a40)), add(mul(mload(0x940), mload(0x1a20)), mul(mload(0x920), mload(0x1a00)))))))))))))))
+                let mask := mload(7168)
+                {
+                    let sum := mload(add(sums, 0))
+                    mstore(0x800, mod(and(sum, mask), 0xffffffff00000001))
+                    mstore(0x820, mod(and(shr(85, sum), mask), 0xffffffff00000001))
+                    mstore(0x840, mod(shr(170, sum), 0xffffffff00000001))
                 }
-                let mask := 0x1fffffffffffffffffffff
-                mstore(0x800, mod(and(s0, mask), 0xffffffff00000001))
-                mstore(0x820, mod(and(shr(85, s0), mask), 0xffffffff00000001))
-                mstore(0x840, mod(shr(170, s0), 0xffffffff00000001))
-                mstore(0x860, mod(and(s1, mask), 0xffffffff00000001))
-                mstore(0x880, mod(and(shr(85, s1), mask), 0xffffffff00000001))
-                mstore(0x8a0, mod(shr(170, s1), 0xffffffff00000001))
-                mstore(0x8c0, mod(and(s2, mask), 0xffffffff00000001))
-                mstore(0x8e0, mod(and(shr(85, s2), mask), 0xffffffff00000001))
-                mstore(0x900, mod(shr(170, s2), 0xffffffff00000001))
-                mstore(0x920, mod(and(s3, mask), 0xffffffff00000001))
-                mstore(0x940, mod(and(shr(85, s3), mask), 0xffffffff00000001))
-                mstore(0x960, mod(shr(170, s3), 0xffffffff00000001))
+                {
+                    let sum := mload(add(sums, 32))
+                    mstore(0x860, mod(and(sum, mask), 0xffffffff00000001))
+                    mstore(0x880, mod(and(shr(85, sum), mask), 0xffffffff00000001))
+                    mstore(0x8a0, mod(shr(170, sum), 0xffffffff00000001))
+                }
+                {
+                    let sum := mload(add(sums, 64))
+                    mstore(0x8c0, mod(and(sum, mask), 0xffffffff00000001))
+                    mstore(0x8e0, mod(and(shr(85, sum), mask), 0xffffffff00000001))
+                    mstore(0x900, mod(shr(170, sum), 0xffffffff00000001))
+                }
+                {
+                    let sum := mload(add(sums, 96))
+                    mstore(0x920, mod(and(sum, mask), 0xffffffff00000001))
+                    mstore(0x940, mod(and(shr(85, sum), mask), 0xffffffff00000001))
+                    mstore(0x960, mod(shr(170, sum), 0xffffffff00000001))
+                }
             }
             // The other component. It has no constants: these are the zeros after the last round's.
             function mixIm(constants) {
-                let s0
-                let s1
-                let s2
-                let s3
-                for { let once := 1 } once { once := 0 } {
-                    s0 := add(mload(add(constants, 0)), add(mul(mload(0xae0), mload(0x1b60)), add(mul(mload(0xac0), mload(0x1b40)), add(mul(mload(0xaa0), mload(0x1b20)), add(mul(mload(0xa80), mload(0x1b00)), add(mul(mload(0xa60), mload(0x1ae0)), add(mul(mload(0xa40), mload(0x1ac0)), add(mul(mload(0xa20), mload(0x1aa0)), add(mul(mload(0xa00), mload(0x1a80)), add(mul(mload(0x9e0), mload(0x1a60)), add(mul(mload(0x9c0), mload(0x1a40)), add(mul(mload(0x9a0), mload(0x1a20)), add(mul(mload(0x980), mload(0x1a00)), mul(8, mload(0x980)))))))))))))))
-                    s1 := add(mload(add(constants, 32)), add(mul(mload(0x9c0), mload(0x1b60)), add(mul(mload(0x9a0), mload(0x1b40)), add(mul(mload(0x980), mload(0x1b20)), add(mul(mload(0xae0), mload(0x1b00)), add(mul(mload(0xac0), mload(0x1ae0)), add(mul(mload(0xaa0), mload(0x1ac0)), add(mul(mload(0xa80), mload(0x1aa0)), add(mul(mload(0xa60), mload(0x1a80)), add(mul(mload(0xa40), mload(0x1a60)), add(mul(mload(0xa20), mload(0x1a40)), add(mul(mload(0xa00), mload(0x1a20)), mul(mload(0x9e0), mload(0x1a00))))))))))))))
-                    s2 := add(mload(add(constants, 64)), add(mul(mload(0xa20), mload(0x1b60)), add(mul(mload(0xa00), mload(0x1b40)), add(mul(mload(0x9e0), mload(0x1b20)), add(mul(mload(0x9c0), mload(0x1b00)), add(mul(mload(0x9a0), mload(0x1ae0)), add(mul(mload(0x980), mload(0x1ac0)), add(mul(mload(0xae0), mload(0x1aa0)), add(mul(mload(0xac0), mload(0x1a80)), add(mul(mload(0xaa0), mload(0x1a60)), add(mul(mload(0xa80), mload(0x1a40)), add(mul(mload(0xa60), mload(0x1a20)), mul(mload(0xa40), mload(0x1a00))))))))))))))
-                    s3 := add(mload(add(constants, 96)), add(mul(mload(0xa80), mload(0x1b60)), add(mul(mload(0xa60), mload(0x1b40)), add(mul(mload(0xa40), mload(0x1b20)), add(mul(mload(0xa20), mload(0x1b00)), add(mul(mload(0xa00), mload(0x1ae0)), add(mul(mload(0x9e0), mload(0x1ac0)), add(mul(mload(0x9c0), mload(0x1aa0)), add(mul(mload(0x9a0), mload(0x1a80)), add(mul(mload(0x980), mload(0x1a60)), add(mul(mload(0xae0), mload(0x1a40)), add(mul(mload(0xac0), mload(0x1a20)), mul(mload(0xaa0), mload(0x1a00))))))))))))))
+                let sums := add(7040, shr(255, calldatasize()))
+                mstore(add(sums, 0), add(mload(add(constants, 0)), add(mul(mload(0xae0), mload(0x1b60)), add(mul(mload(0xac0), mload(0x1b40)), add(mul(mload(0xaa0), mload(0x1b20)), add(mul(mload(0xa80), mload(0x1b00)), add(mul(mload(0xa60), mload(0x1ae0)), add(mul(mload(0xa40), mload(0x1ac0)), add(mul(mload(0xa20), mload(0x1aa0)), add(mul(mload(0xa00), mload(0x1a80)), add(mul(mload(0x9e0), mload(0x1a60)), add(mul(mload(0x9c0), mload(0x1a40)), add(mul(mload(0x9a0), mload(0x1a20)), add(mul(mload(0x980), mload(0x1a00)), mul(8, mload(0x980))))))))))))))))
+                mstore(add(sums, 32), add(mload(add(constants, 32)), add(mul(mload(0x9c0), mload(0x1b60)), add(mul(mload(0x9a0), mload(0x1b40)), add(mul(mload(0x980), mload(0x1b20)), add(mul(mload(0xae0), mload(0x1b00)), add(mul(mload(0xac0), mload(0x1ae0)), add(mul(mload(0xaa0), mload(0x1ac0)), add(mul(mload(0xa80), mload(0x1aa0)), add(mul(mload(0xa60), mload(0x1a80)), add(mul(mload(0xa40), mload(0x1a60)), add(mul(mload(0xa20), mload(0x1a40)), add(mul(mload(0xa00), mload(0x1a20)), mul(mload(0x9e0), mload(0x1a00)))))))))))))))
+                mstore(add(sums, 64), add(mload(add(constants, 64)), add(mul(mload(0xa20), mload(0x1b60)), add(mul(mload(0xa00), mload(0x1b40)), add(mul(mload(0x9e0), mload(0x1b20)), add(mul(mload(0x9c0), mload(0x1b00)), add(mul(mload(0x9a0), mload(0x1ae0)), add(mul(mload(0x980), mload(0x1ac0)), add(mul(mload(0xae0), mload(0x1aa0)), add(mul(mload(0xac0), mload(0x1a80)), add(mul(mload(0xaa0), mload(0x1a60)), add(mul(mload(0xa80), mload(0x1a40)), add(mul(mload(0xa60), mload(0x1a20)), mul(mload(0xa40), mload(0x1a00)))))))))))))))
+                mstore(add(sums, 96), add(mload(add(constants, 96)), add(mul(mload(0xa80), mload(0x1b60)), add(mul(mload(0xa60), mload(0x1b40)), add(mul(mload(0xa40), mload(0x1b20)), add(mul(mload(0xa20), mload(0x1b00)), add(mul(mload(0xa00), mload(0x1ae0)), add(mul(mload(0x9e0), mload(0x1ac0)), add(mul(mload(0x9c0), mload(0x1aa0)), add(mul(mload(0x9a0), mload(0x1a80)), add(mul(mload(0x980), mload(0x1a60)), add(mul(mload(0xae0), mload(0x1a40)), add(mul(mload(0xac0), mload(0x1a20)), mul(mload(0xaa0), mload(0x1a00)))))))))))))))
+                let mask := mload(7168)
+                {
+                    let sum := mload(add(sums, 0))
+                    mstore(0x980, mod(and(sum, mask), 0xffffffff00000001))
+                    mstore(0x9a0, mod(and(shr(85, sum), mask), 0xffffffff00000001))
+                    mstore(0x9c0, mod(shr(170, sum), 0xffffffff00000001))
                 }
-                let mask := 0x1fffffffffffffffffffff
-                mstore(0x980, mod(and(s0, mask), 0xffffffff00000001))
-                mstore(0x9a0, mod(and(shr(85, s0), mask), 0xffffffff00000001))
-                mstore(0x9c0, mod(shr(170, s0), 0xffffffff00000001))
-                mstore(0x9e0, mod(and(s1, mask), 0xffffffff00000001))
-                mstore(0xa00, mod(and(shr(85, s1), mask), 0xffffffff00000001))
-                mstore(0xa20, mod(shr(170, s1), 0xffffffff00000001))
-                mstore(0xa40, mod(and(s2, mask), 0xffffffff00000001))
-                mstore(0xa60, mod(and(shr(85, s2), mask), 0xffffffff00000001))
-                mstore(0xa80, mod(shr(170, s2), 0xffffffff00000001))
-                mstore(0xaa0, mod(and(s3, mask), 0xffffffff00000001))
-                mstore(0xac0, mod(and(shr(85, s3), mask), 0xffffffff00000001))
-                mstore(0xae0, mod(shr(170, s3), 0xffffffff00000001))
+                {
+                    let sum := mload(add(sums, 32))
+                    mstore(0x9e0, mod(and(sum, mask), 0xffffffff00000001))
+                    mstore(0xa00, mod(and(shr(85, sum), mask), 0xffffffff00000001))
+                    mstore(0xa20, mod(shr(170, sum), 0xffffffff00000001))
+                }
+                {
+                    let sum := mload(add(sums, 64))
+                    mstore(0xa40, mod(and(sum, mask), 0xffffffff00000001))
+                    mstore(0xa60, mod(and(shr(85, sum), mask), 0xffffffff00000001))
+                    mstore(0xa80, mod(shr(170, sum), 0xffffffff00000001))
+                }
+                {
+                    let sum := mload(add(sums, 96))
+                    mstore(0xaa0, mod(and(sum, mask), 0xffffffff00000001))
+                    mstore(0xac0, mod(and(shr(85, sum), mask), 0xffffffff00000001))
+                    mstore(0xae0, mod(shr(170, sum), 0xffffffff00000001))
+                }
             }
             function power7(at) {
                 let x := mload(at)
@@ -169,7 +183,7 @@ contract LiveStatePoseidon {
             }
             // PoseidonGate: swapped inputs, then the permutation, each S-box input but those of the first round a wire of its own.
             function gate5() {
-                let power := 10208
+                let power := 10368
                 {
                     let s0 := w0(24)
                     let s1 := w1(24)
@@ -186,7 +200,7 @@ contract LiveStatePoseidon {
                 }
                 firstConstants()
                 let constants := 2816
-                let wire := 27712
+                let wire := 27872
                 for { let round := 0 } lt(round, 30) { round := add(round, 1) } {
                     let end := 2432
                     if and(gt(round, 3), lt(round, 26)) { end := add(2048, 32) }
@@ -204,7 +218,7 @@ contract LiveStatePoseidon {
                     mixIm(6528)
                     constants := add(constants, 128)
                 }
-                wire := 26624
+                wire := 26784
                 for { let at := 2048 } lt(at, 2432) { at := add(at, 32) } {
                     power := add(power, 96)
                     equals(power, at, wire)
@@ -358,18 +372,19 @@ contract LiveStatePoseidon {
             mstore(0x1b20, 0x3400000000000000000004e000000000000000000012)
             mstore(0x1b40, 0x9c000000000000000000024000000000000000000022)
             mstore(0x1b60, 0x48000000000000000000044000000000000000000014)
+            mstore(7168, 0x1fffffffffffffffffffff)
             if eq(calldatasize(), 480) {
                 publicInputsHash()
                 return(2048, 128)
             }
-            calldatacopy(7424, 0, 30144)
+            calldatacopy(7584, 0, 30144)
             gate5()
             {
-    let f0, f1 := filter(22080, 5, 5, 7)
+    let f0, f1 := filter(22240, 5, 5, 7)
     flush(f0, f1)
 }
-            for { let at := 7232 } lt(at, 7424) { at := add(at, 32) } { mstore(at, mod(mload(at), 0xffffffff00000001)) }
-            return(7232, 192)
+            for { let at := 7392 } lt(at, 7584) { at := add(at, 32) } { mstore(at, mod(mload(at), 0xffffffff00000001)) }
+            return(7392, 192)
         }
     }
 }
