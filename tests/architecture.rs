@@ -7,6 +7,7 @@ use std::process::Command;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("protocol", &[]),
     ("chain", &["protocol"]),
+    ("gossip", &["protocol"]),
     ("prover", &["protocol"]),
     ("store", &["protocol"]),
     ("watchtower", &["chain", "protocol", "prover", "store"]),
@@ -17,7 +18,8 @@ const BANNED_IN_PROTOCOL: &[&str] =
     &["alloy-provider", "axum", "libp2p", "redb", "reqwest", "revm", "tokio"];
 
 /// Heavy dependencies, each with the only workspace crate that may name it.
-const OWNERS: &[(&str, &str)] = &[("revm", "chain"), ("redb", "store"), ("clap", "watchtower")];
+const OWNERS: &[(&str, &str)] =
+    &[("revm", "chain"), ("libp2p", "gossip"), ("redb", "store"), ("clap", "watchtower")];
 
 /// Every crate that `package` links to in a normal build at `depth`, itself left out.
 fn linked_crates(package: &str, depth: &str) -> Vec<String> {
