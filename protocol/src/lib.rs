@@ -24,6 +24,7 @@ pub mod encoding;
 pub mod hash;
 pub mod ids;
 pub mod keys;
+pub mod network;
 pub mod schnorr;
 pub mod seed;
 pub mod session;

@@ -1,0 +1,17 @@
+//! The rules of the network between towers: what travels, what is admitted, how replicas converge, who keeps what.
+//!
+//! ```text
+//!   gossip message --+                                          +--> Accept: store, then forward
+//!   Submit request --+--> wire (decode) --> admission (pure) ---+--> Ignore: drop, no blame
+//!   sync envelopes --+                                          +--> Reject: drop, and the sender's score falls
+//! ```
+//!
+//! The swarm, its clock and its chance are the driver's. `docs/spec/network.md` says the same for other implementations,
+//! byte by byte.
+//!
+//! **Invariant:** whatever decodes has exactly one encoding, and its size was checked before anything was allocated.
+
+pub mod slot;
+pub mod wire;
+
+pub use slot::{SHARDS, Shard, ShardSet, Slot, SlotKey};
