@@ -55,6 +55,10 @@ pub enum VerifyError {
     /// The bytes are not the one encoding of a proof.
     #[error("{0}")]
     Encoding(#[from] EncodingError),
+    /// The point at which the proof is opened lies in the base field, where neither verifier accepts anything. An honest prover
+    /// meets that once in 2^63 proofs; proving again gives another point.
+    #[error("the proof is opened at a point of the base field")]
+    Degenerate,
     /// The proof does not prove the statement.
     #[error("the proof does not prove the statement: {message}")]
     Refused {

@@ -12,7 +12,7 @@
 //! It verifies everything that Plonky2's own verifier does, over the encoding of [`crate::encoding`], and refuses every element
 //! that is not below the field's order wherever it stands in the proof. What it does by other means than Plonky2, and why that is
 //! the same: divisions are replaced by products on both sides (`checkQuotient`, `openLeaves`; the denominators are not zero
-//! because a zeta in the base field is refused), foldings of 16 values by four foldings of two (`halve`), and Poseidon's partial
+//! because a zeta in the base field is refused, natively too), foldings of 16 values by four foldings of two (`halve`), and Poseidon's partial
 //! rounds by their plain form (`poseidon.rs`).
 //!
 //! **Invariant:** the output is a function of the input alone: the same circuit gives the same text.
@@ -72,6 +72,40 @@ pub struct SourceFile {
     pub source: String,
 }
 
+/// Where the verifier keeps the challenges in its memory once the transcript is done: what a debugger needs, and the tests that
+/// compare them with Plonky2's. Each takes as many words as it has elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChallengeAddresses {
+    /// The betas of the permutation argument, one for each repetition; the gammas, the alphas, zeta's two components and the four
+    /// elements of the public inputs' hash follow them.
+    pub block: usize,
+    /// The scaling factor of FRI, two components.
+    pub fri_alpha: usize,
+    /// The folding factors of FRI, two components for each step.
+    pub fri_betas: usize,
+    /// The points that are queried, as indices.
+    pub indices: usize,
+}
+
+/// Where the generated verifier keeps its challenges.
+///
+/// # Errors
+/// As [`generate`].
+pub fn challenge_addresses(
+    verifier_only: &VerifierOnlyCircuitData<EvmConfig, D>,
+    common: &CommonCircuitData<F, D>,
+) -> Result<ChallengeAddresses, GenerateError> {
+    let circuit = Circuit::of(verifier_only, common)?;
+    let (block, at) =
+        circuit.verifier_memory(&mut Regions::from(RESERVED), &mut circuit.values())?;
+    Ok(ChallengeAddresses {
+        block: block.start,
+        fri_alpha: at.fri_alpha,
+        fri_betas: at.fri_betas,
+        indices: at.indices,
+    })
+}
+
 /// Why no verifier can be generated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -103,9 +137,7 @@ pub fn generate(
     verifier_only: &VerifierOnlyCircuitData<EvmConfig, D>,
     common: &CommonCircuitData<F, D>,
 ) -> Result<Vec<SourceFile>, GenerateError> {
-    let shape = ProofShape::new(common, Keccak28::HASH_SIZE);
-    let circuit = Circuit { verifier_only, common, shape, selectors: Selectors::of(common)? };
-    circuit.check_covered()?;
+    let circuit = Circuit::of(verifier_only, common)?;
     let part =
         |name: &str, source: String| SourceFile { name: format!("{PARTS}/{name}.sol"), source };
     let mut files = vec![
@@ -117,6 +149,19 @@ pub fn generate(
         files.push(part(CURVE, circuit.curve_part()?));
     }
     Ok(files)
+}
+
+impl<'a> Circuit<'a> {
+    /// The circuit with this verifying data, if the generator covers it.
+    fn of(
+        verifier_only: &'a VerifierOnlyCircuitData<EvmConfig, D>,
+        common: &'a CommonCircuitData<F, D>,
+    ) -> Result<Self, GenerateError> {
+        let shape = ProofShape::new(common, Keccak28::HASH_SIZE);
+        let circuit = Self { verifier_only, common, shape, selectors: Selectors::of(common)? };
+        circuit.check_covered()?;
+        Ok(circuit)
+    }
 }
 
 impl Circuit<'_> {
@@ -165,7 +210,7 @@ impl Circuit<'_> {
     fn verifier(&self) -> Result<String, GenerateError> {
         let mut values = self.values();
         let mut regions = Regions::from(RESERVED);
-        let block = self.verifier_memory(&mut regions, &mut values)?;
+        let (block, _) = self.verifier_memory(&mut regions, &mut values)?;
         values.set("FIELD", values.fill(include_str!("onchain/yul/field.yul"))?);
         values
             .set("TRANSCRIPT_FUNCTIONS", values.fill(include_str!("onchain/yul/transcript.yul"))?);
@@ -181,7 +226,7 @@ impl Circuit<'_> {
         &self,
         regions: &mut Regions,
         values: &mut Values,
-    ) -> Result<Block, GenerateError> {
+    ) -> Result<(Block, transcript::Addresses), GenerateError> {
         let shape = &self.shape;
         let at = transcript::Addresses {
             state: regions.take(3 * WORD),
@@ -221,7 +266,7 @@ impl Circuit<'_> {
         self.set_block(&block, values);
         values.set("TRANSCRIPT", transcript::transcript(self, &block, &at)?);
         fri::set_code(self, &block, &fri, values)?;
-        Ok(block)
+        Ok((block, at))
     }
 
     /// Addresses inside the block, and counts.

@@ -13,7 +13,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use plonky2::field::extension::FieldExtension;
 use plonky2::field::fft::fft_root_table;
+use plonky2::field::types::Field;
 use plonky2::fri::oracle::PolynomialBatch;
 use plonky2::iop::witness::PartialWitness;
 use plonky2::plonk::circuit_data::{CommonCircuitData, ProverOnlyCircuitData, VerifierCircuitData};
@@ -23,7 +25,7 @@ use plonky2::util::timing::TimingTree;
 
 use super::live_state::{self, LiveStateTargets};
 use super::{LiveState, LiveStateProof};
-use crate::config::{Builder, D, EvmConfig, F, KeccakDigest, circuit_config};
+use crate::config::{Builder, D, EvmConfig, Ext, F, KeccakDigest, circuit_config};
 use crate::encoding::{decode_proof, encode_proof};
 use crate::error::{ArtifactError, ProveError, VerifyError};
 
@@ -173,10 +175,37 @@ impl LiveStateCircuit {
     /// # Errors
     /// [`VerifyError`]. Nothing is accepted but the one encoding of a valid proof of this statement.
     pub fn verify(&self, proof: &LiveStateProof) -> Result<(), VerifyError> {
+        let VerifierData { verifier_only, common } = &self.verifier;
         let decoded: ProofWithPublicInputs<F, EvmConfig, D> =
-            decode_proof::<EvmConfig>(&proof.bytes, &proof.statement, &self.verifier.common)?;
-        self.verifier
-            .verify(decoded)
-            .map_err(|error| VerifyError::Refused { message: error.to_string() })
+            decode_proof::<EvmConfig>(&proof.bytes, &proof.statement, common)?;
+        let refused = |error: anyhow::Error| VerifyError::Refused { message: error.to_string() };
+        let hash = decoded.get_public_inputs_hash();
+        let challenges =
+            decoded.get_challenges(hash, &verifier_only.circuit_digest, common).map_err(refused)?;
+        check_point(challenges.plonk_zeta)?;
+        self.verifier.verify(decoded).map_err(refused)
+    }
+}
+
+/// Refuses a zeta in the base field, as the contract does: its products on both sides of an equation are good for divisions only
+/// where no denominator is zero, and every denominator that can be has zeta less an element of the base field.
+fn check_point(zeta: Ext) -> Result<(), VerifyError> {
+    let [_, beyond] = zeta.to_basefield_array();
+    if beyond == F::ZERO { Err(VerifyError::Degenerate) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No proof can be made to have such a zeta: it takes 2^64 attempts. So the check is tested by itself.
+    #[test]
+    fn a_zeta_in_the_base_field_is_refused_and_any_other_is_not() {
+        for element in [F::ZERO, F::ONE, F::NEG_ONE, F::from_canonical_u64(1 << 40)] {
+            let refused = check_point(Ext::from(element));
+            assert!(matches!(refused, Err(VerifyError::Degenerate)), "{element}");
+            check_point(Ext::from_basefield_array([element, F::ONE])).unwrap();
+            check_point(Ext::from_basefield_array([element, F::NEG_ONE])).unwrap();
+        }
     }
 }

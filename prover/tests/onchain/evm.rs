@@ -3,15 +3,14 @@
 use std::{fs, path::PathBuf};
 
 use revm::{
-    Context, ExecuteCommitEvm, ExecuteEvm, InspectEvm, MainBuilder, MainContext, MainnetEvm,
+    Context, ExecuteCommitEvm, ExecuteEvm, InspectEvm, Inspector, MainBuilder, MainContext,
+    MainnetEvm,
     context::{CfgEnv, TxEnv, result::ExecutionResult},
     database::{CacheDB, EmptyDB},
     handler::MainnetContext,
     primitives::{Address, Bytes, TxKind, hardfork::SpecId},
 };
 use serde_json::Value;
-
-use crate::gas::Meter;
 
 /// EIP-7825: no transaction may ask for more.
 pub(crate) const GAS_CAP: u64 = 1 << 24;
@@ -86,9 +85,12 @@ impl Evm {
         account.info.code.as_ref().map_or(0, |code| code.original_bytes().len())
     }
 
-    /// Calls a contract and measures where its gas goes. Nothing is kept.
-    pub(crate) fn metered(self, to: Address, data: Vec<u8>) -> (Outcome, Meter) {
-        let mut evm = self.inner.with_inspector(Meter::default());
+    /// Calls a contract while an inspector looks on. Nothing is kept.
+    pub(crate) fn inspected<I>(self, to: Address, data: Vec<u8>, look: I) -> (Outcome, I)
+    where
+        I: Inspector<MainnetContext<CacheDB<EmptyDB>>>,
+    {
+        let mut evm = self.inner.with_inspector(look);
         let tx = TxEnv::builder().kind(TxKind::Call(to)).data(data.into()).gas_limit(GAS_CAP);
         let result = evm.inspect_one_tx(tx.build().expect("a transaction")).expect("it runs");
         let success = matches!(result, ExecutionResult::Success { .. });

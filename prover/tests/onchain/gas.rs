@@ -1,7 +1,7 @@
 //! Where the gas of a verification goes.
 //!
 //! The phases are told apart from outside, by what is hashed and called: the transcript hashes 96 and 32 bytes at a time, an
-//! inner node has 56 bytes, everything else that is hashed is a leaf. `ONCHAIN_GAS_TABLE=<file>` writes the table to a file.
+//! inner node has 56 bytes, everything else that is hashed is a leaf. `ONCHAIN_GAS_TABLE=write` writes the table into `docs/gas.md`.
 
 use std::{collections::BTreeMap, fs};
 
@@ -11,7 +11,7 @@ use revm::{
 };
 
 use crate::{
-    evm::{Artifact, Evm},
+    evm::{Artifact, Evm, root},
     fixture,
 };
 
@@ -96,33 +96,83 @@ impl<CTX> Inspector<CTX> for Meter {
     }
 }
 
+/// What a row of the table says.
+fn words(phase: Phase) -> &'static str {
+    match phase {
+        Phase::PublicInputs => "Poseidon hash of the public inputs",
+        Phase::Transcript => "transcript: absorbing the proof, drawing the challenges",
+        Phase::Gates => "permutation argument and small gates",
+        Phase::Curve => "window and endpoint gates",
+        Phase::Poseidon => "Poseidon gate",
+        Phase::Openings => "openings, powers of alpha, quotient check, reduction for FRI, tables",
+        Phase::Leaves => "FRI: leaves hashed and combined, final polynomial",
+        Phase::Paths => "FRI: Merkle paths",
+    }
+}
+
+/// The table as the documentation has it.
+fn table(data: &[u8], proof_bytes: usize, charged: u64, meter: &Meter) -> String {
+    let zeros = data.iter().filter(|byte| **byte == 0).count() as u64;
+    let others = data.len() as u64 - zeros;
+    let calldata = 4 * zeros + 16 * others;
+    let floor = 21_000 + 10 * zeros + 40 * others;
+    assert_eq!(charged, floor.max(21_000 + calldata + meter.total));
+    let mut table = format!(
+        "One transaction that calls `verify` with a proof of {proof_bytes} bytes; call data {} bytes, {zeros} of them zero.\n\n\
+         | component | gas |\n|---|---:|\n| transaction | 21,000 |\n| call data, 16 a byte (4 a zero) | {} |\n",
+        data.len(),
+        grouped(calldata)
+    );
+    for (phase, gas) in &meter.spent {
+        table += &format!("| {} | {} |\n", words(*phase), grouped(*gas));
+    }
+    let rest = meter.total - meter.spent.values().sum::<u64>();
+    table += &format!("| after the last query's paths | {} |\n", grouped(rest));
+    table += &format!("| **all together, what is charged** | **{}** |\n", grouped(charged));
+    table += &format!("| of it execution | {} |\n", grouped(meter.total));
+    table
+        + &format!(
+            "| least charge for these call data (EIP-7623: 40 a byte, 10 a zero) | {} |\n",
+            grouped(floor)
+        )
+}
+
+/// A number with commas.
+fn grouped(number: u64) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        _ => format!("{},{:03}", grouped(number / 1_000), number % 1_000),
+    }
+}
+
+/// The page that holds the table, and the lines that it stands between.
+const PAGE: &str = "docs/gas.md";
+const BEGIN: &str = "<!-- verifier: begin -->\n";
+const END: &str = "<!-- verifier: end -->\n";
+
 #[test]
-fn the_gas_of_a_verification_by_component() {
+fn the_gas_of_a_verification_by_component_is_what_the_page_says() {
     let mut evm = Evm::new();
     let (verifier, creation) = evm.create(Artifact::load("LiveStateVerifier").bytes("bytecode"));
     let proof = fixture::load("live_state_0.bin");
     let data = fixture::call_data(&proof.statement_words(), &proof.bytes);
-    let (outcome, meter) = evm.metered(verifier, data.clone());
+    let (outcome, meter) = evm.inspected(verifier, data.clone(), Meter::default());
     assert!(fixture::accepted(&outcome));
-
-    let zeros = data.iter().filter(|byte| **byte == 0).count() as u64;
-    let others = data.len() as u64 - zeros;
-    let (intrinsic, floor) = (21_000 + 4 * zeros + 16 * others, 21_000 + 10 * zeros + 40 * others);
-    let mut table = format!("proof bytes {}, call data bytes {}\n", proof.bytes.len(), data.len());
-    table += &format!("creation {creation}\nintrinsic (call data at 16 a byte) {intrinsic}\n");
-    for (phase, gas) in &meter.spent {
-        table += &format!("{phase:?} {gas}\n");
-    }
-    let rest = meter.total - meter.spent.values().sum::<u64>();
-    table += &format!("after the last query's paths {rest}\nexecution {}\n", meter.total);
-    table += &format!(
-        "intrinsic and execution {}\nfloor (40 a byte) {floor}\n",
-        intrinsic + meter.total
+    let measured = format!(
+        "{}\nCreating the verifier with its parts: {} gas.\n",
+        table(&data, proof.bytes.len(), outcome.gas_used, &meter),
+        grouped(creation)
     );
-    table += &format!("charged {}\n", outcome.gas_used);
-    if let Some(path) = std::env::var_os("ONCHAIN_GAS_TABLE") {
-        fs::write(path, &table).expect("the table can be written");
+    assert!(outcome.gas_used < 2_100_000, "{measured}");
+
+    let path = root().join(PAGE);
+    let page = fs::read_to_string(&path).expect("the page is there");
+    let (before, rest) = page.split_once(BEGIN).expect("the table begins");
+    let (written, after) = rest.split_once(END).expect("the table ends");
+    if std::env::var_os("ONCHAIN_GAS_TABLE").is_some() {
+        fs::write(path, [before, BEGIN, &measured, END, after].concat())
+            .expect("it can be written");
+    } else {
+        assert_eq!(written, measured, "run this test with ONCHAIN_GAS_TABLE=write");
     }
-    assert_eq!(outcome.gas_used, floor.max(intrinsic + meter.total));
-    assert!(outcome.gas_used < 2_100_000, "{table}");
 }

@@ -1,6 +1,7 @@
 //! The contract against the native verifier.
 #![allow(clippy::expect_used, reason = "a failed expectation is a failed test")]
 
+mod challenges;
 mod evm;
 mod fixture;
 mod gas;

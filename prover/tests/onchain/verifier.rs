@@ -17,16 +17,32 @@ use crate::{
 
 const VERIFIER: &str = "LiveStateVerifier";
 
-/// Byte positions of a proof that are altered on chain. (Natively, every one is.)
+/// Byte positions of a proof that are altered on chain, one bit each; `ONCHAIN_POSITIONS` asks for another number, `all` for
+/// every one. (Natively, every one always is.)
 const SAMPLE: usize = 640;
 
-/// Statements proven anew; `ONCHAIN_STATEMENTS` asks for more.
-const FRESH_STATEMENTS: u64 = 1;
+/// Statements proven anew; `ONCHAIN_STATEMENTS` asks for another number.
+const FRESH_STATEMENTS: usize = 10;
+
+/// How much to do: what the gate does, or what the environment asks for. A word that is no number is an error, not the default.
+fn asked(variable: &str, all: usize, default: usize) -> usize {
+    match std::env::var(variable) {
+        Err(_) => default,
+        Ok(word) if word == "all" => all,
+        Ok(word) => word.parse().expect("a number or `all`"),
+    }
+}
 
 fn deployed() -> (Evm, Address) {
     let mut evm = Evm::new();
     let (verifier, _) = evm.create(Artifact::load(VERIFIER).bytes("bytecode"));
     (evm, verifier)
+}
+
+/// For the long runs, whose figures are written down.
+#[expect(clippy::print_stdout, reason = "shown with --nocapture only")]
+fn say(line: &str) {
+    println!("{line}");
 }
 
 fn accepts(evm: &mut Evm, verifier: Address, proof: &LiveStateProof) -> bool {
@@ -41,8 +57,8 @@ fn chain_and_native_verifier_agree_on_valid_proofs() {
         circuit.verify(&proof).expect("the fixture is a proof");
         assert!(accepts(&mut evm, verifier, &proof), "{proof:?}");
     }
-    let asked = std::env::var("ONCHAIN_STATEMENTS").ok().and_then(|count| count.parse().ok());
-    for seed in 0..asked.unwrap_or(FRESH_STATEMENTS) {
+    let fresh = asked("ONCHAIN_STATEMENTS", FRESH_STATEMENTS, FRESH_STATEMENTS);
+    for seed in 0..fresh as u64 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let pair = Pair::new(seed + 1_000);
         let state = pair.final_state(rng.gen_range(1..1 << 56), rng.gen_range(0..1 << 90));
@@ -52,6 +68,7 @@ fn chain_and_native_verifier_agree_on_valid_proofs() {
         circuit.verify(&proof).expect("it is a proof");
         assert!(accepts(&mut evm, verifier, &proof), "seed {seed}");
     }
+    say(&format!("chain and native verifier agree on {fresh} fresh statements"));
 }
 
 #[test]
@@ -59,11 +76,13 @@ fn a_proof_with_a_byte_changed_is_refused() {
     let (mut evm, verifier) = deployed();
     let proof = fixture::load("live_state_2.bin");
     let mut rng = ChaCha8Rng::seed_from_u64(7);
-    let stride = proof.bytes.len() / SAMPLE;
+    let len = proof.bytes.len();
+    let stretches = asked("ONCHAIN_POSITIONS", len, SAMPLE);
+    assert!((1..=len).contains(&stretches), "a proof has {len} positions");
     let mut wrong = Vec::new();
     // One position in each stretch of the proof, so that every part of it is met.
-    for stretch in 0..SAMPLE {
-        let position = stretch * stride + rng.gen_range(0..stride);
+    for stretch in 0..stretches {
+        let position = rng.gen_range(stretch * len / stretches..(stretch + 1) * len / stretches);
         let mut changed = proof.clone();
         changed.bytes[position] ^= 1 << rng.gen_range(0..8);
         if accepts(&mut evm, verifier, &changed) {
@@ -71,6 +90,7 @@ fn a_proof_with_a_byte_changed_is_refused() {
         }
     }
     assert!(wrong.is_empty(), "changed bytes were accepted: {wrong:?}");
+    say(&format!("one bit changed at {stretches} of {len} positions, each refused on chain"));
 }
 
 #[test]
