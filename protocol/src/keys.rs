@@ -168,6 +168,12 @@ impl PublicKey {
         encoding_to_bytes(&self.encoding)
     }
 
+    /// The same five elements as integers: how the vault takes and emits a key.
+    #[must_use]
+    pub fn to_integers(&self) -> [u64; 5] {
+        self.encoding.map(|element| element.to_canonical_u64())
+    }
+
     /// The encoding w = y / x.
     #[must_use]
     pub const fn to_elements(&self) -> [F; 5] {

@@ -176,14 +176,9 @@ impl Pair {
 }
 
 fn party(seed: u64, signer: &Signer) -> PartyTerms {
-    let bytes = signer.channel_key().public_key().to_bytes();
-    let mut key = [0; 5];
-    for (element, chunk) in key.iter_mut().zip(bytes.as_chunks::<8>().0) {
-        *element = u64::from_be_bytes(*chunk);
-    }
     PartyTerms {
         account: account(seed, &format!("{} account", signer.role())),
-        key,
+        key: signer.channel_key().public_key().to_integers(),
         session: signer.session_address(),
     }
 }

@@ -46,7 +46,7 @@ impl Fixture {
         let dispute_key = DisputeKey::derive(signers[0].channel_key(), &theirs, &salt)?;
         let party = |account: u8, signer: &Signer| PartyTerms {
             account: Address::repeat_byte(account),
-            key: words(&signer.channel_key().public_key().to_bytes()),
+            key: signer.channel_key().public_key().to_integers(),
             session: signer.session_address(),
         };
         let channel = Channel::try_from(ChannelTerms {
@@ -140,12 +140,4 @@ impl Fixture {
         }
         Ok(())
     }
-}
-
-fn words(bytes: &[u8; 40]) -> [u64; 5] {
-    let mut words = [0; 5];
-    for (word, chunk) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
-        *word = u64::from_be_bytes(*chunk);
-    }
-    words
 }

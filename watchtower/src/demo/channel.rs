@@ -126,8 +126,8 @@ fn request(
         counterparty: world.accounts.counterparty.address(),
         vip: world.pool.address,
         asset: world.token.address,
-        participant_key: words(&ours),
-        counterparty_key: words(&theirs),
+        participant_key: ours.to_integers(),
+        counterparty_key: theirs.to_integers(),
         keys_digest: B256::new(keys_digest(&ours, &theirs)?.to_bytes()),
         participant_session: parties.participant.session_address(),
         counterparty_session: parties.counterparty.session_address(),
@@ -188,16 +188,6 @@ pub(super) async fn until_final(world: &World, number: u64) -> eyre::Result<()> 
 
 fn public(signer: &Signer) -> PublicKey {
     *signer.channel_key().public_key()
-}
-
-/// A key as the vault takes it: five integers, lowest power of z first.
-fn words(key: &PublicKey) -> [u64; 5] {
-    let bytes = key.to_bytes();
-    let mut words = [0; 5];
-    for (word, chunk) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
-        *word = u64::from_be_bytes(*chunk);
-    }
-    words
 }
 
 /// An amount of the demo's token.

@@ -5,6 +5,7 @@ use super::{
     Refusal, Report, shared::Shared,
 };
 use crate::{
+    ids::Role,
     vipe::Ledger,
     zksc::{Channel, FinalState, PartialState, Signer, UnverifiedFinal},
 };
@@ -29,11 +30,8 @@ impl Counterparty {
         record: Record,
         now: Millis,
     ) -> Result<(Self, Vec<Effect>), Refusal> {
-        let role = crate::ids::Role::Counterparty;
-        if record.role != role || signer.role() != role || !signer.is_of(&channel) {
-            return Err(Refusal::Unexpected);
-        }
-        let (shared, effects) = Shared::resume(channel, signer, config, ledger, record, now);
+        let held = (channel, signer, record);
+        let (shared, effects) = Shared::resume(Role::Counterparty, held, config, ledger, now)?;
         Ok((Self { shared }, effects))
     }
 
@@ -60,16 +58,9 @@ impl Counterparty {
         hedge: &[u8; 32],
     ) -> Result<Vec<Effect>, Refusal> {
         match event {
-            Event::Update(_) => Err(Refusal::Unexpected),
             Event::Message(Message::Propose(proposal)) => self.on_propose(*proposal, now, hedge),
             Event::Message(Message::Final(state)) => self.on_final(&state),
-            Event::Message(_) => Err(Refusal::Unexpected),
-            Event::Persisted(number) => Ok(self.shared.on_persisted(number)),
-            Event::Tick => Ok(self.shared.on_tick(now)),
-            Event::Ledger(ledger) => self.shared.on_ledger(ledger),
-            Event::Consented(state) => self.shared.on_consented(state),
-            Event::Restored(state) => self.shared.adopt(*state, Vec::new()),
-            Event::Stop => Ok(self.shared.on_stop()),
+            other => self.shared.on_event(other, now),
         }
     }
 

@@ -5,6 +5,7 @@ use super::{
     Refusal, shared::Shared,
 };
 use crate::{
+    ids::Role,
     vipe::Ledger,
     zksc::{Channel, PartialState, Signer, Transition, UnverifiedFinal, UnverifiedPartial},
 };
@@ -29,11 +30,8 @@ impl Participant {
         record: Record,
         now: Millis,
     ) -> Result<(Self, Vec<Effect>), Refusal> {
-        let role = crate::ids::Role::Participant;
-        if record.role != role || signer.role() != role || !signer.is_of(&channel) {
-            return Err(Refusal::Unexpected);
-        }
-        let (shared, effects) = Shared::resume(channel, signer, config, ledger, record, now);
+        let held = (channel, signer, record);
+        let (shared, effects) = Shared::resume(Role::Participant, held, config, ledger, now)?;
         Ok((Self { shared }, effects))
     }
 
@@ -62,12 +60,7 @@ impl Participant {
         match event {
             Event::Update(transition) => self.on_update(transition, now, hedge),
             Event::Message(message) => self.on_message(message, now, hedge),
-            Event::Persisted(number) => Ok(self.shared.on_persisted(number)),
-            Event::Tick => Ok(self.shared.on_tick(now)),
-            Event::Ledger(ledger) => self.shared.on_ledger(ledger),
-            Event::Consented(state) => self.shared.on_consented(state),
-            Event::Restored(state) => self.shared.adopt(*state, Vec::new()),
-            Event::Stop => Ok(self.shared.on_stop()),
+            other => self.shared.on_event(other, now),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What both ends of the handshake have in common: the record, its write-ahead, the clock.
 
 use super::{
-    Config, Effect, ExitAdvice, Message, Millis, Pending, Proposal, Record, Refusal, Report,
+    Config, Effect, Event, ExitAdvice, Message, Millis, Pending, Proposal, Record, Refusal, Report,
 };
 use crate::{
     ids::{Nonce, Role},
@@ -34,15 +34,20 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Goes on from `record`: what it holds is published and sent once more.
+    /// Goes on from `record`: what it holds is published and sent once more. `own` is the role that resumes.
+    ///
+    /// # Errors
+    /// [`Refusal::Unexpected`] when the record or the signer is not of this channel and role.
     pub(super) fn resume(
-        channel: Channel,
-        signer: Signer,
+        own: Role,
+        (channel, signer, record): (Channel, Signer, Record),
         config: Config,
         ledger: Ledger,
-        record: Record,
         now: Millis,
-    ) -> (Self, Vec<Effect>) {
+    ) -> Result<(Self, Vec<Effect>), Refusal> {
+        if record.role != own || signer.role() != own || !signer.is_of(&channel) {
+            return Err(Refusal::Unexpected);
+        }
         let mut shared =
             Self { channel, signer, config, ledger, record, number: 0, held: None, wait: None };
         if shared.outgoing().is_some() {
@@ -50,7 +55,20 @@ impl Shared {
         }
         let latest = shared.record.latest.map(|state| Effect::Finalized(Box::new(state)));
         let outgoing = shared.outgoing().map(Effect::Send);
-        (shared, latest.into_iter().chain(outgoing).collect())
+        Ok((shared, latest.into_iter().chain(outgoing).collect()))
+    }
+
+    /// The events that mean the same at both ends. Updates and messages do not: each end takes its own before.
+    pub(super) fn on_event(&mut self, event: Event, now: Millis) -> Result<Vec<Effect>, Refusal> {
+        match event {
+            Event::Update(_) | Event::Message(_) => Err(Refusal::Unexpected),
+            Event::Persisted(number) => Ok(self.on_persisted(number)),
+            Event::Tick => Ok(self.on_tick(now)),
+            Event::Ledger(ledger) => self.on_ledger(ledger),
+            Event::Consented(state) => self.on_consented(state),
+            Event::Restored(state) => self.adopt(*state, Vec::new()),
+            Event::Stop => Ok(self.on_stop()),
+        }
     }
 
     /// The recorded message that waits for an answer.
