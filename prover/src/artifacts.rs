@@ -9,7 +9,8 @@
 //! A file has some hundred kilobytes and loads in milliseconds; the prover's 2^17-leaf commitment is made anew by the first
 //! proof, which checks it (see [`crate::zksc::LiveStateCircuit`]).
 //!
-//! **Invariant:** what was loaded has the digest and the configuration of this program's circuit, or it was refused.
+//! **Invariant:** what was loaded is, byte for byte, what this program would store ([`PAYLOAD_HASH`]), or it was refused: nothing
+//! in a file is believed, not even its own digest.
 //! **Invariant:** a file is either whole or not there: it is written beside its place, flushed and renamed.
 
 mod serializer;
@@ -18,7 +19,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use alloy_primitives::{hex, keccak256};
+use alloy_primitives::{B256, b256, hex, keccak256};
 use plonky2::fri::oracle::PolynomialBatch;
 use plonky2::hash::merkle_tree::MerkleTree;
 use plonky2::iop::generator::WitnessGeneratorRef;
@@ -26,12 +27,17 @@ use plonky2::plonk::circuit_data::{CommonCircuitData, ProverOnlyCircuitData};
 use plonky2::util::serialization::{Buffer, IoResult, WitnessGeneratorSerializer};
 
 use self::serializer::Kinds;
-use crate::config::{D, DIGEST_BYTES, F, KeccakDigest, circuit_config};
+use crate::config::{D, DIGEST_BYTES, F, KeccakDigest};
 use crate::error::ArtifactError;
 use crate::zksc::{CIRCUIT_DIGEST, LiveStateCircuit, ProverData, VerifierData};
 
 /// The version of the file format, and of everything serialized in it.
 pub const FORMAT_VERSION: u32 = 1;
+
+/// Keccak-256 of the payload of this program's circuit. Building and serializing are deterministic, so there is one. It changes
+/// together with [`CIRCUIT_DIGEST`], with the serialized form, and with nothing else; a test says the new value.
+const PAYLOAD_HASH: B256 =
+    b256!("0x5f21a8fd3d7f40b26aea249d5270b1a13362f8763e2458d346c7a0cf74fe98de");
 
 const MAGIC: [u8; 8] = *b"vrc-circ";
 const VERSION_AT: usize = MAGIC.len();
@@ -116,10 +122,14 @@ fn encode(circuit: &LiveStateCircuit) -> Result<Vec<u8>, ArtifactError> {
         payload.extend((part.len() as u64).to_be_bytes());
         payload.extend(part);
     }
+    let found = keccak256(&payload);
+    if found != PAYLOAD_HASH {
+        return Err(ArtifactError::SerializedAnother { expected: PAYLOAD_HASH, found });
+    }
     let mut bytes = MAGIC.to_vec();
     bytes.extend(FORMAT_VERSION.to_be_bytes());
     bytes.extend(verifier.verifier_only.circuit_digest.0);
-    bytes.extend(keccak256(&payload));
+    bytes.extend(found);
     bytes.extend(payload);
     Ok(bytes)
 }
@@ -143,9 +153,21 @@ fn decode(bytes: &[u8], path: &Path) -> Result<LiveStateCircuit, ArtifactError> 
     if found != CIRCUIT_DIGEST {
         return Err(ArtifactError::Digest { path: path(), expected: CIRCUIT_DIGEST, found });
     }
-    if keccak256(payload) != header[CHECKSUM_AT..] {
+    let found = keccak256(payload);
+    if found != header[CHECKSUM_AT..] {
         return Err(damaged("its checksum is wrong"));
     }
+    if found != PAYLOAD_HASH {
+        return Err(damaged("it is whole, but not what this program stores"));
+    }
+    read(payload, &damaged)
+}
+
+/// Reads a payload, whatever it is of.
+fn read(
+    payload: &[u8],
+    damaged: &dyn Fn(&'static str) -> ArtifactError,
+) -> Result<LiveStateCircuit, ArtifactError> {
     let (verifier, rest) = part(payload).ok_or_else(|| damaged("it ends early"))?;
     let (prover, rest) = part(rest).ok_or_else(|| damaged("it ends early"))?;
     if !rest.is_empty() {
@@ -153,12 +175,6 @@ fn decode(bytes: &[u8], path: &Path) -> Result<LiveStateCircuit, ArtifactError> 
     }
     let verifier = VerifierData::from_bytes(verifier.to_vec(), &Kinds)
         .map_err(|_io| damaged("the verifier's data cannot be read"))?;
-    // The digest covers neither the configuration nor the shape, so both are compared.
-    if verifier.verifier_only.circuit_digest != CIRCUIT_DIGEST
-        || verifier.common.config != circuit_config()
-    {
-        return Err(damaged("it is not what its header says"));
-    }
     let prover: ProverData = ProverOnlyCircuitData::from_bytes(prover, &Kinds, &verifier.common)
         .map_err(|_io| damaged("the prover's data cannot be read"))?;
     Ok(LiveStateCircuit::from_parts(verifier, prover))
@@ -258,7 +274,11 @@ mod tests {
                 "{position}"
             );
         }
-        let forged = decode(&with_another_polynomial(&built, &bytes), &path).unwrap();
+        // Whoever repairs the checksum as well still cannot change what is loaded, nor what the prover commits to.
+        let forged = with_another_polynomial(&built);
+        let file = [&bytes[..CHECKSUM_AT], keccak256(&forged).as_slice(), &forged].concat();
+        assert!(matches!(decode(&file, &path), Err(ArtifactError::Damaged { .. })));
+        let forged = read(&forged, &|what| panic!("{what}")).unwrap();
         assert!(matches!(forged.complete(), Err(ArtifactError::Commitment)));
         assert!(matches!(forged.complete(), Err(ArtifactError::Commitment)));
 
@@ -270,16 +290,14 @@ mod tests {
         ));
     }
 
-    /// Whoever repairs the checksum as well still cannot change what the prover commits to.
-    fn with_another_polynomial(built: &LiveStateCircuit, bytes: &[u8]) -> Vec<u8> {
+    /// A payload that differs in one coefficient.
+    fn with_another_polynomial(built: &LiveStateCircuit) -> Vec<u8> {
         let mut prover = without_commitment(&built.prover_data().unwrap(), built.common()).unwrap();
         prover.constants_sigmas_commitment.polynomials[0].coeffs[0] += F::TWO;
         let parts = [
             built.verifier_data().to_bytes(&Kinds).unwrap(),
             prover.to_bytes(&Kinds, built.common()).unwrap(),
         ];
-        let payload =
-            parts.map(|part| [(part.len() as u64).to_be_bytes().to_vec(), part].concat()).concat();
-        [&bytes[..CHECKSUM_AT], keccak256(&payload).as_slice(), &payload].concat()
+        parts.map(|part| [(part.len() as u64).to_be_bytes().to_vec(), part].concat()).concat()
     }
 }

@@ -121,6 +121,14 @@ pub enum ArtifactError {
         /// The circuit built.
         found: KeccakDigest,
     },
+    /// The circuit is the pinned one, but what would be stored of it is not. A bug, or a machine that Plonky2 was never tried on.
+    #[error("the circuit's data serialize to {found}, not {expected}")]
+    SerializedAnother {
+        /// Keccak-256 of the payload that this program is pinned to.
+        expected: alloy_primitives::B256,
+        /// Of the payload made here.
+        found: alloy_primitives::B256,
+    },
     /// The commitment made from the stored polynomials is not the stored one.
     #[error("the polynomials of the circuit do not give its commitment")]
     Commitment,
