@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 
 pub use layers::{ConfigError, KEYS, Kind, Layers, load};
@@ -58,6 +58,15 @@ impl Default for Config {
     }
 }
 
+/// Contracts of a deployment file, each with the hash of its code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deployed {
+    /// The vault.
+    pub vipe: (Address, B256),
+    /// The verifier that it was made with.
+    pub verifier: (Address, B256),
+}
+
 /// The settlement layer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -65,6 +74,9 @@ pub struct ChainConfig {
     /// The file that a deployment wrote: gives `chain_id`, `vipe` and `start_block` where they are not given here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deployment: Option<PathBuf>,
+    /// What that file says of the contracts: compared with the chain at every start.
+    #[serde(skip)]
+    pub deployed: Option<Deployed>,
     /// The node: http, https, ws or wss.
     pub rpc: String,
     /// The chain's id; a node of another chain is refused.
@@ -94,6 +106,7 @@ impl Default for ChainConfig {
     fn default() -> Self {
         Self {
             deployment: None,
+            deployed: None,
             rpc: "http://127.0.0.1:8545".to_owned(),
             chain_id: None,
             vipe: None,

@@ -5,14 +5,14 @@
 //!   stop:  http -> chain watch -> node -> prover -> submitter -> store
 //! ```
 //!
-//! **Invariant:** a tower that started has checked that the node is on its chain, that the vault there is the one that
-//! its domain says, that its store is of the same vault and account, and that the account can pay.
+//! **Invariant:** a tower that started has checked that the node is on its chain, that vault and verifier there have the code
+//! that the deployment file says, that the vault is the one that its domain says, that its store is of the same vault and account, and that the account can pay.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use alloy_primitives::U256;
+use alloy_primitives::{B256, U256};
 use chain::account::Account;
 use chain::calls::{ReadError, Vipe};
 use chain::cursor::Cursor;
@@ -31,12 +31,10 @@ use crate::config::{Config, ConfigError, WEI_PER_GWEI};
 use crate::driver::book::Vault;
 use crate::driver::life::Terms;
 use crate::driver::node::{Inputs, Node, Parts};
+use crate::driver::notices::notices;
 use crate::driver::{prove, submit, watch as chain_watch};
 use crate::http::{self, Bounds, Counters, Shared};
 use crate::tasks::{Stage, TaskError, Tasks};
-
-/// Slots with something newer that may wait for the node.
-const SLOTS_MAX: usize = 256;
 
 /// Reports of the submitter that may wait for the node: a handful for each of its obligations.
 const REPORTS_MAX: usize = 1_024;
@@ -134,6 +132,19 @@ impl Tower {
     /// # Errors
     /// See [`StartError`]; nothing keeps running then.
     pub async fn start(config: &Config, account: Account) -> Result<Self, StartError> {
+        let path = config.store_path();
+        Self::start_with(config, account, |facts| Store::open(path, facts)).await
+    }
+
+    /// [`Tower::start`] with a store that is opened in another way: how tests make a disk fail.
+    ///
+    /// # Errors
+    /// As [`Tower::start`].
+    pub async fn start_with(
+        config: &Config,
+        account: Account,
+        open: impl FnOnce(Facts) -> Result<Store, StoreError>,
+    ) -> Result<Self, StartError> {
         config.validate()?;
         let checked = check_chain(config, account.address()).await?;
         let system = |what: String| move |source| StartError::System { what, source };
@@ -142,7 +153,7 @@ impl Tower {
         let vault = checked.vault;
         let facts =
             Facts { chain_id: vault.chain_id, vipe: vault.vipe, account: account.address() };
-        let store = Store::open(config.store_path(), facts)?;
+        let store = open(facts)?;
         let listener = http::listen(config.http.listen).await.map_err(system(format!(
             "cannot listen on {}: choose another address with http.listen",
             config.http.listen
@@ -189,6 +200,16 @@ fn endpoint(config: &Config) -> Endpoint {
     }
 }
 
+/// What the deployment file says of the contracts, if it is the file of this vault.
+fn deployed(config: &Config, vault: Address) -> Vec<(&'static str, Address, B256)> {
+    let Some(deployed) = config.chain.deployed.filter(|deployed| deployed.vipe.0 == vault) else {
+        return Vec::new();
+    };
+    [("the vault", deployed.vipe), ("the verifier", deployed.verifier)]
+        .map(|(name, (address, code_hash))| (name, address, code_hash))
+        .to_vec()
+}
+
 fn missing(key: &'static str) -> ConfigError {
     ConfigError::Invalid { key, reason: "is missing".to_owned() }
 }
@@ -203,7 +224,7 @@ async fn check_chain(config: &Config, account: Address) -> Result<Checked, Start
         chain_id,
         head_age_max: config.chain.head_age_max,
         clock_skew_max: config.chain.head_age_max.map(|_| CLOCK_SKEW_MAX),
-        contracts: Vec::new(),
+        contracts: deployed(config, address),
         account: Some((account, needed)),
     };
     startup::check(&rpc, &expected, crate::clock::now_s())
@@ -264,7 +285,7 @@ async fn spawn(
     // One batch at a time: the next is read when this one is durable.
     let (to_node, batches) = mpsc::channel(1);
     let (tell, told) = mpsc::channel(REPORTS_MAX);
-    let (newer, slots) = mpsc::channel(SLOTS_MAX);
+    let (notices, heard) = notices();
     let (outbox, wake) = watch::channel(0);
     let (heads, new_heads) = watch::channel(0);
     let (set_deadline, deadlines) = mpsc::channel(submit::DEADLINES_MAX);
@@ -275,7 +296,7 @@ async fn spawn(
         receipt_validity: config.intake.receipt_validity,
         follower: follower.health(),
         prover_ready: prover.ready,
-        slots: newer,
+        notices,
         counters: Counters::default(),
         started: Instant::now(),
     });
@@ -300,7 +321,7 @@ async fn spawn(
         heads,
         deadlines: set_deadline,
     });
-    tasks.spawn(Stage::Node, "node", |stop| node.run(stop, Inputs { batches, told, slots }));
+    tasks.spawn(Stage::Node, "node", |stop| node.run(stop, Inputs { batches, told, heard }));
     let parts = submit::Parts {
         rpc,
         account: account.clone(),

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::Config;
+use super::{Config, Deployed};
 
 /// How the text of a variable or a flag is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,11 +135,19 @@ struct DeploymentFile {
     chain_id: u64,
     start_block: u64,
     vipe: DeployedContract,
+    verifier: DeployedContract,
 }
 
 #[derive(Debug, Deserialize)]
 struct DeployedContract {
     address: Address,
+    code_hash: B256,
+}
+
+impl DeployedContract {
+    const fn pair(&self) -> (Address, B256) {
+        (self.address, self.code_hash)
+    }
 }
 
 /// Puts the layers on top of each other. The result is not validated yet.
@@ -177,6 +185,8 @@ pub fn load(layers: &Layers) -> Result<Config, ConfigError> {
         config.chain.chain_id.get_or_insert(deployment.chain_id);
         config.chain.vipe.get_or_insert(deployment.vipe.address);
         config.chain.start_block.get_or_insert(deployment.start_block);
+        let (vipe, verifier) = (deployment.vipe.pair(), deployment.verifier.pair());
+        config.chain.deployed = Some(Deployed { vipe, verifier });
     }
     Ok(config)
 }

@@ -22,6 +22,7 @@ pub(crate) mod effects;
 pub(crate) mod journal;
 pub(crate) mod life;
 pub(crate) mod node;
+pub(crate) mod notices;
 pub(crate) mod obligation;
 pub(crate) mod prove;
 pub(crate) mod standing;

@@ -21,6 +21,7 @@ use super::book::{Book, Vault};
 use super::effects::{Done, cost_of};
 use super::journal::{Line, ether};
 use super::life::{Life, Out, Terms};
+use super::notices::Heard;
 use super::obligation::OutboxRow;
 use super::prove::Prove;
 use super::submit::Told;
@@ -69,7 +70,7 @@ pub(crate) struct Inputs {
     /// From the submitter.
     pub(crate) told: mpsc::Receiver<Told>,
     /// From the intake: slots with something newer.
-    pub(crate) slots: mpsc::Receiver<Slot>,
+    pub(crate) heard: Heard,
 }
 
 /// The actor.
@@ -120,8 +121,13 @@ impl Node {
                 Some(done) = self.jobs.next() => self.on_done(done, &mut out),
                 Some(told) = inputs.told.recv() => self.on_told(told, &mut out)?,
                 Some(delivery) = inputs.batches.recv() => self.on_batch(delivery, &mut out).await?,
-                Some(slot) = inputs.slots.recv() => self.on_slot(slot, &mut out),
-                _ = tick.tick() => self.clock(&mut out),
+                Some(slot) = inputs.heard.slots.recv() => self.on_slot(slot, &mut out),
+                _ = tick.tick() => {
+                    if inputs.heard.take_missed() {
+                        out.todo.extend(self.lives.keys().map(|id| (*id, Effect::OpenEnvelopes)));
+                    }
+                    self.clock(&mut out);
+                }
             }
             self.carry(out).await?;
         }
@@ -258,7 +264,7 @@ impl Node {
                 life.push_event(event)?;
                 let who = if ours { "our override" } else { "an override by somebody else" };
                 let message = format!(
-                    "{who} stands: nonce {}, the disputer is now paid {}; {} to {}",
+                    "{who} stands: nonce {}, the disputer is now paid {} base units; {} to {}",
                     moved.nonce,
                     moved.claim,
                     ether(moved.reward),
@@ -284,7 +290,7 @@ impl Node {
                 let Some(life) = self.current(settled.channel) else { return Ok(()) };
                 life.push_event(event)?;
                 let message = format!(
-                    "settled: {} to the participant, {} to the pool, {} of it slashed",
+                    "settled: {} base units to the participant, {} to the pool, {} of them slashed",
                     settled.to_participant, settled.to_vip, settled.slash
                 );
                 out.lines.push(

@@ -13,7 +13,7 @@ use axum::extract::{Path, State};
 use protocol::backup::{Envelope, Receipt, SignedReceipt, UnverifiedEnvelope};
 use protocol::{ChannelId, Role};
 use serde::{Deserialize, Serialize};
-use store::{Backup, ChannelStatus, ReceiptRow, Slot, Verdict};
+use store::{Backup, ChannelRow, ChannelStatus, ReceiptRow, Slot, Verdict};
 
 use super::Shared;
 use super::refusal::Refusal;
@@ -78,6 +78,7 @@ async fn admit(shared: &Shared, bytes: &[u8]) -> Result<Taken, Refusal> {
     let offered = Backup {
         nonce: header.nonce,
         id: *envelope.id(),
+        identity: row.identity(),
         stored_at_ms: crate::clock::now_ms(),
         envelope: envelope.to_bytes(),
     };
@@ -89,14 +90,17 @@ async fn admit(shared: &Shared, bytes: &[u8]) -> Result<Taken, Refusal> {
             tracing::warn!(%slot, nonce = %header.nonce, "a party signed two envelopes at one nonce; evidence kept");
             return Err(Refusal::Conflict(serves));
         }
+        Verdict::OtherChannel => return Err(Refusal::UnknownChannel(channel)),
         Verdict::TooFast { allowed, retry_at_ms } => {
             return Err(Refusal::TooFast { allowed, retry_at_ms });
         }
         other => return Err(Refusal::Receipt(format!("{other:?}"))),
     };
-    if new && row.status == ChannelStatus::Disputed {
-        // A node with a full queue looks at its slots with the next block.
-        let _ = shared.slots.try_send(slot);
+    // Asked after the commit: a dispute that was recorded before it may have read the slot before it too, and one that is recorded
+    // after it reads the slot after it.
+    let disputed = |row: ChannelRow| row.status == ChannelStatus::Disputed;
+    if new && shared.store.channel(channel)?.is_some_and(disputed) {
+        shared.notices.tell(slot);
     }
     tracing::debug!(%slot, nonce = %header.nonce, new, "backup held");
     let receipt = sign(shared, &envelope)?;

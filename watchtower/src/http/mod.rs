@@ -21,11 +21,12 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use chain::account::Account;
 use chain::follower::Health;
-use store::{JumpLimit, Slot, Store};
+use store::{JumpLimit, Store};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::driver::notices::Notices;
 use crate::tasks::TaskFailure;
 use refusal::Refusal;
 
@@ -61,7 +62,7 @@ pub struct Shared {
     /// Whether the prover is warm.
     pub prover_ready: watch::Receiver<bool>,
     /// Tells the node of slots with something newer.
-    pub slots: mpsc::Sender<Slot>,
+    pub(crate) notices: Notices,
     /// What the intake did.
     pub counters: Counters,
     /// When the tower started.

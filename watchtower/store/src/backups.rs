@@ -4,7 +4,10 @@
 //! that all towers converge; the two ids are kept as evidence that their signer signed twice.
 //!
 //! **Invariant:** the comparison and the write are one transaction.
-//! **Invariant:** a slot's nonce never falls.
+//! **Invariant:** a slot's nonce never falls, as long as the channel is the same.
+//! **Invariant:** a slot holds nothing of another channel than the one that stands under its id: after a reorganisation the id
+//! may be another channel's. A channel that comes back as it was finds its backups where they were, because their receipts
+//! still promise them.
 
 use alloy_primitives::{B256, Bytes};
 use protocol::{ChannelId, Nonce, Role};
@@ -13,10 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
 use crate::json;
-use crate::schema::{BACKUPS, EVIDENCE};
+use crate::schema::{BACKUPS, EVIDENCE, IDENTITIES, PROOFS};
 
-/// Bytes before the envelope in a row: nonce, id, stored at, window start, window nonce.
-const HEAD_BYTES: usize = 8 + 32 + 8 + 8 + 8;
+/// Bytes before the envelope in a row: nonce, id, identity, stored at, window start, window nonce.
+const HEAD_BYTES: usize = 8 + 32 + 32 + 8 + 8 + 8;
 
 /// Milliseconds of the window in which the jump is measured.
 const WINDOW_MS: u64 = 3_600_000;
@@ -56,6 +59,8 @@ pub struct Backup {
     pub nonce: Nonce,
     /// Keccak-256 of the envelope without its signature.
     pub id: B256,
+    /// Of the channel that it was admitted for, see [`crate::ChannelRow::identity`].
+    pub identity: B256,
     /// Unix milliseconds.
     pub stored_at_ms: u64,
     /// The whole envelope.
@@ -85,6 +90,8 @@ pub enum Verdict {
         /// Whether the offered one is the served one.
         offered_won: bool,
     },
+    /// Another channel stands under this id by now than the one that the envelope was admitted for.
+    OtherChannel,
     /// The nonce rises faster than allowed.
     TooFast {
         /// The greatest nonce that would be taken now.
@@ -117,6 +124,7 @@ fn encode(held: &Held) -> Vec<u8> {
     let mut row = Vec::with_capacity(HEAD_BYTES + held.backup.envelope.len());
     row.extend_from_slice(&held.backup.nonce.get().to_be_bytes());
     row.extend_from_slice(held.backup.id.as_slice());
+    row.extend_from_slice(held.backup.identity.as_slice());
     row.extend_from_slice(&held.backup.stored_at_ms.to_be_bytes());
     row.extend_from_slice(&held.window_start_ms.to_be_bytes());
     row.extend_from_slice(&held.window_nonce.to_be_bytes());
@@ -125,7 +133,7 @@ fn encode(held: &Held) -> Vec<u8> {
 }
 
 fn decode(row: &[u8]) -> Result<Held, StoreError> {
-    let short = || StoreError::row("backups-1", format!("{} bytes", row.len()));
+    let short = || StoreError::row("backups-2", format!("{} bytes", row.len()));
     let (head, envelope) = row.split_at_checked(HEAD_BYTES).ok_or_else(short)?;
     let number = |at: usize| {
         head.get(at..at + 8)
@@ -133,12 +141,13 @@ fn decode(row: &[u8]) -> Result<Held, StoreError> {
             .map(u64::from_be_bytes)
             .ok_or_else(short)
     };
-    let nonce = Nonce::try_from(number(0)?).map_err(|error| StoreError::row("backups-1", error))?;
-    let id = head.get(8..40).ok_or_else(short).map(B256::from_slice)?;
+    let nonce = Nonce::try_from(number(0)?).map_err(|error| StoreError::row("backups-2", error))?;
+    let hash = |at: usize| head.get(at..at + 32).ok_or_else(short).map(B256::from_slice);
+    let (id, identity, stored_at_ms) = (hash(8)?, hash(40)?, number(72)?);
     Ok(Held {
-        backup: Backup { nonce, id, stored_at_ms: number(40)?, envelope: envelope.to_vec() },
-        window_start_ms: number(48)?,
-        window_nonce: number(56)?,
+        backup: Backup { nonce, id, identity, stored_at_ms, envelope: envelope.to_vec() },
+        window_start_ms: number(80)?,
+        window_nonce: number(88)?,
     })
 }
 
@@ -149,6 +158,10 @@ pub(crate) fn offer(
     offered: Backup,
     limit: JumpLimit,
 ) -> Result<Verdict, StoreError> {
+    let stands = transaction.open_table(IDENTITIES)?;
+    if stands.get(slot.channel_id.get())?.is_some_and(|stands| stands.value() != offered.identity) {
+        return Ok(Verdict::OtherChannel);
+    }
     let mut table = transaction.open_table(BACKUPS)?;
     let held = table.get(slot.key())?.map(|row| decode(row.value())).transpose()?;
     let Some(held) = held else {
@@ -184,6 +197,29 @@ pub(crate) fn offer(
     let newer = Held { backup: offered, window_start_ms, window_nonce };
     table.insert(slot.key(), encode(&newer).as_slice())?;
     Ok(Verdict::Stored { replaced })
+}
+
+/// A channel stands under this id. If it is another one than before, what was held and proven for that one goes.
+pub(crate) fn move_in(
+    transaction: &WriteTransaction,
+    channel_id: ChannelId,
+    identity: B256,
+) -> Result<(), StoreError> {
+    let id = channel_id.get();
+    let before = transaction.open_table(IDENTITIES)?.insert(id, identity.0)?.map(|row| row.value());
+    if before.is_none_or(|before| before == identity) {
+        return Ok(());
+    }
+    for role in Role::BOTH {
+        let slot = Slot { channel_id, role };
+        let dropped = transaction.open_table(BACKUPS)?.remove(slot.key())?.is_some();
+        transaction.open_table(EVIDENCE)?.remove(slot.key())?;
+        if dropped {
+            tracing::warn!(%slot, "another channel has this id now: the backup of the former one is dropped");
+        }
+    }
+    transaction.open_table(PROOFS)?.retain_in((id, 0)..=(id, u64::MAX), |_, _| false)?;
+    Ok(())
 }
 
 /// Keeps both envelopes, serves the smaller id.
@@ -230,8 +266,8 @@ pub(crate) fn list(
         let (channel, role) = key.value();
         let slot = Slot {
             channel_id: ChannelId::try_from(channel)
-                .map_err(|error| StoreError::row("backups-1", error))?,
-            role: Role::try_from(role).map_err(|error| StoreError::row("backups-1", error))?,
+                .map_err(|error| StoreError::row("backups-2", error))?,
+            role: Role::try_from(role).map_err(|error| StoreError::row("backups-2", error))?,
         };
         found.push((slot, decode(row.value())?.backup));
     }

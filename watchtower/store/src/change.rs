@@ -6,6 +6,7 @@
 use protocol::{ChannelId, EscrowVersion};
 use redb::{ReadableTable, WriteTransaction};
 
+use crate::backups;
 use crate::error::StoreError;
 use crate::json;
 use crate::rows::{ChannelRow, CursorRow, DisputeId, DisputeRow, JournalRow, LedgerRow, ProofRow};
@@ -25,7 +26,8 @@ pub enum Change {
     Cursor(CursorRow),
     /// What the chain says of a channel.
     Channel(Box<ChannelRow>),
-    /// A channel left the chain in a reorganisation.
+    /// A channel left the chain in a reorganisation. Its backups stay: mostly it comes back. If another channel takes the id,
+    /// that [`Change::Channel`] drops them.
     ForgetChannel(ChannelId),
     /// A version of a channel's ledger.
     Ledger(LedgerRow),
@@ -62,6 +64,7 @@ pub(crate) fn apply(transaction: &WriteTransaction, change: &Change) -> Result<(
             let row = json::encode("channels-1", channel)?;
             let mut table = transaction.open_table(CHANNELS)?;
             table.insert(channel.channel.id().get(), row.as_slice())?;
+            backups::move_in(transaction, channel.channel.id(), channel.identity())?;
         }
         Change::ForgetChannel(channel_id) => {
             transaction.open_table(CHANNELS)?.remove(channel_id.get())?;

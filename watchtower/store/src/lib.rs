@@ -1,10 +1,10 @@
 //! The durable store of a tower and of a node.
 //!
 //! One file, one writer thread, batched commits, and an answer only after the commit. Readers see a snapshot and trouble
-//! nobody. The rows are shapes; the rules of the network are in `protocol`, except the three that a transaction must
+//! nobody. The rows are shapes; the rules of the network are in `protocol`, except the four that a transaction must
 //! enforce itself: which envelope a slot keeps ([`Store::offer_backup`]), that no two states are signed at one nonce
-//! ([`Store::record_signature`]), and that the cursor moves together with the effects of what was read
-//! ([`Store::commit`]).
+//! ([`Store::record_signature`]), that no backup passes to another channel with the id ([`Change::Channel`]), and that the
+//! cursor moves together with the effects of what was read ([`Store::commit`]).
 //!
 //! **Invariant:** what was acknowledged is there after a crash at any instant.
 //! **Invariant:** a check and the record that it protects are one transaction.

@@ -2,7 +2,7 @@
 //!
 //! These are shapes, not rules: what they mean is decided by `protocol` and carried out by the tower's driver.
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use protocol::vnode::rescue::{Outcome, Record};
 use protocol::zksc::Channel;
 use protocol::{Amount, ChannelId, EscrowVersion, Nonce};
@@ -74,6 +74,18 @@ pub struct ChannelRow {
     pub accept_by: u64,
     /// The block that opened it.
     pub opened_block: u64,
+}
+
+impl ChannelRow {
+    /// Who the channel is, whatever its id: Keccak-256 of both parties' keys and of the dispute key's hash.
+    ///
+    /// After a reorganisation the same id may be another channel's. What was signed or sealed for one identity is good for
+    /// nothing under another.
+    #[must_use]
+    pub fn identity(&self) -> B256 {
+        let terms = self.channel.terms();
+        keccak256([terms.keys_digest, terms.dispute_hash].concat())
+    }
 }
 
 /// The opening of a dispute, as the event and its block say it.

@@ -11,12 +11,15 @@ use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 use crate::error::StoreError;
 
 /// The layout of this program: the set of tables below. Raised when a table appears, disappears or changes.
-pub const LAYOUT: u64 = 1;
+pub const LAYOUT: u64 = 2;
 
 /// name -> value, as text.
 pub(crate) const FACTS: TableDefinition<'_, &str, &str> = TableDefinition::new("facts-1");
 /// (channel, role) -> newest envelope.
-pub(crate) const BACKUPS: TableDefinition<'_, (u64, u8), &[u8]> = TableDefinition::new("backups-1");
+pub(crate) const BACKUPS: TableDefinition<'_, (u64, u8), &[u8]> = TableDefinition::new("backups-2");
+/// channel -> identity of the channel that stands under this id, or stood there last.
+pub(crate) const IDENTITIES: TableDefinition<'_, u64, [u8; 32]> =
+    TableDefinition::new("identities-1");
 /// (channel, role) -> two envelopes at one nonce.
 pub(crate) const EVIDENCE: TableDefinition<'_, (u64, u8), &[u8]> =
     TableDefinition::new("evidence-1");
@@ -95,6 +98,7 @@ pub(crate) fn establish(transaction: &WriteTransaction, facts: &Facts) -> Result
         table.insert("layout", LAYOUT.to_string().as_str())?;
     }
     transaction.open_table(BACKUPS)?;
+    transaction.open_table(IDENTITIES)?;
     transaction.open_table(EVIDENCE)?;
     transaction.open_table(CHANNELS)?;
     transaction.open_table(LEDGERS)?;

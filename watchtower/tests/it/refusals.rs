@@ -1,6 +1,7 @@
 //! A tower that must not start says why, what to do, and leaves everything as it was.
 
-use alloy_primitives::U256;
+use alloy_primitives::{B256, U256};
+use chain::provider::startup::StartupError;
 use watchtower::service::{StartError, Tower};
 
 use crate::world::World;
@@ -33,6 +34,22 @@ async fn a_wrong_node_chain_vault_or_an_empty_account_is_refused_before_anything
     let token = world.deployment.token.as_ref().unwrap().address.to_string();
     let not_a_vault = refused(&world, &[("chain.vipe", &token)]).await;
     assert!(matches!(not_a_vault, StartError::NoVault { .. }), "{not_a_vault}");
+
+    for name in ["vault", "verifier"] {
+        let mut other = world.deployment.clone();
+        let contract = if name == "vault" { &mut other.vipe } else { &mut other.verifier };
+        contract.code_hash = B256::repeat_byte(1);
+        let path = world.directory.path().join("other.json");
+        other.save(&path).unwrap();
+        let changed = refused(&world, &[("chain.deployment", path.to_str().unwrap())]).await;
+        let other_code = matches!(
+            &changed,
+            StartError::Chain { error: StartupError::WrongContract { name: found, .. } }
+                if found.contains(name)
+        );
+        assert!(other_code, "{changed}");
+        assert!(changed.to_string().contains("use the deployment file"), "{changed}");
+    }
 
     world.devnet.set_balance(world.tower.address(), U256::from(5)).unwrap();
     let unfunded = refused(&world, &[]).await;

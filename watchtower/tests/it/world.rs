@@ -18,11 +18,14 @@ use protocol::backup::DisputeKey;
 use protocol::testing::{Pair, amount};
 use protocol::zksc::{FinalState, PartyTerms};
 use serde_json::Value;
+use store::Store;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use watchtower::config::{Config, Layers, load};
 use watchtower::service::Tower;
 use watchtower::tasks::TaskError;
+
+use crate::disk::Disk;
 
 pub(crate) const CHAIN_ID: u64 = 31_337;
 
@@ -34,10 +37,14 @@ const KEYS: [[u8; 32]; 4] = [
     hex!("7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6"),
 ];
 
+/// How the chain makes blocks.
+const BLOCKS: Mining = Mining::Every { millis: 200 };
+
 /// What the participant deposits and the pool allocates, in base units.
 pub(crate) const SIDE: u128 = 1_000_000;
 
-/// Accepts every proof: these tests are about the tower. Proofs meet the real verifier in the tests of the whole.
+/// Accepts every proof: for tests about what the tower does around it. The main story, and all stories of the program
+/// (`tests/e2e.rs`), have the real verifier.
 fn yes_verifier() -> Artifact {
     Artifact {
         contract_name: "Yes".to_owned(),
@@ -65,8 +72,22 @@ pub(crate) struct World {
 impl World {
     /// A chain with five blocks a second, whose time runs five times as fast, and disputes of `window_s` seconds.
     pub(crate) async fn start(window_s: u64) -> Self {
-        let config =
-            DevnetConfig { mining: Mining::Every { millis: 200 }, ..DevnetConfig::default() };
+        Self::build(window_s, yes_verifier(), DevnetConfig::default().finality_depth).await
+    }
+
+    /// The same, with the verifier that the circuit generates.
+    pub(crate) async fn start_real(window_s: u64) -> Self {
+        let verifier = Artifact::verifier().unwrap();
+        Self::build(window_s, verifier, DevnetConfig::default().finality_depth).await
+    }
+
+    /// The same, where blocks become final so late that they can be taken back.
+    pub(crate) async fn start_shaky(window_s: u64) -> Self {
+        Self::build(window_s, yes_verifier(), 24).await
+    }
+
+    async fn build(window_s: u64, verifier: Artifact, finality_depth: u64) -> Self {
+        let config = DevnetConfig { mining: BLOCKS, finality_depth, ..DevnetConfig::default() };
         let devnet = Devnet::start(config).await.unwrap();
         let rpc = Rpc::connect(&Endpoint::new(devnet.http_url())).await.unwrap();
         let sender = |key: &[u8; 32]| Sender {
@@ -89,7 +110,7 @@ impl World {
             asset: Asset::Development { name: "Dollar".into(), symbol: "USD".into(), decimals: 6 },
             per_channel: amount(1_000_000_000),
             total: amount(1_000_000_000_000),
-            verifier: yes_verifier(),
+            verifier,
             operator: Some((hub.account.address(), 10)),
         };
         let deployment = deploy(&deployer, &plan).await.unwrap();
@@ -164,8 +185,20 @@ impl World {
             .unwrap()
     }
 
-    /// The hub opens a dispute with a state that both signed, claiming all that it pays.
-    pub(crate) async fn dispute(&self, pair: &Pair, state: &FinalState) {
+    /// The hub opens a dispute with a state that both signed, claiming all that it pays. The proof is one that only the verifier of
+    /// most worlds takes.
+    pub(crate) async fn dispute(&self, pair: &Pair, state: &FinalState) -> Receipt {
+        let proof = b"a proof that the verifier of this world takes";
+        self.dispute_with(pair, state, Bytes::from_static(proof)).await
+    }
+
+    /// The same, with this proof.
+    pub(crate) async fn dispute_with(
+        &self,
+        pair: &Pair,
+        state: &FinalState,
+        proof: Bytes,
+    ) -> Receipt {
         let inner = state.state();
         let claim = amount(2 * SIDE - inner.balance.get());
         let channel = pair.channel.id();
@@ -176,12 +209,35 @@ impl World {
             StateClaim { nonce: inner.nonce, version: inner.version, balance: inner.balance },
             (claim, bond + fee * U256::from(4)),
             revealed(&pair.dispute_key),
-            (
-                &sessions(state),
-                Bytes::from_static(b"a proof that the verifier of this world takes"),
-            ),
+            (&sessions(state), proof),
         );
-        self.hub.send(&call).await.unwrap();
+        self.hub.send(&call).await.unwrap()
+    }
+
+    /// Takes back this block and all after it; what was in them waits for the next blocks, which come as before.
+    pub(crate) async fn take_back_from(&self, block: u64) {
+        self.devnet.set_mining(Mining::Manual).unwrap();
+        let (newest, _time) = self.devnet.latest().unwrap();
+        self.devnet.reorganise(newest + 1 - block).await.unwrap();
+        self.devnet.set_mining(BLOCKS).unwrap();
+    }
+
+    /// The same, and what was in them is lost.
+    pub(crate) async fn take_back_for_good(&self, block: u64) {
+        self.devnet.set_mining(Mining::Manual).unwrap();
+        let (newest, _time) = self.devnet.latest().unwrap();
+        self.devnet.reorganise(newest + 1 - block).await.unwrap();
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"anvil_dropAllTransactions","params":[]}"#;
+        let request = reqwest::Client::new().post(self.devnet.http_url());
+        let answer = request.header("content-type", "application/json").body(body).send().await;
+        let answer: Value = answer.unwrap().json().await.unwrap();
+        assert!(answer["error"].is_null(), "{answer}");
+        self.devnet.set_mining(BLOCKS).unwrap();
+    }
+
+    /// The clock is turned beyond the deadline of a dispute that was opened before.
+    pub(crate) fn pass_window(&self) {
+        self.devnet.advance_time(WINDOW_S).unwrap();
     }
 
     pub(crate) async fn balance(&self, account: Address) -> U256 {
@@ -209,7 +265,17 @@ impl World {
 
     /// Starts a tower in this process.
     pub(crate) async fn start_tower(&self) -> Running {
-        let tower = Tower::start(&self.config(&[]), self.tower.clone()).await.unwrap();
+        Self::run(Tower::start(&self.config(&[]), self.tower.clone()).await.unwrap())
+    }
+
+    /// Starts a tower whose store is on this disk.
+    pub(crate) async fn start_tower_on(&self, disk: &Disk) -> Running {
+        let open = |facts| Store::open_on(Box::new(disk.clone()), facts);
+        let tower = Tower::start_with(&self.config(&[]), self.tower.clone(), open).await;
+        Self::run(tower.unwrap())
+    }
+
+    fn run(tower: Tower) -> Running {
         let url = format!("http://{}", tower.address());
         let (stop, mut signals) = mpsc::channel(2);
         // Tests may spawn; the program itself spawns through `Tasks` alone.
@@ -218,6 +284,9 @@ impl World {
         Running { url, stop, task, client: reqwest::Client::new() }
     }
 }
+
+/// A dispute window in which everything before the deadline has time, on the busiest machine; then the clock is turned.
+pub(crate) const WINDOW_S: u64 = 3_600;
 
 /// Bond: four gwei for each base unit; just below the largest rate there is.
 pub(crate) const RATE: u128 = 4_000_000_000 << 64;

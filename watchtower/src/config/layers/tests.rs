@@ -122,15 +122,20 @@ fn a_deployment_file_fills_in_what_is_not_given() {
     let (directory, path) = file("[chain]\nchain_id = 5\n");
     let deployment = directory.path().join("deployment.json");
     let vipe = Address::repeat_byte(3);
-    std::fs::write(
-        &deployment,
-        format!(r#"{{"chain_id":1,"vipe":{{"address":"{vipe}","code_hash":"x"}},"start_block":7,"token":"x"}}"#),
-    )
-    .unwrap();
+    let (code, verifier) = (B256::repeat_byte(4), Address::repeat_byte(5));
+    let contract = |address: Address| format!(r#"{{"address":"{address}","code_hash":"{code}"}}"#);
+    let text = format!(
+        r#"{{"chain_id":1,"vipe":{},"verifier":{},"start_block":7,"token":"x"}}"#,
+        contract(vipe),
+        contract(verifier)
+    );
+    std::fs::write(&deployment, text).unwrap();
     let flags = vec![pair("chain.deployment", deployment.to_str().unwrap())];
     let config = load(&Layers { file: Some(path), flags, ..Layers::default() }).unwrap();
     assert_eq!(config.chain.chain_id, Some(5), "what is given stays");
     assert_eq!((config.chain.vipe, config.chain.start_block), (Some(vipe), Some(7)));
+    let deployed = Deployed { vipe: (vipe, code), verifier: (verifier, code) };
+    assert_eq!(config.chain.deployed, Some(deployed));
     config.validate().unwrap();
     std::fs::write(&deployment, "{").unwrap();
     let flags = vec![pair("chain.deployment", deployment.to_str().unwrap())];

@@ -130,11 +130,23 @@ pub(crate) fn slot(number: u64) -> Slot {
 /// An envelope-sized backup whose bytes follow from its slot and nonce.
 pub(crate) fn backup(number: u64, at: u64) -> Backup {
     let id = keccak256([number.to_be_bytes(), at.to_be_bytes()].concat());
-    Backup { nonce: nonce(at), id, stored_at_ms: 1_000, envelope: id.repeat(16) }
+    Backup {
+        nonce: nonce(at),
+        id,
+        identity: B256::ZERO,
+        stored_at_ms: 1_000,
+        envelope: id.repeat(16),
+    }
 }
 
 pub(crate) fn backup_with_id(at: u64, id: B256) -> Backup {
-    Backup { nonce: nonce(at), id, stored_at_ms: 1_000, envelope: id.repeat(16) }
+    Backup {
+        nonce: nonce(at),
+        id,
+        identity: B256::ZERO,
+        stored_at_ms: 1_000,
+        envelope: id.repeat(16),
+    }
 }
 
 pub(crate) const NO_LIMIT: JumpLimit = JumpLimit { per_hour: u64::MAX };

@@ -9,5 +9,6 @@ mod crash;
 mod disk;
 mod full;
 mod identity;
+mod moved;
 mod signing;
 mod slots;
