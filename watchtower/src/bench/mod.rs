@@ -3,6 +3,7 @@
 //! Wall time, so read it on an idle machine. Nothing here asserts a time: machines differ, and tests must not.
 
 mod fixture;
+mod rescue;
 
 use std::io::Write as _;
 use std::num::NonZeroUsize;
@@ -29,6 +30,9 @@ pub struct BenchArgs {
     /// How often each proof is made
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub proofs: u32,
+    /// How often the whole story is played, with a tower in a process of its own; 0 leaves it out
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub rescues: u32,
 }
 
 /// Measures and prints.
@@ -45,7 +49,10 @@ pub fn run(args: &BenchArgs) -> eyre::Result<()> {
         out.flush()
     };
     signatures(args, &mut tell)?;
-    proofs(args, &mut tell)
+    proofs(args, &mut tell)?;
+    rescue::run(args.rescues, &mut tell)?;
+    rescue::gas_by_component()?;
+    Ok(())
 }
 
 /// Where a line of the table goes.

@@ -37,10 +37,16 @@ pub(super) fn session_signatures(state: &FinalState) -> SessionSignatures {
     }
 }
 
-/// Wei as ether.
+/// Wei as ether; as gwei where six decimals would show next to nothing.
 pub(super) fn ether(name: &'static str, wei: U256) -> Fact {
-    let text = u128::try_from(wei).map_or_else(|_| wei.to_string(), |wei| decimal(wei, 18, 6));
-    Fact::amount(name, format!("{text} ETH"), &wei)
+    /// 0.0001 ETH.
+    const SMALL: u128 = 100_000_000_000_000;
+    let text = match u128::try_from(wei) {
+        Ok(wei) if (1..SMALL).contains(&wei) => format!("{} gwei", decimal(wei, 9, 0)),
+        Ok(wei) => format!("{} ETH", decimal(wei, 18, 6)),
+        Err(_wide) => format!("{wei} wei"),
+    };
+    Fact::amount(name, text, &wei)
 }
 
 impl Stage<'_> {

@@ -77,10 +77,36 @@ pub async fn run(args: &DemoArgs) -> eyre::Result<bool> {
         // Whoever looks for the cause needs the tower's log.
         folder.keep();
     }
-    ended
+    ended.map(|told| told.ok)
 }
 
-async fn tell(args: &DemoArgs, timeline: &Timeline, folder: &Path) -> eyre::Result<bool> {
+/// Plays the story of a stale dispute without a word; what the tower recorded of it.
+///
+/// # Errors
+/// When a part of it fails, or it does not end as it must.
+pub(crate) async fn played() -> eyre::Result<serde_json::Value> {
+    let args = DemoArgs {
+        scenario: Scenario::Stale,
+        updates: UPDATES_MIN,
+        json: false,
+        kill_tower: false,
+        chain: None,
+        keep: None,
+    };
+    let folder = Folder::new(None)?;
+    let told = Box::pin(tell(&args, &Timeline::new(Form::Silent), folder.path())).await?;
+    eyre::ensure!(told.ok, "the story did not end as it must");
+    Ok(told.record)
+}
+
+/// How a story ended.
+struct Told {
+    ok: bool,
+    /// What the tower recorded of the dispute; null where there was no tower.
+    record: serde_json::Value,
+}
+
+async fn tell(args: &DemoArgs, timeline: &Timeline, folder: &Path) -> eyre::Result<Told> {
     let deployment = folder.join("deployment.json");
     timeline.chapter("1. A chain, contracts, a tower")?;
     let world = World::start(args.chain.as_deref(), &deployment, timeline).await?;
@@ -113,11 +139,13 @@ async fn tell(args: &DemoArgs, timeline: &Timeline, folder: &Path) -> eyre::Resu
     story.back_up().await?;
     timeline.chapter("3. The dispute")?;
     let ending = story.tell(args.scenario).await?;
+    let mut record = None;
     if let Some(tower) = &mut story.tower {
+        record = tower.dispute(live.channel.id()).await;
         tower.stop().await?;
     }
     timeline.close(&ending.outcome.table, &ending.verdict, ending.ok, &ending.outcome.summary)?;
-    Ok(ending.ok)
+    Ok(Told { ok: ending.ok, record: record.unwrap_or_default() })
 }
 
 /// Where everybody's folders are; a temporary one is removed at the end.

@@ -19,8 +19,9 @@ use super::tower::Tower;
 use super::updates::Nodes;
 use super::watch::{Kill, Watch};
 
-/// Within how much time of the opening the tower may be killed: all that it does until it has settled fits into it.
-const KILL_WITHIN: Duration = Duration::from_secs(6);
+/// Within how much time of the opening the tower may be killed: seeing, proving, sending and waiting for a block take about so long;
+/// the settlement comes after it.
+const KILL_WITHIN: Duration = Duration::from_secs(3);
 
 /// One telling.
 pub(super) struct Story<'a> {
@@ -36,6 +37,13 @@ pub(super) struct Ending {
     pub(super) ok: bool,
     pub(super) verdict: String,
     pub(super) outcome: Outcome,
+}
+
+/// How long it is until then, in days, rounded.
+fn days(until: u64) -> String {
+    const DAY_S: u64 = 86_400;
+    let left = until.saturating_sub(crate::clock::now_s());
+    format!("{} days", (left + DAY_S / 2) / DAY_S)
 }
 
 impl Story<'_> {
@@ -56,7 +64,7 @@ impl Story<'_> {
                 Fact::count("nonce", nonce),
                 Fact::count("bytes", envelope.to_bytes().len() as u64),
                 Fact::took("sealing", sealed),
-                Fact::new("receipt until", receipt.receipt().until.to_string()),
+                Fact::new("receipt good for", days(receipt.receipt().until)),
             ],
         )?;
         Ok(())
@@ -140,7 +148,7 @@ impl Story<'_> {
         let verdict = if ok {
             format!(
                 "The participant is whole and the tower earned {} ETH.",
-                signed_ether(outcome.tower_profit)
+                signed_ether(outcome.tower_profit).trim_start_matches('+')
             )
         } else {
             format!(

@@ -20,6 +20,8 @@ pub(super) enum Form {
     Plain,
     /// One JSON object a line.
     Json,
+    /// Nothing: the story is played for its figures.
+    Silent,
 }
 
 impl Form {
@@ -93,6 +95,7 @@ impl Timeline {
     pub(super) fn chapter(&self, title: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
         match self.form {
+            Form::Silent => Ok(()),
             Form::Json => {
                 writeln!(out, "{}", json!({"kind": "chapter", "at": self.at(), "title": title}))
             }
@@ -118,6 +121,7 @@ impl Timeline {
         let told = told.join(", ");
         let clock = format!("{:>7.1}s", self.began.elapsed().as_secs_f64());
         match (self.form, told.is_empty()) {
+            (Form::Silent, _) => Ok(()),
             (Form::Pretty, true) => {
                 writeln!(out, "\x1b[2m{clock}\x1b[0m  \x1b[36m{actor:<ACTOR_WIDTH$}\x1b[0m {what}")
             }
@@ -164,6 +168,9 @@ impl Timeline {
         ok: bool,
         summary: &Value,
     ) -> io::Result<()> {
+        if self.form == Form::Silent {
+            return Ok(());
+        }
         let mut out = io::stdout().lock();
         if self.form == Form::Json {
             let line = json!({"kind": "result", "at": self.at(), "ok": ok, "verdict": verdict, "summary": summary, "table": table.to_json()});

@@ -14,6 +14,9 @@ use super::tower::Tower;
 /// How long any one thing may take before the demo gives up, in real time.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// How long the demo waits for the tower's own word of what the chain shows already.
+const OWN_WORD_WITHIN: Duration = Duration::from_secs(5);
+
 /// The tower's journal, told as it grows.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -57,7 +60,21 @@ impl Watch {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         spinner.finish_and_clear();
-        self.look(stage, tower).await.map(|_record| ())
+        // The tower reads its own success a moment later than we do; its word comes first.
+        let deadline = tokio::time::Instant::now() + OWN_WORD_WITHIN;
+        loop {
+            let record = self.look(stage, tower).await?;
+            let journal = record.get("journal").and_then(Value::as_array);
+            let told = journal.is_some_and(|rows| {
+                rows.iter().any(|row| {
+                    text(row, "step") == "overridden" && text(row, "message").starts_with("our")
+                })
+            });
+            if told || tokio::time::Instant::now() > deadline {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Tells what happens until the channel is settled, and the tower has finished with the dispute if `to_the_end`.

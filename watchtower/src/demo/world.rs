@@ -137,6 +137,12 @@ impl World {
         )?;
         let world = Self { chain, accounts, vipe, pool, token, _embedded: embedded };
         world.fund().await?;
+        let side = format!("{SIDE_TOKENS} DEMO");
+        timeline.step(
+            "chain",
+            "tokens minted and approved, the counterparty's pool filled",
+            &[Fact::new("participant", side.clone()), Fact::new("pool", side)],
+        )?;
         Ok(world)
     }
 

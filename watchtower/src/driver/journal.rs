@@ -96,13 +96,29 @@ impl Line {
     }
 }
 
-/// Wei as ether, for people: exact, without trailing zeros.
+/// Decimals of an ether that people are shown: down to the gwei. The exact amount stands beside the sentence, in wei.
+const SHOWN: usize = 9;
+
+/// Wei as ether, for people: rounded down to the gwei, without trailing zeros; less than a gwei in wei.
 pub(crate) fn ether(wei: U256) -> String {
     let text = wei.to_string();
+    if !wei.is_zero() && text.len() <= SHOWN {
+        return format!("{text} wei");
+    }
     let padded = format!("{text:0>19}");
     let (whole, part) = padded.split_at(padded.len() - 18);
-    let part = part.trim_end_matches('0');
+    let part = part.get(..SHOWN).unwrap_or(part).trim_end_matches('0');
     if part.is_empty() { format!("{whole} ETH") } else { format!("{whole}.{part} ETH") }
+}
+
+/// A price of gas, in gwei.
+pub(crate) fn gas_price(wei: u128) -> String {
+    const GWEI: u128 = 1_000_000_000;
+    format!("{}.{:09}", wei / GWEI, wei % GWEI)
+        .trim_end_matches('0')
+        .trim_end_matches('.')
+        .to_owned()
+        + " gwei"
 }
 
 #[cfg(test)]
@@ -110,16 +126,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ether_is_exact() {
+    fn ether_is_shown_down_to_the_gwei_and_gas_in_gwei() {
         let cases = [
             (0_u128, "0 ETH"),
-            (1, "0.000000000000000001 ETH"),
+            (1, "1 wei"),
+            (999_999_999, "999999999 wei"),
+            (1_000_000_000, "0.000000001 ETH"),
+            (206_376_088_123_456, "0.000206376 ETH"),
             (20_000_000_000_000_000, "0.02 ETH"),
             (3_000_000_000_000_000_000, "3 ETH"),
             (12_345_000_000_000_000_000, "12.345 ETH"),
         ];
         for (wei, text) in cases {
             assert_eq!(ether(U256::from(wei)), text);
+        }
+        for (wei, text) in
+            [(0, "0 gwei"), (78_472_098, "0.078472098 gwei"), (30_000_000_000, "30 gwei")]
+        {
+            assert_eq!(gas_price(wei), text);
         }
     }
 }

@@ -91,7 +91,7 @@ impl Life {
         let mut life = Self { row, channel, held: None, looking: false, machine };
         let who = standing.disputer;
         let message = format!(
-            "dispute opened by the {who} with nonce {}, claiming {}; deadline {}",
+            "dispute opened by the {who} with nonce {}, claiming {} base units; answers count before Unix second {}",
             opened.nonce, opened.claim, opened.deadline
         );
         out.lines.push(

@@ -6,7 +6,7 @@ use chain::submitter::{Outcome, Report};
 use protocol::vnode::rescue::Event;
 use store::{Change, DisputeId, StoreError};
 
-use super::journal::{Line, ether};
+use super::journal::{Line, ether, gas_price};
 use super::life::Out;
 use super::node::Node;
 use super::obligation::{OutboxRow, Owner, Purpose};
@@ -36,10 +36,8 @@ impl Node {
                     .transaction(attempt.hash)
             }
             Report::Sending(attempt) => {
-                let message = format!(
-                    "{purpose} goes out, bidding up to {} wei for a unit of gas",
-                    attempt.fees.max_fee
-                );
+                let bid = gas_price(attempt.fees.max_fee);
+                let message = format!("{purpose} goes out, bidding up to {bid} for a unit of gas");
                 Line::step(dispute, "sent", message).transaction(attempt.hash)
             }
             Report::Included(receipt) => {

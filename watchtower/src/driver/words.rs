@@ -18,11 +18,11 @@ pub(crate) fn explain(verdict: &Verdict) -> String {
             format!("another override stands: nonce {held} is held, {standing} stands")
         }
         Verdict::NotExploitable(evidence) => format!(
-            "nonce {} is newer, but would pay the disputer {} instead of {}: nothing to strike down",
+            "nonce {} is newer, but would pay the disputer {} base units instead of {}: nothing to strike down",
             evidence.nonce, evidence.new_claim, evidence.standing_claim
         ),
         Verdict::TooLate(evidence) => {
-            format!("an override could not be mined before {}", evidence.deadline)
+            format!("an override could not be mined before Unix second {}", evidence.deadline)
         }
         Verdict::Unprofitable(evidence) => format!(
             "an override would earn {} and {} of fee, and cost {}: waiting for cheaper gas",
@@ -34,7 +34,7 @@ pub(crate) fn explain(verdict: &Verdict) -> String {
             format!("the account cannot pay {} for gas: send it ether", ether(evidence.cost))
         }
         Verdict::Override(evidence) => format!(
-            "stale: nonce {} strikes the claim down from {} to {}; earns {} at once and {} of fee, costs about {}",
+            "stale: nonce {} strikes the claim down from {} to {} base units; earns {} at once and {} of fee, costs about {}",
             evidence.nonce,
             evidence.standing_claim,
             evidence.new_claim,
