@@ -18,14 +18,11 @@ use protocol::backup::DisputeKey;
 use protocol::testing::{Pair, amount};
 use protocol::zksc::{FinalState, PartyTerms};
 use serde_json::Value;
-use store::Store;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use watchtower::config::{Config, Layers, load};
 use watchtower::service::Tower;
 use watchtower::tasks::TaskError;
-
-use crate::disk::Disk;
 
 pub(crate) const CHAIN_ID: u64 = 31_337;
 
@@ -266,13 +263,6 @@ impl World {
     /// Starts a tower in this process.
     pub(crate) async fn start_tower(&self) -> Running {
         Self::run(Tower::start(&self.config(&[]), self.tower.clone()).await.unwrap())
-    }
-
-    /// Starts a tower whose store is on this disk.
-    pub(crate) async fn start_tower_on(&self, disk: &Disk) -> Running {
-        let open = |facts| Store::open_on(Box::new(disk.clone()), facts);
-        let tower = Tower::start_with(&self.config(&[]), self.tower.clone(), open).await;
-        Self::run(tower.unwrap())
     }
 
     fn run(tower: Tower) -> Running {
