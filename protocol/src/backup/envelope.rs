@@ -14,6 +14,7 @@ use crate::{
     encoding::{DecodeError, Reader, bytes32_elements},
     hash::{Digest, poseidon},
     ids::{ChannelId, Domain, Nonce, Role},
+    network::Slot,
     schnorr::{SecretKey, Signature, SignatureError, Tag},
     tags,
     zksc::Channel,
@@ -76,6 +77,12 @@ impl Header {
     /// Bytes of an encoded header, the format's version included.
     pub const LEN: usize = 1 + 21 + 8 + 1 + 8;
 
+    /// The slot that it belongs to.
+    #[must_use]
+    pub const fn slot(&self) -> Slot {
+        Slot { channel_id: self.channel_id, role: self.role }
+    }
+
     /// The encoding, which is also the ciphertext's associated data.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
@@ -131,6 +138,12 @@ impl UnverifiedEnvelope {
     #[must_use]
     pub const fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The id that it would have: Keccak-256 of all fields but the signature.
+    #[must_use]
+    pub fn id(&self) -> B256 {
+        id(&self.header, &self.ciphertext)
     }
 
     /// Checks the place and the signature against the channel that the chain has.

@@ -11,7 +11,14 @@
 //!
 //! **Invariant:** whatever decodes has exactly one encoding, and its size was checked before anything was allocated.
 
+pub mod admission;
+pub mod placement;
+pub mod reconcile;
+pub mod replicate;
 pub mod slot;
 pub mod wire;
+
+#[cfg(test)]
+mod sim;
 
 pub use slot::{SHARDS, Shard, ShardSet, Slot, SlotKey};

@@ -188,6 +188,11 @@ impl SlotKey {
         self.0
     }
 
+    /// The key with these bits; some are no slot's.
+    pub(crate) const fn of_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
     /// The slot that stands here.
     ///
     /// # Errors

@@ -2,10 +2,13 @@
 
 use core::fmt;
 
+use alloy_primitives::B256;
+
 use super::super::WireError;
 use super::super::codec::{Writer, ascending, read_count_or_none, read_shard, read_slot, read_u16};
 use super::{LIMIT_MAX, ROWS_MAX};
 use crate::{
+    backup::Header,
     encoding::{DecodeError, Reader},
     ids::Nonce,
     network::slot::{Shard, Slot, SlotKey},
@@ -34,6 +37,18 @@ impl fmt::Debug for Fingerprint {
 /// The first 16 bytes of an envelope's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag(pub [u8; 16]);
+
+impl Tag {
+    /// The tag of an envelope's id.
+    #[must_use]
+    pub fn of(id: &B256) -> Self {
+        let mut tag = [0; 16];
+        for (to, from) in tag.iter_mut().zip(id) {
+            *to = *from;
+        }
+        Self(tag)
+    }
+}
 
 /// A part of one shard's key space: all keys that begin with the same hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +82,19 @@ impl Prefix {
         let depth = self.depth.saturating_add(1);
         let digit = u64::from(digit % Self::FANOUT);
         Some(Self { depth, bits: self.bits | digit.wrapping_shl(shift(depth)), ..self })
+    }
+
+    /// The prefix without its last digit.
+    #[must_use]
+    pub fn parent(self) -> Option<Self> {
+        let depth = self.depth.checked_sub(1)?;
+        Some(Self { depth, bits: self.bits & !rest(depth), ..self })
+    }
+
+    /// Where it begins in the order of all keys of all shards.
+    #[must_use]
+    pub const fn start(self) -> (Shard, u64) {
+        (self.shard, self.bits)
     }
 
     /// The shard.
@@ -189,6 +217,12 @@ pub struct Row {
 impl Row {
     /// Bytes of an encoded row.
     pub const LEN: usize = Slot::LEN + 8 + 16;
+
+    /// The row of an envelope with this header and id.
+    #[must_use]
+    pub fn of(header: &Header, id: &B256) -> Self {
+        Self { slot: header.slot(), nonce: header.nonce, tag: Tag::of(id) }
+    }
 
     /// Whether this is kept where `other` is held in the same slot: a greater nonce, or the same with a smaller id.
     #[must_use]
