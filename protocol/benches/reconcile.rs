@@ -97,14 +97,18 @@ fn index(channels: u64) -> Index {
     index
 }
 
-/// Makes every `step`-th slot newer until `count` are.
+/// Makes `count` slots newer, chosen by a hash.
 fn advance(index: &mut Index, channels: u64, count: u64) {
-    let all = channels * 2;
-    let step = (all / count.max(1)).max(1);
-    let step = usize::try_from(step).expect("fits");
-    let count = usize::try_from(count).expect("fits");
-    for slot in slots(channels).step_by(step).take(count) {
-        assert!(index.put(row(slot, 6)));
+    let mut done = 0;
+    for at in 0_u64.. {
+        if done == count {
+            break;
+        }
+        let [c0, c1, c2, c3, c4, c5, c6, c7, role, ..] = derived(at, "choice").0;
+        let id = 1 + u64::from_be_bytes([c0, c1, c2, c3, c4, c5, c6, c7]) % channels;
+        let channel_id = ChannelId::try_from(id).expect("in range");
+        let role = Role::try_from(role & 1).expect("0 or 1");
+        done += u64::from(index.put(row(Slot { channel_id, role }, 6)));
     }
 }
 

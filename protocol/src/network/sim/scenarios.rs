@@ -4,7 +4,7 @@
 use super::*;
 
 const CALM: Faults = Faults { loss: 0, split: 0, wipe: 0, twice: 0 };
-const ROUGH: Faults = Faults { loss: 30, split: 20, wipe: 5, twice: 10 };
+const ROUGH: Faults = Faults { loss: 30, split: 20, wipe: 15, twice: 10 };
 
 const BASE: Scenario =
     Scenario { seed: 1, replicas: 5, channels: 12, replication: None, seconds: 30, faults: CALM };
@@ -24,14 +24,16 @@ fn without_faults_gossip_alone_keeps_replicas_equal() {
 
 #[test]
 fn replicas_converge_after_loss_partitions_empty_restarts_and_equivocation() {
+    let mut wiped = 0;
     for seed in 1..=6 {
         let scenario = Scenario { seed, replicas: 7, faults: ROUGH, ..BASE };
         let (told, replicas) = run("rough", scenario);
-        assert!(told.wiped > 0 || seed != 1, "the faults are real");
+        wiped += told.wiped;
         assert!(told.conflicts > 0, "owners signed twice");
         assert!(slots(&replicas).len() >= 20);
-        assert!(told.healed_s <= 60, "{told:?}");
+        assert!(told.healed_s <= 120, "{told:?}");
     }
+    assert!(wiped > 6, "the faults are real: {wiped} restarts");
 }
 
 #[test]
