@@ -272,3 +272,33 @@ fn shards_are_placed_as_the_specification_says() {
         assert_eq!(ranked, list("ranked"));
     }
 }
+
+/// Every file under a folder, as one text.
+fn sources(folder: &std::path::Path) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            text += &sources(&path);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text += &std::fs::read_to_string(path).unwrap();
+        }
+    }
+    text
+}
+
+#[test]
+fn every_test_that_the_specification_names_exists() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let specification = std::fs::read_to_string(root.join("../docs/spec/network.md")).unwrap();
+    let sources = sources(&root.join("src/network")) + include_str!("network_vectors.rs");
+    let mut named = 0;
+    for list in specification.split("[`").skip(1) {
+        let list = list.split("`]").next().unwrap();
+        for name in list.split("`, `").filter(|name| !name.contains('.')) {
+            assert!(sources.contains(&format!("fn {name}(")), "no test {name}");
+            named += 1;
+        }
+    }
+    assert!(named > 50, "only {named} tests are named");
+}
