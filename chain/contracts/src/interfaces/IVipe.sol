@@ -3,8 +3,8 @@ pragma solidity 0.8.37;
 
 /// @title VRC-3: the vault of isolated participant escrow
 /// @notice Holds the escrow of many channels. Each channel's money is its own ledger and never pays another's claim.
-/// A channel ends by dispute: somebody puts a state forward, anybody may override it with a newer one while the window
-/// is open, and what then stands is paid. Nobody owns, pauses or upgrades this contract.
+/// A channel ends by consent of both parties, or by dispute: somebody puts a state forward, anybody may override it with a
+/// newer one while the window is open, and what then stands is paid. Nobody owns, pauses or upgrades this contract.
 interface IVipe {
     // ------------------------------------------------------------------------------------------------ types
 
@@ -98,7 +98,47 @@ interface IVipe {
         CompactSignature counterparty;
     }
 
+    /// @notice A withdrawal that both parties consent to.
+    /// @param state A state that both consent to, newer than the checkpoint; it becomes the checkpoint.
+    /// @param toParticipant,toVip What each side takes out; the state must leave each side that much. Both may be zero: the
+    /// consent then only moves the checkpoint.
+    /// @param deadline Last second at which the consents may be used.
+    struct Withdrawal {
+        StateClaim state;
+        uint112 toParticipant;
+        uint112 toVip;
+        uint64 deadline;
+    }
+
+    /// @notice An end that both parties consent to.
+    /// @param epoch The dispute that it ends (`Channel.epoch`); zero outside a dispute.
+    /// @param toParticipant,toVip What each side is paid; together the whole escrow.
+    /// @param deadline Last second at which the consents may be used.
+    struct Closing {
+        uint64 epoch;
+        uint112 toParticipant;
+        uint112 toVip;
+        uint64 deadline;
+    }
+
+    /// @notice A party's authorisation that somebody else opens a dispute in its name and pays for it.
+    /// @param party The party; it becomes the disputer.
+    /// @param cap The claim is the smaller of this and what the state pays the party.
+    /// @param payer Who may open; zero for anybody. Bond and fee return to who really paid.
+    /// @param deadline Last second at which the authorisation may be used.
+    /// @param signature The party's signature over `Exit`, which names the state's nonce as well.
+    struct ExitOrder {
+        address party;
+        uint112 cap;
+        address payer;
+        uint64 deadline;
+        bytes signature;
+    }
+
     /// @notice One channel as it stands.
+    /// @param epoch How many disputes it has had.
+    /// @param checkpoint The state that needs no proof; every other state needs a greater nonce.
+    /// @param seq How many consents of both parties were executed; the next one must name this number.
     struct Channel {
         Status status;
         address participant;
@@ -114,9 +154,12 @@ interface IVipe {
         uint56 version;
         uint64 epoch;
         StateClaim checkpoint;
+        uint64 seq;
     }
 
     /// @notice A dispute as it stands. `claim` is W, `peak` is C of the specification.
+    /// @param raisedFrom The claim that the disputer's raise found, if `raised`; the bond above it is the disputer's own.
+    /// @param closing Whether a close by consent is announced; then `agreedToParticipant` is paid instead of what stands.
     struct Dispute {
         address disputer;
         address payer;
@@ -130,6 +173,9 @@ interface IVipe {
         uint112 claim;
         uint112 peak;
         uint256 fee;
+        uint112 raisedFrom;
+        bool closing;
+        uint112 agreedToParticipant;
     }
 
     // ------------------------------------------------------------------------------------------------ events
@@ -155,6 +201,25 @@ interface IVipe {
     event Cancelled(uint56 indexed channelId);
     /// @notice A new version of the ledger: p is what the participant put in less what it took out, h the same for the VIP.
     event LedgerAppended(uint56 indexed channelId, uint56 version, int128 p, int128 h);
+    /// @notice Both parties took something out by consent; `LedgerAppended` follows. (nonce, version, balance) is the new checkpoint.
+    event Withdrawn(
+        uint56 indexed channelId,
+        uint64 seq,
+        uint56 nonce,
+        uint56 version,
+        uint112 balance,
+        uint112 toParticipant,
+        uint112 toVip
+    );
+    /// @notice Both parties ended the channel by consent, outside a dispute: it is settled.
+    event Closed(uint56 indexed channelId, uint64 seq, uint112 toParticipant, uint112 toVip);
+    /// @notice Both parties end dispute `epoch` by consent. Overrides stay valid and paid until `deadline`; then `settle` pays these
+    /// amounts, and the ether as if there were no consent. No raise and no extension any more.
+    event CloseAnnounced(
+        uint56 indexed channelId, uint64 seq, uint64 epoch, uint112 toParticipant, uint112 toVip, uint64 deadline
+    );
+    /// @notice Follows `DisputeOpened` when somebody else than the disputer opened and paid.
+    event Sponsored(uint56 indexed channelId, address indexed payer);
     /// @notice Everything a tower needs. `disputeKey` opens the channel's backups.
     event DisputeOpened(
         uint56 indexed channelId,
@@ -182,7 +247,8 @@ interface IVipe {
         uint64 deadline,
         uint256 reward
     );
-    /// @param corrector Who got `fee`; zero if nobody corrected (then the disputer's payer got it back).
+    /// @param corrector Who got `fee`; zero if nobody corrected (then who paid the opening got it back).
+    /// @param slash Contained in the other side's amount; zero when the parties had announced a close.
     event Settled(
         uint56 indexed channelId,
         uint112 toParticipant,
@@ -220,6 +286,31 @@ interface IVipe {
     /// @notice Adds to the VIP's side. The channel's VIP only, live channels only.
     function allocate(uint56 channelId, uint112 amount) external;
 
+    // ------------------------------------------------------------------------------------------------ consents of both
+
+    /// @notice Takes money out of a live channel by consent of both parties (EIP-712; ECDSA, then ERC-1271):
+    /// `Withdraw(uint56 channelId,address participant,address counterparty,uint64 seq,uint56 nonce,uint56 version,
+    /// uint112 balance,uint112 toParticipant,uint112 toVip,uint64 deadline)` (no blanks after the commas). Anybody may bring it.
+    /// Refused in a dispute. Credits at once, appends a version, moves the checkpoint.
+    function withdraw(
+        uint56 channelId,
+        Withdrawal calldata withdrawal,
+        bytes calldata participantSignature,
+        bytes calldata counterpartySignature
+    ) external;
+
+    /// @notice Ends a channel by consent of both parties:
+    /// `Close(uint56 channelId,address participant,address counterparty,uint64 seq,uint64 disputeEpoch,uint112 toParticipant,
+    /// uint112 toVip,uint64 deadline)`. Anybody may bring it. A live channel is paid at once. In a dispute the consent names its
+    /// epoch, is announced, and takes effect at the earlier of the deadline and `responseExtension` from now.
+    /// @dev Never asks the verifier.
+    function close(
+        uint56 channelId,
+        Closing calldata closing,
+        bytes calldata participantSignature,
+        bytes calldata counterpartySignature
+    ) external;
+
     // ------------------------------------------------------------------------------------------------ disputes
 
     /// @notice Opens a dispute, by a party. From the checkpoint: `state` equals it and `proof` is empty; otherwise the state is
@@ -229,6 +320,19 @@ interface IVipe {
         uint56 channelId,
         StateClaim calldata state,
         uint112 claim,
+        bytes32 disputeKey,
+        SessionSignatures calldata signatures,
+        bytes calldata proof
+    ) external payable;
+
+    /// @notice Opens a dispute in the name of `order.party`, by anybody that it authorised (EIP-712; ECDSA, then ERC-1271):
+    /// `Exit(uint56 channelId,address party,uint56 nonce,uint112 cap,address payer,uint64 deadline)`. Otherwise as `dispute`, with
+    /// the smaller of `order.cap` and what the state pays as the claim; a proof names the party as its beneficiary.
+    /// The caller brings bond and fee and is who gets them back.
+    function disputeFor(
+        uint56 channelId,
+        StateClaim calldata state,
+        ExitOrder calldata order,
         bytes32 disputeKey,
         SessionSignatures calldata signatures,
         bytes calldata proof
@@ -246,6 +350,9 @@ interface IVipe {
 
     /// @notice Pays what stands. Anybody, once `block.timestamp >= deadline`.
     function settle(uint56 channelId) external;
+
+    /// @notice Settles those of `channelIds` that are due, and skips the others. Returns how many were settled.
+    function settleMany(uint56[] calldata channelIds) external returns (uint256 settled);
 
     // ------------------------------------------------------------------------------------------------ pull payments
 

@@ -38,10 +38,20 @@ interface IVipeErrors {
     error AssetCapExceeded(uint256 total, uint112 cap);
     /// @notice `acceptBy` has passed.
     error AcceptByPassed(uint64 acceptBy);
-    /// @notice The consent's own deadline has passed.
+    /// @notice The deadline of a consent or of an authorisation has passed.
     error ConsentExpired(uint64 deadline);
     /// @notice Neither the counterparty's key nor its contract stands behind the consent.
     error ConsentRefused();
+    /// @notice Neither the account's key nor its contract stands behind this, as the channel's next consent or as its exit.
+    error NoConsentOf(address account);
+    /// @notice The consented state leaves a side less than it would take out.
+    error WithdrawalNotCovered(int256 dueToParticipant, uint112 escrow);
+    /// @notice A close pays the escrow, all of it and nothing else.
+    error NotTheWholeEscrow(uint256 paid, uint112 escrow);
+    /// @notice The close names another dispute than the one that is open, or one where none is.
+    error WrongEpoch(uint64 named, uint64 current);
+    /// @notice A sum of the ledger would leave (-2^112, 2^112).
+    error LedgerOutOfRange();
     /// @notice The token moved another amount than it was asked to.
     error WrongAmountReceived(uint256 expected, uint256 received);
 
@@ -68,6 +78,10 @@ interface IVipeErrors {
     error RaiseByDisputerOnly();
     /// @notice The claim was raised before.
     error AlreadyRaised();
+    /// @notice A close is announced: it is final, and nothing is raised after it.
+    error AlreadyClosing();
+    /// @notice The authorisation names somebody else as the one who opens and pays.
+    error NotThePayer(address payer);
     error WindowClosed(uint64 deadline);
     error WindowOpen(uint64 deadline);
 

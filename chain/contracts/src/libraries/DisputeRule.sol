@@ -45,4 +45,10 @@ library DisputeRule {
         if (wanted > latest) wanted = latest;
         return wanted > deadline ? wanted : deadline;
     }
+
+    /// @notice The deadline after a close was announced: `notice` from now, but never later than before.
+    function hasten(uint64 deadline, uint64 nowAt, uint64 notice) internal pure returns (uint64) {
+        uint64 wanted = nowAt + notice;
+        return wanted < deadline ? wanted : deadline;
+    }
 }

@@ -13,6 +13,21 @@ library Ledger {
         int128 h;
     }
 
+    /// @dev Both sums stay strictly between its negative and itself, so that every reader's arithmetic has room.
+    int128 private constant SUM_END = 2 ** 112;
+
+    /// @notice True when both sums are in (-2^112, 2^112) and the escrow is in [0, 2^112).
+    function inRange(Entry memory entry) internal pure returns (bool) {
+        if (entry.p <= -SUM_END || entry.p >= SUM_END || entry.h <= -SUM_END || entry.h >= SUM_END) return false;
+        int128 sum = entry.p + entry.h;
+        return sum >= 0 && sum < SUM_END;
+    }
+
+    /// @notice What the participant is due under a state, before the clamp: balance + p(now) - p(named).
+    function due(Entry memory named, Entry memory current, uint112 balance) internal pure returns (int256) {
+        return int256(uint256(balance)) + int256(current.p) - int256(named.p);
+    }
+
     /// @notice escrow(v), in base units.
     function escrow(Entry memory entry) internal pure returns (uint112) {
         // Within [0, 2^112) by the invariant, so the narrowing loses nothing.
@@ -27,7 +42,7 @@ library Ledger {
         returns (uint112 toParticipant, uint112 toVip)
     {
         uint112 all = escrow(current);
-        int256 raw = int256(uint256(balance)) + int256(current.p) - int256(named.p);
+        int256 raw = due(named, current, balance);
         if (raw <= 0) {
             toParticipant = 0;
         } else if (raw >= int256(uint256(all))) {

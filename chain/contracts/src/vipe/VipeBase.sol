@@ -16,8 +16,7 @@ abstract contract VipeBase is IVipe, IVipeErrors, EIP712, ReentrancyGuardTransie
     /// @dev No period of the rules may be longer; keeps every sum of times far below 2^64.
     uint64 private constant LONGEST = 365 days;
 
-    /// @dev The part of `Channel` that is stored, and what only the consent needs. A sequence number of consents joins it
-    /// when withdrawals and closes by consent come; `checkpoint` moves with a withdrawal, `epoch` names a dispute to a close.
+    /// @dev The part of `Channel` that is stored, and what only the counterparty's consent needs.
     struct ChannelRecord {
         address participant;
         Status status;
@@ -29,6 +28,7 @@ abstract contract VipeBase is IVipe, IVipeErrors, EIP712, ReentrancyGuardTransie
         address asset;
         uint64 epoch;
         address participantSession;
+        uint64 seq;
         address counterpartySession;
         bytes32 keysDigest;
         bytes32 disputeHash;
@@ -47,10 +47,13 @@ abstract contract VipeBase is IVipe, IVipeErrors, EIP712, ReentrancyGuardTransie
         uint64 openedAt;
         address corrector;
         uint64 deadline;
+        bool closing;
         uint112 claim;
         uint112 peak;
         uint128 fee;
         uint64 windowEnd;
+        uint112 raisedFrom;
+        uint112 agreedToParticipant;
     }
 
     /// @inheritdoc IVipe
@@ -150,7 +153,8 @@ abstract contract VipeBase is IVipe, IVipeErrors, EIP712, ReentrancyGuardTransie
             acceptBy: c.acceptBy,
             version: c.version,
             epoch: c.epoch,
-            checkpoint: c.checkpoint
+            checkpoint: c.checkpoint,
+            seq: c.seq
         });
     }
 
@@ -170,7 +174,10 @@ abstract contract VipeBase is IVipe, IVipeErrors, EIP712, ReentrancyGuardTransie
             windowEnd: d.windowEnd,
             claim: d.claim,
             peak: d.peak,
-            fee: d.fee
+            fee: d.fee,
+            raisedFrom: d.raisedFrom,
+            closing: d.closing,
+            agreedToParticipant: d.agreedToParticipant
         });
     }
 
@@ -229,15 +236,31 @@ abstract contract VipeBase is IVipe, IVipeErrors, EIP712, ReentrancyGuardTransie
         return _ledgers[channelId][version];
     }
 
-    /// @dev Refuses a state that no escrow backs.
+    /// @dev The version that a state names. Refuses a state that no escrow backs.
+    function _backed(uint56 channelId, uint56 version, uint112 balance)
+        internal
+        view
+        returns (Ledger.Entry memory named)
+    {
+        named = _entry(channelId, version);
+        uint112 backing = Ledger.escrow(named);
+        if (balance > backing) revert BalanceAboveEscrow(balance, backing);
+    }
+
     function _payout(uint56 channelId, uint56 version, uint112 balance)
         internal
         view
         returns (uint112 toParticipant, uint112 toVip)
     {
-        Ledger.Entry memory named = _entry(channelId, version);
-        uint112 backing = Ledger.escrow(named);
-        if (balance > backing) revert BalanceAboveEscrow(balance, backing);
+        Ledger.Entry memory named = _backed(channelId, version, balance);
         return Ledger.payout(named, _ledgers[channelId][_channels[channelId].version], balance);
+    }
+
+    /// @dev The one place where a ledger grows.
+    function _appendVersion(uint56 channelId, ChannelRecord storage c, Ledger.Entry memory entry) internal {
+        if (!Ledger.inRange(entry)) revert LedgerOutOfRange();
+        uint56 version = ++c.version;
+        _ledgers[channelId][version] = entry;
+        emit LedgerAppended(channelId, version, entry.p, entry.h);
     }
 }

@@ -7,9 +7,9 @@ import {Goldilocks} from "../libraries/Goldilocks.sol";
 import {Ledger} from "../libraries/Ledger.sol";
 import {VipePayments} from "./VipePayments.sol";
 
-/// @title The life of a channel outside disputes
+/// @title The beginning of a channel, and money into it
 /// @notice None -> Open -> Live, or Open -> Cancelled. The participant fixes everything at `open`; the counterparty's consent
-/// repeats it and can only accept it. Withdrawals and closes by consent of a later release belong here.
+/// repeats it and can only accept it.
 /// @dev **Invariant:** a channel's ledger grows in `Open` (once) and `Live` only; it is frozen in a dispute.
 abstract contract VipeChannels is VipePayments {
     /// @inheritdoc IVipe
@@ -156,9 +156,7 @@ abstract contract VipeChannels is VipePayments {
 
         if (byParticipant) entry.p += int128(uint128(amount));
         else entry.h += int128(uint128(amount));
-        uint56 version = ++c.version;
-        _ledgers[channelId][version] = entry;
-        emit LedgerAppended(channelId, version, entry.p, entry.h);
+        _appendVersion(channelId, c, entry);
     }
 
     function _emitOpened(uint56 channelId, OpenRequest calldata request) private {

@@ -3,11 +3,11 @@ pragma solidity 0.8.37;
 
 import {IVipe} from "../../src/interfaces/IVipe.sol";
 import {IVipeErrors} from "../../src/interfaces/IVipeErrors.sol";
-import {VipeTest} from "../utils/VipeTest.sol";
+import {ConsentTest} from "../utils/ConsentTest.sol";
 
 /// @notice Replays the schedules that test/reference/dispute_rule.py makes against the deployed vault, and compares every
 /// outcome, deadline, credit and payment, and after each step what the vault holds, to the wei.
-contract DisputeSchedulesTest is VipeTest {
+contract DisputeSchedulesTest is ConsentTest {
     struct Step {
         uint256 time;
         uint256 sender;
@@ -19,6 +19,7 @@ contract DisputeSchedulesTest is VipeTest {
         uint256 claim;
         uint256 deadline;
         uint256 held;
+        uint256 kind;
     }
 
     struct Schedule {
@@ -30,6 +31,7 @@ contract DisputeSchedulesTest is VipeTest {
         uint256 towerBps;
         uint256 slashBps;
         uint256 byParticipant;
+        uint256 sponsored;
         uint256 deposit;
         uint256 allocation;
         uint256 rate;
@@ -45,18 +47,19 @@ contract DisputeSchedulesTest is VipeTest {
         uint256[] credits;
     }
 
+    address private constant SPONSOR = address(0x5b05);
     string private constant FILE = "test/vectors/dispute_schedules.json";
     string private constant STEP =
-        "Step(uint256 time,uint256 sender,uint256 beneficiary,uint256 nonce,uint256 pays,uint256 value,uint256 outcome,uint256 claim,uint256 deadline,uint256 held)";
+        "Step(uint256 time,uint256 sender,uint256 beneficiary,uint256 nonce,uint256 pays,uint256 value,uint256 outcome,uint256 claim,uint256 deadline,uint256 held,uint256 kind)";
     string private constant SCHEDULE =
-        "Schedule(uint256 window,uint256 extension,uint256 maxExtension,uint256 feeFloor,uint256 feeGas,uint256 towerBps,uint256 slashBps,uint256 byParticipant,uint256 deposit,uint256 allocation,uint256 rate,uint256 baseFee,uint256 pays,uint256 claim,uint256 value,uint256 fee,Step[] steps,uint256 slash,uint256 disputerAsset,uint256 otherAsset,uint256[] credits)";
+        "Schedule(uint256 window,uint256 extension,uint256 maxExtension,uint256 feeFloor,uint256 feeGas,uint256 towerBps,uint256 slashBps,uint256 byParticipant,uint256 sponsored,uint256 deposit,uint256 allocation,uint256 rate,uint256 baseFee,uint256 pays,uint256 claim,uint256 value,uint256 fee,Step[] steps,uint256 slash,uint256 disputerAsset,uint256 otherAsset,uint256[] credits)";
 
     function setUp() public override {
         super.setUp();
         _fundMore(participant);
         _fundMore(vip);
-        address[4] memory senders = [participant, counterparty, stranger, tower];
-        for (uint256 i = 0; i < 4; ++i) {
+        address[5] memory senders = [participant, counterparty, stranger, tower, SPONSOR];
+        for (uint256 i = 0; i < 5; ++i) {
             vm.deal(senders[i], 1 << 200);
         }
     }
@@ -90,7 +93,8 @@ contract DisputeSchedulesTest is VipeTest {
         uint56 id = _liveOf(s);
         bool byParticipant = s.byParticipant == 1;
         address disputer = byParticipant ? participant : counterparty;
-        address[4] memory actors = [disputer, byParticipant ? counterparty : participant, stranger, tower];
+        address[5] memory actors = [disputer, byParticipant ? counterparty : participant, stranger, tower, SPONSOR];
+        address payer = s.sponsored == 1 ? SPONSOR : disputer;
 
         IVipe.StateClaim memory first = _pays(s, 1, s.pays);
         bytes memory data = _openingCall(id, disputer, first, uint112(s.claim), s);
@@ -98,13 +102,13 @@ contract DisputeSchedulesTest is VipeTest {
             uint256 due = s.fee + _bondOf(s, s.claim);
             refuses(
                 address(vipe),
-                disputer,
+                payer,
                 due - 1,
                 data,
                 abi.encodeWithSelector(IVipeErrors.WrongValue.selector, due, due - 1)
             );
         }
-        does(address(vipe), disputer, s.value, data);
+        does(address(vipe), payer, s.value, data);
         eq(address(vipe).balance, s.value, "held after the opening");
         for (uint256 i = 0; i < s.steps.length; ++i) {
             _step(id, s, s.steps[i], actors);
@@ -112,10 +116,12 @@ contract DisputeSchedulesTest is VipeTest {
         _end(id, s, actors);
     }
 
-    function _step(uint56 id, Schedule memory s, Step memory step, address[4] memory actors) private {
+    function _step(uint56 id, Schedule memory s, Step memory step, address[5] memory actors) private {
         vm.warp(START + step.time);
-        bytes memory data = _overrideCall(id, _pays(s, step.nonce, step.pays), actors[step.beneficiary]);
-        if (step.outcome <= 2) {
+        bytes memory data = step.kind == 1
+            ? _closingCall(id, s, uint112(step.pays))
+            : _overrideCall(id, _pays(s, step.nonce, step.pays), actors[step.beneficiary]);
+        if (step.outcome <= 2 || step.outcome == 8) {
             does(address(vipe), actors[step.sender], step.value, data);
         } else {
             refuses(address(vipe), actors[step.sender], step.value, data, _why(id, s, step));
@@ -133,11 +139,12 @@ contract DisputeSchedulesTest is VipeTest {
         if (step.outcome == 4) return abi.encodeWithSelector(IVipeErrors.StaleNonce.selector, step.nonce, d.nonce);
         if (step.outcome == 5) return err(IVipeErrors.RaiseByDisputerOnly.selector);
         if (step.outcome == 6) return err(IVipeErrors.AlreadyRaised.selector);
+        if (step.outcome == 9) return err(IVipeErrors.AlreadyClosing.selector);
         uint256 due = step.pays > d.claim ? _bondOf(s, step.pays) - _bondOf(s, d.claim) : 0;
         return abi.encodeWithSelector(IVipeErrors.WrongValue.selector, due, step.value);
     }
 
-    function _end(uint56 id, Schedule memory s, address[4] memory actors) private {
+    function _end(uint56 id, Schedule memory s, address[5] memory actors) private {
         uint64 deadline = vipe.disputeOf(id).deadline;
         vm.warp(deadline > block.timestamp ? deadline : block.timestamp);
         uint256 mine = vipe.assetCredit(s.byParticipant == 1 ? participant : vip, address(token));
@@ -152,7 +159,7 @@ contract DisputeSchedulesTest is VipeTest {
         eq(theirs, s.otherAsset, "the other party's asset");
         eq(mine + theirs, token.balanceOf(address(vipe)), "held of the asset");
         uint256 sum = 0;
-        for (uint256 i = 0; i < 4; ++i) {
+        for (uint256 i = 0; i < 5; ++i) {
             eq(vipe.etherCredit(actors[i]), s.credits[i], "ether of an actor");
             sum += s.credits[i];
         }
@@ -165,8 +172,8 @@ contract DisputeSchedulesTest is VipeTest {
         (,, slash,,) = abi.decode(data, (uint256, uint256, uint256, uint256, uint256));
     }
 
-    function _collect(address[4] memory actors) private {
-        for (uint256 i = 0; i < 4; ++i) {
+    function _collect(address[5] memory actors) private {
+        for (uint256 i = 0; i < 5; ++i) {
             if (vipe.etherCredit(actors[i]) == 0) continue;
             does(address(vipe), actors[i], 0, abi.encodeCall(vipe.claimEther, (payable(actors[i]))));
         }
@@ -174,6 +181,12 @@ contract DisputeSchedulesTest is VipeTest {
     }
 
     // ------------------------------------------------------------------------------------------------ what the schedule fixes
+
+    /// @dev A close that pays the disputer `mine`.
+    function _closingCall(uint56 id, Schedule memory s, uint112 mine) private view returns (bytes memory) {
+        uint112 others = uint112(s.deposit + s.allocation - mine);
+        return _closeCall(id, s.byParticipant == 1 ? _closing(1, mine, others) : _closing(1, others, mine));
+    }
 
     /// @dev The state with `nonce` that pays the disputer `amount`.
     function _pays(Schedule memory s, uint256 nonce, uint256 amount) private pure returns (IVipe.StateClaim memory) {
@@ -221,6 +234,7 @@ contract DisputeSchedulesTest is VipeTest {
     {
         eq(vipe.openingFee(), s.fee, "fee");
         eq(vipe.bond(id, claim), _bondOf(s, claim), "bond");
-        return _disputeCall(id, disputer, state, claim);
+        if (s.sponsored == 0) return _disputeCall(id, disputer, state, claim);
+        return _disputeForCall(id, state, _order(id, state.nonce, disputer, claim, SPONSOR));
     }
 }

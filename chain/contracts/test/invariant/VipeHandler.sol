@@ -2,12 +2,12 @@
 pragma solidity 0.8.37;
 
 import {IVipe} from "../../src/interfaces/IVipe.sol";
-import {VipeTest} from "../utils/VipeTest.sol";
+import {ConsentTest} from "../utils/ConsentTest.sol";
 
 /// @notice Drives a vault through lives of channels in random order: every call is valid, so none may revert. The other
 /// party of every dispute has a tower with the live state, which acts before the deadline; everybody else does what they like.
 /// Keeps its own books, from which the invariants are checked.
-contract VipeHandler is VipeTest {
+contract VipeHandler is ConsentTest {
     /// @notice How often each action had an effect.
     enum Action {
         Open,
@@ -23,7 +23,11 @@ contract VipeHandler is VipeTest {
         Rescue,
         Settle,
         Claim,
-        Slash
+        Slash,
+        Withdraw,
+        Close,
+        Announce,
+        Sponsor
     }
 
     uint256 private constant MOST_CHANNELS = 6;
@@ -31,8 +35,16 @@ contract VipeHandler is VipeTest {
     uint56[] public ids;
     address[] public accounts;
     mapping(Action => uint256) public count;
-    /// @notice What each side put in, by channel.
+    /// @notice What both sides put in less what they took out by consent, by channel.
     mapping(uint56 => uint256) public putIn;
+    /// @notice How many consents of both were executed.
+    mapping(uint56 => uint64) public consents;
+    /// @notice The version at which a dispute froze the ledger.
+    mapping(uint56 => uint56) public frozenAt;
+    /// @notice The ether that each account is due by this handler's own arithmetic.
+    mapping(address => uint256) public etherDue;
+    /// @dev What the participant is paid by an announced close, and one; zero without one.
+    mapping(uint56 => uint256) private _agreed;
     /// @notice What was credited at a channel's end.
     mapping(uint56 => uint256) public paidOut;
     mapping(uint56 => uint256) public ends;
@@ -123,17 +135,20 @@ contract VipeHandler is VipeTest {
 
     function dispute(uint256 pick, uint256 which, uint112 conceded, bool asParticipant) external {
         (uint56 id, bool found) = _pick(pick, IVipe.Status.Live);
-        if (!found || _signed[id].length < 2) return;
+        if (!found || (_signed[id].length < 2 && which % 4 != 0)) return;
         IVipe.StateClaim memory s = _signed[id][which % _signed[id].length];
         uint112 pay = _payOf(id, s, asParticipant);
         uint112 claim = conceded % 3 == 0 ? uint112(bound(conceded, 0, pay)) : pay;
         uint256 value = vipe.openingFee() + vipe.bond(id, claim) + conceded % 2;
-        does(
-            address(vipe),
-            asParticipant ? participant : counterparty,
-            value,
-            _disputeCall(id, asParticipant ? participant : counterparty, s, claim)
-        );
+        address party = asParticipant ? participant : counterparty;
+        address payer = which % 5 == 0 ? stranger : party;
+        bytes memory data = payer == party
+            ? _disputeCall(id, party, s, claim)
+            : _disputeForCall(id, s, _order(id, s.nonce, party, claim, conceded % 4 < 2 ? payer : address(0)));
+        does(address(vipe), payer, value, data);
+        etherDue[payer] += conceded % 2;
+        frozenAt[id] = vipe.channel(id).version;
+        if (payer != party) ++count[Action.Sponsor];
         ++count[Action.Dispute];
     }
 
@@ -144,10 +159,11 @@ contract VipeHandler is VipeTest {
         IVipe.StateClaim memory s = _newer(id, d.nonce, which);
         if (block.timestamp >= d.deadline || s.nonce <= d.nonce) return;
         uint112 pay = _payOf(id, s, d.byParticipant);
-        if (pay > d.claim && d.raised) return;
+        if (pay > d.claim && (d.raised || d.closing)) return;
         uint256 value = pay > d.claim ? vipe.bond(id, pay) - vipe.bond(id, d.claim) : 0;
         address sender = pay > d.claim ? d.disputer : accounts[who % 5];
         _override(id, sender, s, accounts[who / 8 % 5], value);
+        _bookMove(id, d, pay, accounts[who / 8 % 5]);
         ++count[pay < d.claim ? Action.Lower : pay == d.claim ? Action.Equal : Action.Raise];
     }
 
@@ -167,16 +183,34 @@ contract VipeHandler is VipeTest {
         if (block.timestamp < d.deadline) return;
         uint256 p = vipe.assetCredit(participant, address(token));
         uint256 h = vipe.assetCredit(vip, address(token));
-        does(address(vipe), stranger, 0, abi.encodeCall(vipe.settle, (id)));
+        _bookEnd(id, d);
+        _settleCall(id, pick);
         p = vipe.assetCredit(participant, address(token)) - p;
         h = vipe.assetCredit(vip, address(token)) - h;
         _ended(id, p + h);
-        uint112 due = _payOf(id, _live(id), !d.byParticipant);
-        isTrue((d.byParticipant ? h : p) >= due, "the victim is never below the live state");
-        isTrue((d.byParticipant ? p : h) <= d.claim, "the disputer is never paid more than stands");
+        if (_agreed[id] != 0) {
+            eq(p, _agreed[id] - 1, "as both signed");
+        } else {
+            uint112 due = _payOf(id, _live(id), !d.byParticipant);
+            isTrue((d.byParticipant ? h : p) >= due, "I6: the victim is never below the live state");
+            isTrue((d.byParticipant ? p : h) <= d.claim, "the disputer is never paid more than stands");
+            if ((d.byParticipant ? p : h) < d.claim) ++count[Action.Slash];
+        }
         refuses(address(vipe), stranger, 0, abi.encodeCall(vipe.settle, (id)), _wrongStatus(id, IVipe.Status.Settled));
-        if ((d.byParticipant ? p : h) < d.claim) ++count[Action.Slash];
         ++count[Action.Settle];
+    }
+
+    /// @dev Alone, or among others that are not due.
+    function _settleCall(uint56 id, uint256 pick) private {
+        if (pick % 2 == 0) {
+            does(address(vipe), stranger, 0, abi.encodeCall(vipe.settle, (id)));
+            return;
+        }
+        uint56[] memory many = new uint56[](3);
+        (many[0], many[1], many[2]) = (uint56(pick), id, id);
+        if (many[0] <= ids.length) many[0] = 0; // another one that is due would be settled as well
+        bytes memory returned = does(address(vipe), stranger, 0, abi.encodeCall(vipe.settleMany, (many)));
+        eq(abi.decode(returned, (uint256)), 1, "settled once");
     }
 
     function collect(uint8 who, bool inEther) external {
@@ -184,6 +218,7 @@ contract VipeHandler is VipeTest {
         if (inEther) {
             if (vipe.etherCredit(account) == 0) return;
             does(address(vipe), account, 0, abi.encodeCall(vipe.claimEther, (payable(account))));
+            etherDue[account] = 0;
         } else {
             if (vipe.assetCredit(account, address(token)) == 0) return;
             does(address(vipe), account, 0, abi.encodeCall(vipe.claimAsset, (address(token), account)));
@@ -191,7 +226,92 @@ contract VipeHandler is VipeTest {
         ++count[Action.Claim];
     }
 
+    // ------------------------------------------------------------------------------------------------ consents of both
+
+    /// @notice Both take something out under one more state; every older state is dead.
+    function withdraw(uint256 pick, uint112 balance, uint112 p, uint112 h) external {
+        if (pick % 8 != 0) return;
+        (uint56 id, bool found) = _pick(pick / 8, IVipe.Status.Live);
+        if (!found) return;
+        IVipe.Channel memory c = vipe.channel(id);
+        uint112 all = vipe.escrow(id, c.version);
+        balance = uint112(bound(balance, 0, all));
+        // seldom all of it: a channel without escrow is soon dull
+        p = uint112(bound(p, 0, balance / (p % 8 == 0 ? 1 : 4)));
+        h = uint112(bound(h, 0, (all - balance) / (h % 8 == 0 ? 1 : 4)));
+        IVipe.StateClaim memory s = _state(_live(id).nonce + 1 + uint56(pick % 3), c.version, balance);
+        isTrue(s.nonce > c.checkpoint.nonce, "I12: the checkpoint grows");
+        _withdraw(id, s, p, h);
+        delete _signed[id];
+        _signed[id].push(s);
+        putIn[id] -= uint256(p) + h;
+        ++consents[id];
+        ++count[Action.Withdraw];
+    }
+
+    function close(uint256 pick, uint112 p) external {
+        if (pick % 16 != 0) return;
+        (uint56 id, bool found) = _pick(pick / 16, IVipe.Status.Live);
+        if (!found) return;
+        uint112 all = vipe.escrow(id, vipe.channel(id).version);
+        p = uint112(bound(p, 0, all));
+        uint256 before = _creditOf(participant) + _creditOf(vip);
+        _close(id, 0, p, all - p);
+        _ended(id, _creditOf(participant) + _creditOf(vip) - before);
+        ++consents[id];
+        ++count[Action.Close];
+    }
+
+    function announce(uint256 pick, uint112 p) external {
+        if (pick % 4 != 0) return;
+        (uint56 id, bool found) = _pick(pick / 4, IVipe.Status.Disputed);
+        if (!found) return;
+        IVipe.Dispute memory d = vipe.disputeOf(id);
+        if (d.closing || block.timestamp >= d.deadline) return;
+        uint112 all = vipe.escrow(id, vipe.channel(id).version);
+        p = uint112(bound(p, 0, all));
+        _close(id, 1, p, all - p);
+        _agreed[id] = uint256(p) + 1;
+        isTrue(vipe.disputeOf(id).deadline <= d.deadline, "a close lengthens nothing");
+        ++consents[id];
+        ++count[Action.Announce];
+    }
+
+    // ------------------------------------------------------------------------------------------------ own arithmetic
+
+    /// @dev I4, I8, I11, I12: what an override pays, by its size alone, and what it does to nonce and time.
+    function _bookMove(uint56 id, IVipe.Dispute memory before, uint112 pay, address beneficiary) private {
+        IVipe.Dispute memory d = vipe.disputeOf(id);
+        isTrue(d.nonce > before.nonce, "I12: the standing nonce grows");
+        if (pay < before.claim) {
+            uint256 struck = _bond(before.claim) - _bond(pay);
+            etherDue[beneficiary] += struck / 2;
+            etherDue[d.byParticipant ? counterparty : participant] += struck - struck / 2;
+            uint256 room = d.windowEnd + MAX_EXTENSION - block.timestamp;
+            uint256 least = d.closing ? before.deadline - block.timestamp : EXTENSION < room ? EXTENSION : room;
+            isTrue(d.deadline - block.timestamp >= least, "I11: time to answer a lowering");
+        } else if (pay > before.claim) {
+            eq(d.deadline - block.timestamp, WINDOW, "I11: a raise leaves a whole window");
+        } else {
+            eq(d.deadline, before.deadline, "an equal override moves the nonce alone");
+        }
+    }
+
+    function _bookEnd(uint56 id, IVipe.Dispute memory d) private {
+        uint256 bonded = _bond(d.claim);
+        uint256 paid = d.raised && d.raisedFrom < d.claim ? _bond(d.raisedFrom) : bonded;
+        etherDue[d.payer] += paid;
+        etherDue[d.disputer] += bonded - paid;
+        etherDue[d.corrector == address(0) ? d.payer : d.corrector] += d.fee;
+        isTrue(vipe.channel(id).version == frozenAt[id], "I13: nothing changed the ledger in the dispute");
+    }
+
     // ------------------------------------------------------------------------------------------------ inside
+
+    /// @notice What both parties signed since the last withdrawal.
+    function signed(uint56 id) external view returns (IVipe.StateClaim[] memory) {
+        return _signed[id];
+    }
 
     /// @dev A channel in `status`, if there is one.
     function _pick(uint256 pick, IVipe.Status status) private view returns (uint56, bool) {
@@ -227,8 +347,10 @@ contract VipeHandler is VipeTest {
         if (s.nonce <= d.nonce || _payOf(id, s, d.byParticipant) >= d.claim) return;
         uint256 before = vipe.etherCredit(tower);
         uint256 struck = vipe.bond(id, d.claim) - vipe.bond(id, _payOf(id, s, d.byParticipant));
+        uint112 pay = _payOf(id, s, d.byParticipant);
         _override(id, tower, s, tower, 0);
-        eq(vipe.etherCredit(tower) - before, struck / 2, "the tower is paid at once, by size alone");
+        _bookMove(id, d, pay, tower);
+        eq(vipe.etherCredit(tower) - before, struck / 2, "I8: the tower is paid at once, by size alone");
         ++count[Action.Rescue];
     }
 

@@ -8,9 +8,13 @@
        W2 < W: value = 0; d = u(W) - u(W2); k = floor(d * towerBps / 10^4); beneficiary += k; other party += d - k
                corrector = beneficiary; deadline = max(deadline, min(now + extension, windowEnd + maxExtension))
        W2 = W: value = 0; the nonce moves, nothing else
-       W2 > W: the disputer only, once, value = u(W2) - u(W); C = max(C, W2); deadline = windowEnd = now + window
+       W2 > W: the disputer only, once, value = u(W2) - u(W); C = max(C, W2); R = W; deadline = windowEnd = now + window
+    close    : both consent to a payment of the asset, once, now < deadline; deadline = min(deadline, now + extension);
+               then no raise and no extension
     settle   : now >= deadline; s = min(W, floor((C - W) * slashBps / 10^4)) if C > W else 0
-               asset: disputer W - s, other party E - W + s; ether: disputer += u(W), F to the corrector or else the disputer
+               asset: disputer W - s, other party E - W + s, or as a close says
+               ether: u(W) to who brought it: the raise's part, above R, to the disputer, the rest to who paid the opening;
+               F to the corrector or else to who paid the opening
 
     python3 dispute_rule.py --write FILE     writes the schedules (fixed seed: the same bytes each time)
     python3 dispute_rule.py --check FILE     fails when FILE is not what this rule makes
@@ -23,22 +27,25 @@ import sys
 BPS = 10_000
 SEED = 0x56524335
 SCHEDULES = 480
-DISPUTER, OTHER, SYBIL, TOWER = range(4)
-LOWER, EQUAL, RAISE, CLOSED, STALE, NOT_DISPUTER, RAISED_BEFORE, WRONG_VALUE = range(8)
+DISPUTER, OTHER, SYBIL, TOWER, SPONSOR = range(5)
+LOWER, EQUAL, RAISE, CLOSED, STALE, NOT_DISPUTER, RAISED_BEFORE, WRONG_VALUE, ANNOUNCED, CLOSING = range(10)
+OVERRIDE, CLOSE = range(2)
 
 
 class Dispute:
     """One dispute. Times are seconds since the opening, amounts base units or wei."""
 
-    def __init__(self, rules, escrow, rate, base_fee, claim, value):
+    def __init__(self, rules, escrow, rate, base_fee, claim, value, payer=DISPUTER):
         self.rules, self.escrow, self.rate = rules, escrow, rate
         self.fee = max(rules["feeFloor"], rules["feeGas"] * base_fee)
         self.claim = self.peak = claim
         self.nonce = 1
-        self.raised, self.corrector = False, None
+        self.raised, self.corrector, self.agreed = False, None, None
+        self.payer, self.raised_from = payer, 0
         self.deadline = self.window_end = rules["window"]
-        self.credit = [value - self.fee - self.bond(claim), 0, 0, 0]
-        assert self.credit[DISPUTER] >= 0
+        self.credit = [0] * 5
+        self.credit[payer] = value - self.fee - self.bond(claim)
+        assert self.credit[payer] >= 0
         self.brought = value
 
     def bond(self, claim):
@@ -55,6 +62,8 @@ class Dispute:
                 return NOT_DISPUTER
             if self.raised:
                 return RAISED_BEFORE
+            if self.agreed is not None:
+                return CLOSING
         if value != max(0, self.bond(pays) - self.bond(self.claim)):
             return WRONG_VALUE
         self.brought += value
@@ -62,6 +71,7 @@ class Dispute:
         if pays == self.claim:
             return EQUAL
         if pays > self.claim:
+            self.raised_from = self.claim
             self.raised, self.claim, self.peak = True, pays, max(self.peak, pays)
             self.deadline = self.window_end = now + self.rules["window"]
             return RAISE
@@ -70,9 +80,20 @@ class Dispute:
         self.credit[beneficiary] += share
         self.credit[OTHER] += struck - share
         self.claim, self.corrector = pays, beneficiary
-        latest = self.window_end + self.rules["maxExtension"]
-        self.deadline = max(self.deadline, min(now + self.rules["extension"], latest))
+        if self.agreed is None:
+            latest = self.window_end + self.rules["maxExtension"]
+            self.deadline = max(self.deadline, min(now + self.rules["extension"], latest))
         return LOWER
+
+    def close(self, now, to_disputer):
+        """Both parties agree on the asset; returns the outcome."""
+        if now >= self.deadline:
+            return CLOSED
+        if self.agreed is not None:
+            return CLOSING
+        self.agreed = to_disputer
+        self.deadline = min(self.deadline, now + self.rules["extension"])
+        return ANNOUNCED
 
     def held(self):
         """What the contract holds while the dispute is open."""
@@ -81,9 +102,14 @@ class Dispute:
     def settle(self):
         """Returns (slash, the disputer's asset, the other party's asset); ether is in `credit` afterwards."""
         slash = min(self.claim, (self.peak - self.claim) * self.rules["slashBps"] // BPS) if self.peak > self.claim else 0
-        self.credit[DISPUTER] += self.bond(self.claim)
-        self.credit[DISPUTER if self.corrector is None else self.corrector] += self.fee
+        bond = self.bond(self.claim)
+        paid = bond if not self.raised else min(bond, self.bond(self.raised_from))
+        self.credit[self.payer] += paid
+        self.credit[DISPUTER] += bond - paid
+        self.credit[self.payer if self.corrector is None else self.corrector] += self.fee
         mine = self.claim - slash
+        if self.agreed is not None:
+            slash, mine = 0, self.agreed
         assert sum(self.credit) == self.brought and 0 <= mine <= self.escrow
         return slash, mine, self.escrow - mine
 
@@ -119,6 +145,11 @@ def next_time(rnd, now, deadline):
 
 def make_step(rnd, d, now):
     now = next_time(rnd, now, d.deadline)
+    if rnd.random() < 0.12:
+        pays = some(rnd, d.escrow)
+        step = {"time": now, "sender": SYBIL, "beneficiary": SYBIL, "nonce": d.nonce, "pays": pays, "value": 0}
+        step.update(kind=CLOSE, outcome=d.close(now, pays), claim=d.claim, deadline=d.deadline, held=d.held())
+        return step
     kind = rnd.random()
     sender = rnd.choice([OTHER, SYBIL, TOWER, DISPUTER])
     if kind < 0.55:
@@ -135,7 +166,7 @@ def make_step(rnd, d, now):
     beneficiary = rnd.choice([DISPUTER, OTHER, SYBIL, TOWER, TOWER])
     step = {"time": now, "sender": sender, "beneficiary": beneficiary, "nonce": max(0, nonce), "pays": pays, "value": value}
     step["outcome"] = d.override(**{("now" if k == "time" else k): v for k, v in step.items()})
-    step["claim"], step["deadline"], step["held"] = d.claim, d.deadline, d.held()
+    step["claim"], step["deadline"], step["held"], step["kind"] = d.claim, d.deadline, d.held(), OVERRIDE
     return step
 
 
@@ -148,8 +179,10 @@ def make_schedule(rnd):
     claim = pays if rnd.random() < 0.8 else some(rnd, pays)
     fee = max(rules["feeFloor"], rules["feeGas"] * base_fee)
     value = fee + ((claim * rate + 2**64 - 1) >> 64) + rnd.choice([0, 0, 1, 10**17])
-    d = Dispute(rules, escrow, rate, base_fee, claim, value)
+    payer = SPONSOR if rnd.random() < 0.25 else DISPUTER
+    d = Dispute(rules, escrow, rate, base_fee, claim, value, payer)
     out = dict(rules, byParticipant=rnd.randrange(2), deposit=deposit, allocation=escrow - deposit, rate=rate)
+    out["sponsored"] = int(payer == SPONSOR)
     out.update(baseFee=base_fee, pays=pays, claim=claim, value=value, fee=d.fee, steps=[])
     now = 0
     for _ in range(rnd.randrange(0, 8)):
@@ -170,12 +203,13 @@ def text(value):
 def render():
     rnd = random.Random(SEED)
     schedules = [make_schedule(rnd) for _ in range(SCHEDULES)]
-    seen = [sum(step["outcome"] == o for s in schedules for step in s["steps"]) for o in range(8)]
+    seen = [sum(step["outcome"] == o for s in schedules for step in s["steps"]) for o in range(10)]
     assert min(seen) >= 20, f"an outcome is hardly ever met: {seen}"
     lines = ",\n".join(json.dumps(text(s), separators=(",", ":")) for s in schedules)
     about = (
-        "Made by dispute_rule.py --write. Actors: 0 disputer, 1 other party, 2 sybil, 3 tower. Outcomes: 0 lower, 1 equal, 2 raise; "
-        "refused: 3 window closed, 4 stale nonce, 5 raise by another, 6 raised before, 7 wrong value. `credits` are ether by actor, after settlement."
+        "Made by dispute_rule.py --write. Actors: 0 disputer, 1 other party, 2 sybil, 3 tower, 4 sponsor. Kinds: 0 override, 1 close, where "
+        "`pays` is the disputer's part. Outcomes: 0 lower, 1 equal, 2 raise, 8 close announced; refused: 3 window closed, 4 stale nonce, 5 raise "
+        "by another, 6 raised before, 7 wrong value, 9 raise or close after a close. `credits` are ether by actor, after settlement."
     )
     return f'{{"about":{json.dumps(about)},"count":"{SCHEDULES}","schedules":[\n{lines}\n]}}\n', seen
 

@@ -95,7 +95,10 @@ contract ClaimTest is VipeTest {
     /// @dev Every entry point, with arguments that get as far as the lock.
     function _entries(IVipe v) private returns (bytes[] memory all) {
         IVipe.SessionSignatures memory none;
-        all = new bytes[](10);
+        IVipe.Withdrawal memory withdrawal;
+        IVipe.Closing memory closing;
+        IVipe.ExitOrder memory order;
+        all = new bytes[](14);
         all[0] = abi.encodeCall(v.open, (_request(1)));
         all[1] = abi.encodeCall(v.accept, (1, 0, type(uint64).max, ""));
         all[2] = abi.encodeCall(v.cancel, (1));
@@ -106,6 +109,10 @@ contract ClaimTest is VipeTest {
         all[7] = abi.encodeCall(v.settle, (1));
         all[8] = abi.encodeCall(v.claimAsset, (address(token), tower));
         all[9] = abi.encodeCall(v.claimEther, (payable(tower)));
+        all[10] = abi.encodeCall(v.withdraw, (1, withdrawal, "", ""));
+        all[11] = abi.encodeCall(v.close, (1, closing, "", ""));
+        all[12] = abi.encodeCall(v.disputeFor, (1, _state(0, 0, 0), order, _key(1), none, ""));
+        all[13] = abi.encodeCall(v.settleMany, (new uint56[](1)));
     }
 
     function test_a_receiver_of_ether_can_enter_nothing() public {

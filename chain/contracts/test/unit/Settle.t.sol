@@ -133,4 +133,36 @@ contract SettleTest is VipeTest {
         why = abi.encodeWithSelector(IVipeErrors.AssetCapExceeded.selector, CAP_TOTAL + 1, CAP_TOTAL);
         refuses(address(vipe), participant, 0, abi.encodeCall(vipe.open, (r)), why);
     }
+
+    // ------------------------------------------------------------------------------------------------ settleMany
+
+    function _many(uint56[] memory ids) private returns (uint256) {
+        return abi.decode(does(address(vipe), stranger, 0, abi.encodeCall(vipe.settleMany, (ids))), (uint256));
+    }
+
+    function test_many_settles_what_is_due_and_skips_the_rest() public {
+        uint56 live = _live(1e18, 0);
+        uint56 early = _live(6e18, 4e18);
+        uint56 second = _live(6e18, 4e18);
+        _dispute(_id, participant, _state(3, 2, 5e18), 5e18);
+        _dispute(second, counterparty, _state(3, 2, 5e18), 5e18);
+        vm.warp(START + 1);
+        _dispute(early, participant, _state(3, 2, 5e18), 5e18);
+        vm.warp(START + WINDOW);
+        uint56[] memory ids = new uint56[](7);
+        (ids[0], ids[1], ids[2], ids[3], ids[4], ids[5]) = (live, _id, _id, early, 0, 77);
+        ids[6] = second;
+        eq(_many(ids), 2, "two were due");
+        _statusIs(_id, IVipe.Status.Settled);
+        _statusIs(second, IVipe.Status.Settled);
+        _statusIs(early, IVipe.Status.Disputed);
+        _statusIs(live, IVipe.Status.Live);
+        _paid(1e19, 1e19);
+        eq(vipe.etherCredit(participant), FEE_FLOOR + _bond(5e18), "participant's ether");
+        eq(vipe.etherCredit(counterparty), FEE_FLOOR + _bond(5e18), "counterparty's ether");
+        eq(_many(ids), 0, "nothing twice");
+        eq(_many(new uint56[](0)), 0, "nothing of nothing");
+        vm.warp(START + WINDOW + 1);
+        eq(_many(ids), 1, "the third in its time");
+    }
 }

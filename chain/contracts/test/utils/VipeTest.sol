@@ -231,7 +231,7 @@ abstract contract VipeTest is Check {
         view
         returns (bytes memory)
     {
-        bool proven = s.nonce != 0;
+        bool proven = s.nonce > vipe.channel(id).checkpoint.nonce;
         return abi.encodeCall(
             vipe.dispute,
             (
