@@ -62,6 +62,42 @@ alloy_sol_types::sol! {
         function idle() external view returns (uint256);
     }
 
+    /// Both parties' consent to take money out (EIP-712).
+    struct Withdraw {
+        uint56 channelId;
+        address participant;
+        address counterparty;
+        uint64 seq;
+        uint56 nonce;
+        uint56 version;
+        uint112 balance;
+        uint112 toParticipant;
+        uint112 toVip;
+        uint64 deadline;
+    }
+
+    /// Both parties' consent to an end (EIP-712).
+    struct Close {
+        uint56 channelId;
+        address participant;
+        address counterparty;
+        uint64 seq;
+        uint64 disputeEpoch;
+        uint112 toParticipant;
+        uint112 toVip;
+        uint64 deadline;
+    }
+
+    /// A party's order that somebody else opens a dispute for it (EIP-712).
+    struct Exit {
+        uint56 channelId;
+        address party;
+        uint56 nonce;
+        uint112 cap;
+        address payer;
+        uint64 deadline;
+    }
+
     /// The counterparty's consent to a channel (EIP-712).
     struct Accept {
         uint56 channelId;

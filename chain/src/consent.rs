@@ -1,14 +1,94 @@
 //! Consents that accounts give by EIP-712.
 
 use alloy_primitives::{
-    B256,
+    Address, B256,
     aliases::{U56, U96, U112},
     keccak256,
 };
 use alloy_sol_types::{SolStruct as _, SolValue as _};
-use protocol::{ids::Amount, session::SessionDomain};
+use protocol::{
+    ids::{Amount, ChannelId, Nonce},
+    session::SessionDomain,
+    vipe::{Closing, Withdrawal},
+};
 
-use crate::{bindings::Accept, events::ChannelOpened};
+use crate::{
+    bindings::{Accept, Close, Exit, Withdraw},
+    calls::ExitOrder,
+    events::ChannelOpened,
+};
+
+/// The two accounts of a channel; every consent of both names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parties {
+    /// The channel.
+    pub channel: ChannelId,
+    /// The participant's account.
+    pub participant: Address,
+    /// The counterparty's account.
+    pub counterparty: Address,
+}
+
+/// What both parties sign to take money out, as consent number `seq` of the channel.
+pub fn withdraw_digest(
+    domain: &SessionDomain,
+    parties: &Parties,
+    seq: u64,
+    withdrawal: &Withdrawal,
+) -> B256 {
+    let consent = Withdraw {
+        channelId: U56::saturating_from(parties.channel.get()),
+        participant: parties.participant,
+        counterparty: parties.counterparty,
+        seq,
+        nonce: U56::saturating_from(withdrawal.nonce.get()),
+        version: U56::saturating_from(withdrawal.version.get()),
+        balance: U112::saturating_from(withdrawal.balance.get()),
+        toParticipant: U112::saturating_from(withdrawal.paid.participant.get()),
+        toVip: U112::saturating_from(withdrawal.paid.vip.get()),
+        deadline: withdrawal.deadline,
+    };
+    consent.eip712_signing_hash(&domain.eip712())
+}
+
+/// What both parties sign to end a channel, as consent number `seq` of the channel.
+pub fn close_digest(
+    domain: &SessionDomain,
+    parties: &Parties,
+    seq: u64,
+    closing: &Closing,
+) -> B256 {
+    let consent = Close {
+        channelId: U56::saturating_from(parties.channel.get()),
+        participant: parties.participant,
+        counterparty: parties.counterparty,
+        seq,
+        disputeEpoch: closing.epoch,
+        toParticipant: U112::saturating_from(closing.paid.participant.get()),
+        toVip: U112::saturating_from(closing.paid.vip.get()),
+        deadline: closing.deadline,
+    };
+    consent.eip712_signing_hash(&domain.eip712())
+}
+
+/// What a party signs so that somebody else opens a dispute for it with the state of `nonce`. The order's own signature
+/// is not read. Whoever signs it signs no state of the channel again.
+pub fn exit_digest(
+    domain: &SessionDomain,
+    channel: ChannelId,
+    nonce: Nonce,
+    order: &ExitOrder,
+) -> B256 {
+    let order = Exit {
+        channelId: U56::saturating_from(channel.get()),
+        party: order.party,
+        nonce: U56::saturating_from(nonce.get()),
+        cap: U112::saturating_from(order.cap.get()),
+        payer: order.payer.unwrap_or(Address::ZERO),
+        deadline: order.deadline,
+    };
+    order.eip712_signing_hash(&domain.eip712())
+}
 
 /// What the counterparty signs to accept `opened` with this allocation, until `deadline` (seconds, inclusive). It repeats
 /// all of the participant's request, so nothing can be exchanged between consent and acceptance; whoever signs it has
@@ -52,10 +132,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_type_is_the_one_that_the_vault_hashes() {
+    fn the_types_are_the_ones_that_the_vault_hashes() {
         // Copied from the vault's source, where a test reads it too.
         let text = include_str!("../contracts/src/libraries/Consent.sol");
-        assert!(text.contains(&Accept::eip712_encode_type().into_owned()));
+        for ours in [
+            Accept::eip712_encode_type(),
+            Withdraw::eip712_encode_type(),
+            Close::eip712_encode_type(),
+            Exit::eip712_encode_type(),
+        ] {
+            assert!(text.contains(&format!("\"{ours}\"")), "{ours}");
+        }
     }
 
     #[test]

@@ -48,8 +48,30 @@ pub enum Event {
     },
     /// A new version of a channel's ledger.
     LedgerAppended(LedgerAppended),
+    /// Both parties took something out of a live channel; a [`LedgerAppended`] follows.
+    Withdrawn(Withdrawn),
+    /// Both parties ended a live channel: it is paid out.
+    Closed {
+        /// The channel.
+        channel: ChannelId,
+        /// The number of the consent.
+        seq: u64,
+        /// Credited to the participant.
+        to_participant: Amount,
+        /// Credited to the VIP.
+        to_vip: Amount,
+    },
+    /// Both parties agreed on how the open dispute ends; overrides stay valid and paid until the deadline.
+    CloseAnnounced(CloseAnnounced),
     /// Somebody put a state forward; its dispute key is now public.
     DisputeOpened(DisputeOpened),
+    /// The dispute that was just opened is paid for by somebody else than the party.
+    Sponsored {
+        /// The disputed channel.
+        channel: ChannelId,
+        /// Who paid, and gets bond and fee back.
+        payer: Address,
+    },
     /// A newer state took the place of the one that stood.
     Overridden(Overridden),
     /// What stood was paid.
@@ -208,6 +230,44 @@ pub struct Overridden {
     pub reward: U256,
 }
 
+/// A withdrawal by consent of both parties.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Withdrawn {
+    /// The channel.
+    pub channel: ChannelId,
+    /// The number of the consent.
+    pub seq: u64,
+    /// Nonce of the new checkpoint; states up to it are dead.
+    pub nonce: Nonce,
+    /// Its ledger version.
+    pub version: EscrowVersion,
+    /// The participant's balance in it.
+    pub balance: Amount,
+    /// Credited to the participant.
+    pub to_participant: Amount,
+    /// Credited to the VIP.
+    pub to_vip: Amount,
+}
+
+/// The end of a dispute that both parties agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloseAnnounced {
+    /// The channel.
+    pub channel: ChannelId,
+    /// The number of the consent.
+    pub seq: u64,
+    /// The dispute that ends.
+    pub epoch: u64,
+    /// What the participant will be credited.
+    pub to_participant: Amount,
+    /// What the VIP will be credited.
+    pub to_vip: Amount,
+    /// The deadline now, in seconds: never later than before, and no longer extended.
+    pub deadline: u64,
+}
+
 /// The end of a dispute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -233,7 +293,12 @@ impl Event {
     pub fn channel(&self) -> Option<ChannelId> {
         match self {
             Self::ChannelOpened(opened) => Some(opened.channel),
-            Self::Accepted { channel, .. } | Self::Cancelled { channel } => Some(*channel),
+            Self::Accepted { channel, .. }
+            | Self::Cancelled { channel }
+            | Self::Closed { channel, .. }
+            | Self::Sponsored { channel, .. } => Some(*channel),
+            Self::Withdrawn(withdrawn) => Some(withdrawn.channel),
+            Self::CloseAnnounced(announced) => Some(announced.channel),
             Self::LedgerAppended(appended) => Some(appended.channel),
             Self::DisputeOpened(dispute) => Some(dispute.channel),
             Self::Overridden(overridden) => Some(overridden.channel),

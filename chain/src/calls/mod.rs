@@ -3,6 +3,7 @@
 //! Builders ([`Vipe::open`] and so on) only build a [`Call`]; it reaches the chain through the submitter. Readers ask the
 //! node and return the protocol's types.
 
+mod consents;
 mod tokens;
 mod views;
 
@@ -15,6 +16,7 @@ use protocol::ids::{Amount, ChannelId, EscrowVersion, IdError, Nonce};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    consents::ExitOrder,
     tokens::{Erc20, OperatorVip},
     views::{ChannelView, DisputeView, Rules, Status},
 };
@@ -263,6 +265,12 @@ impl Vipe {
     /// Pays what stands; sent by anybody once the deadline has come.
     pub fn settle(&self, channel: ChannelId) -> Call {
         build(self.address, &IVipe::settleCall { channelId: u56(channel.get()) })
+    }
+
+    /// Pays what stands in those of `channels` that are due, and skips the others; sent by anybody.
+    pub fn settle_many(&self, channels: &[ChannelId]) -> Call {
+        let ids = channels.iter().map(|channel| u56(channel.get())).collect();
+        build(self.address, &IVipe::settleManyCall { channelIds: ids })
     }
 
     /// Sends the caller's credit of `asset` to `to`.

@@ -59,6 +59,8 @@ pub struct ChannelView {
     pub epoch: u64,
     /// The state that needs no proof.
     pub checkpoint: StateClaim,
+    /// How many consents of both parties were executed; the next one names this number.
+    pub seq: u64,
 }
 
 /// A dispute as it stands on chain.
@@ -88,6 +90,10 @@ pub struct DisputeView {
     pub peak: Amount,
     /// The fee (F), in wei.
     pub fee: U256,
+    /// The claim that the raise found, if it was raised: bond above it is the disputer's own.
+    pub raised_from: Option<Amount>,
+    /// What the participant is paid by an announced close, if there is one.
+    pub agreed_to_participant: Option<Amount>,
 }
 
 /// The rules of a deployment.
@@ -123,6 +129,16 @@ impl Vipe {
     pub async fn rules(&self, rpc: &Rpc) -> Result<Rules, ReadError> {
         let rules = read(rpc, self.address, IVipe::rulesCall {}, At::Latest).await?;
         Ok(rules.into())
+    }
+
+    /// Whether anything answered at the vault's address in `block`; only for blocks whose state the node still keeps.
+    pub(crate) async fn exists_at(&self, rpc: &Rpc, block: u64) -> Result<bool, ReadError> {
+        match read(rpc, self.address, IVipe::channelCountCall {}, At::Number(block)).await {
+            Ok(_count) => Ok(true),
+            // What has no code answers with nothing.
+            Err(ReadError::Malformed(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Where states of this vault are valid.
@@ -283,6 +299,7 @@ fn channel_view(raw: &IVipe::Channel) -> Result<ChannelView, ReadError> {
             version: EscrowVersion::try_from(raw.checkpoint.version.saturating_to::<u64>())?,
             balance: amount(raw.checkpoint.balance)?,
         },
+        seq: raw.seq,
     })
 }
 
@@ -300,5 +317,7 @@ fn dispute_view(raw: &IVipe::Dispute) -> Result<DisputeView, ReadError> {
         claim: amount(raw.claim)?,
         peak: amount(raw.peak)?,
         fee: raw.fee,
+        raised_from: raw.raised.then(|| amount(raw.raisedFrom)).transpose()?,
+        agreed_to_participant: raw.closing.then(|| amount(raw.agreedToParticipant)).transpose()?,
     })
 }

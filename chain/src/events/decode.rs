@@ -8,8 +8,8 @@ use alloy_sol_types::SolEvent;
 use protocol::ids::{Amount, ChannelId, EscrowVersion, IdError, Nonce};
 
 use super::{
-    ChainEvent, ChannelOpened, DisputeOpened, Event, LedgerAppended, Overridden, OverrideKind,
-    Settled,
+    ChainEvent, ChannelOpened, CloseAnnounced, DisputeOpened, Event, LedgerAppended, Overridden,
+    OverrideKind, Settled, Withdrawn,
 };
 use crate::{bindings::IVipe, cursor::BlockId, provider::Log};
 
@@ -106,6 +106,21 @@ fn decode_fields(log: &Log) -> Result<Option<Event>, FieldError> {
                 vip: raw.h,
             })
         }
+        IVipe::Withdrawn::SIGNATURE_HASH => withdrawn(&fields(log)?)?,
+        IVipe::Closed::SIGNATURE_HASH => {
+            let raw: IVipe::Closed = fields(log)?;
+            Event::Closed {
+                channel: channel(raw.channelId)?,
+                seq: raw.seq,
+                to_participant: amount(raw.toParticipant)?,
+                to_vip: amount(raw.toVip)?,
+            }
+        }
+        IVipe::CloseAnnounced::SIGNATURE_HASH => close_announced(&fields(log)?)?,
+        IVipe::Sponsored::SIGNATURE_HASH => {
+            let IVipe::Sponsored { channelId, payer } = fields(log)?;
+            Event::Sponsored { channel: channel(channelId)?, payer }
+        }
         IVipe::DisputeOpened::SIGNATURE_HASH => dispute_opened(&fields(log)?)?,
         IVipe::Overridden::SIGNATURE_HASH => overridden(&fields(log)?)?,
         IVipe::Settled::SIGNATURE_HASH => settled(&fields(log)?)?,
@@ -163,6 +178,29 @@ fn opened(raw: &IVipe::Opened) -> Result<Event, FieldError> {
         deposit: amount(raw.deposit)?,
         accept_by: raw.acceptBy,
     })))
+}
+
+fn withdrawn(raw: &IVipe::Withdrawn) -> Result<Event, FieldError> {
+    Ok(Event::Withdrawn(Withdrawn {
+        channel: channel(raw.channelId)?,
+        seq: raw.seq,
+        nonce: nonce(raw.nonce)?,
+        version: version(raw.version)?,
+        balance: amount(raw.balance)?,
+        to_participant: amount(raw.toParticipant)?,
+        to_vip: amount(raw.toVip)?,
+    }))
+}
+
+fn close_announced(raw: &IVipe::CloseAnnounced) -> Result<Event, FieldError> {
+    Ok(Event::CloseAnnounced(CloseAnnounced {
+        channel: channel(raw.channelId)?,
+        seq: raw.seq,
+        epoch: raw.epoch,
+        to_participant: amount(raw.toParticipant)?,
+        to_vip: amount(raw.toVip)?,
+        deadline: raw.deadline,
+    }))
 }
 
 fn dispute_opened(raw: &IVipe::DisputeOpened) -> Result<Event, FieldError> {

@@ -98,6 +98,52 @@ fn a_settlement_without_a_corrector_has_none() {
 }
 
 #[test]
+fn what_both_parties_agreed_on_is_read_field_by_field() {
+    let withdrawn = IVipe::Withdrawn {
+        channelId: U56::from(5),
+        seq: 1,
+        nonce: U56::from(2),
+        version: U56::from(3),
+        balance: U112::from(4),
+        toParticipant: U112::from(6),
+        toVip: U112::from(7),
+    };
+    let Event::Withdrawn(read) = decode(VIPE, &log(&withdrawn)).unwrap().event else { panic!() };
+    assert_eq!((read.channel.get(), read.seq, read.nonce.get()), (5, 1, 2));
+    assert_eq!((read.version.get(), read.balance.get()), (3, 4));
+    assert_eq!((read.to_participant.get(), read.to_vip.get()), (6, 7));
+
+    let announced = IVipe::CloseAnnounced {
+        channelId: U56::from(5),
+        seq: 1,
+        epoch: 2,
+        toParticipant: U112::from(3),
+        toVip: U112::from(4),
+        deadline: 6,
+    };
+    let read = decode(VIPE, &log(&announced)).unwrap().event;
+    assert_eq!(read.channel().unwrap().get(), 5);
+    let Event::CloseAnnounced(read) = read else { panic!() };
+    assert_eq!((read.seq, read.epoch, read.deadline), (1, 2, 6));
+    assert_eq!((read.to_participant.get(), read.to_vip.get()), (3, 4));
+
+    let closed = IVipe::Closed {
+        channelId: U56::from(5),
+        seq: 1,
+        toParticipant: U112::from(3),
+        toVip: U112::from(4),
+    };
+    let read = decode(VIPE, &log(&closed)).unwrap().event;
+    assert!(
+        matches!(read, Event::Closed { seq: 1, to_participant, .. } if to_participant.get() == 3)
+    );
+    let sponsored = IVipe::Sponsored { channelId: U56::from(5), payer: Address::repeat_byte(6) };
+    let read = decode(VIPE, &log(&sponsored)).unwrap().event;
+    assert_eq!(read.channel().unwrap().get(), 5);
+    assert!(matches!(read, Event::Sponsored { payer, .. } if payer == Address::repeat_byte(6)));
+}
+
+#[test]
 fn events_survive_being_stored() {
     let appended = IVipe::LedgerAppended {
         channelId: U56::from(5),

@@ -6,6 +6,7 @@
     reason = "a failed expectation is a failed test"
 )]
 
+mod consents;
 mod deploy;
 mod follower;
 mod startup;

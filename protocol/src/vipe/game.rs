@@ -4,6 +4,7 @@
 //! open (W = C = claim) --lower--> W falls, the beneficiary is paid at once --+
 //!       |              --equal--> the nonce moves                            |--> settle, once now >= deadline
 //!       |              --raise--> W grows, once, by the disputer alone ------+
+//!       |              --close--> both agree on the asset; lower and equal go on until a nearer deadline
 //! ```
 //!
 //! `W` is the claim that stands: what the disputer would be paid. `C` is its peak: the largest claim that the disputer
@@ -19,6 +20,7 @@ use alloy_primitives::{Address, U256};
 use serde::{Deserialize, Serialize};
 
 use super::bond::{Rate, Rules, bond, opening_fee, share};
+use super::ledger::Payout;
 use crate::ids::{Amount, Nonce, Role};
 
 /// Why a move is refused. Nothing has changed.
@@ -85,6 +87,17 @@ pub enum Refusal {
     /// The disputer raised before.
     #[error("the claim was raised before")]
     RaisedBefore,
+    /// Both parties announced how it ends: that is final, and nothing is raised after it.
+    #[error("a close is announced")]
+    Closing,
+    /// A close pays the whole escrow.
+    #[error("{paid} is not the escrow {escrow}")]
+    NotTheWholeEscrow {
+        /// The sum of both payments.
+        paid: u128,
+        /// The escrow.
+        escrow: Amount,
+    },
     /// The dispute is over.
     #[error("the dispute is settled")]
     AlreadySettled,
@@ -162,7 +175,7 @@ pub struct Settlement {
     pub to_other: Amount,
     /// What of the disputer's claim the other side got.
     pub slash: Amount,
-    /// The bond, in wei, back to who paid the opening.
+    /// The bond, in wei, back to who paid it: above what a raise found to the disputer, the rest to who opened.
     pub bond_returned: U256,
     /// The fee, in wei.
     pub fee: U256,
@@ -193,6 +206,9 @@ pub struct Standing {
     pub window_end: u64,
     /// The deadline: overrides before it, settlement from it on.
     pub deadline: u64,
+    /// What the sides are paid by a close that both announced, instead of what stands.
+    #[serde(default)]
+    pub agreed: Option<Payout>,
 }
 
 /// One dispute and its rules.
@@ -237,6 +253,7 @@ impl DisputeGame {
             opened_at: now,
             window_end: deadline,
             deadline,
+            agreed: None,
         };
         Ok((Self { rules, rate, escrow, standing, settled: false }, back))
     }
@@ -302,6 +319,9 @@ impl DisputeGame {
         if self.standing.raised {
             return Err(Refusal::RaisedBefore);
         }
+        if self.standing.agreed.is_some() {
+            return Err(Refusal::Closing);
+        }
         if step.value != needed {
             return Err(Refusal::ValueMismatch { needed });
         }
@@ -334,23 +354,57 @@ impl DisputeGame {
     fn extend(&mut self, now: u64) {
         let Rules { response_extension, max_extension, .. } = self.rules;
         let standing = &mut self.standing;
-        if standing.deadline.saturating_sub(now) < response_extension {
+        let extends = standing.agreed.is_none();
+        if extends && standing.deadline.saturating_sub(now) < response_extension {
             let latest = standing.window_end.saturating_add(max_extension);
             let wanted = now.saturating_add(response_extension).min(latest);
             standing.deadline = standing.deadline.max(wanted);
         }
     }
 
+    /// Announces how both parties end the dispute: `agreed`, the whole escrow, is what settlement pays of the asset; the
+    /// ether is paid as without it. Overrides stay valid and paid until the deadline that is returned.
+    ///
+    /// # Errors
+    /// [`Refusal::AlreadySettled`], [`Refusal::NotTheWholeEscrow`], [`Refusal::WindowClosed`], and [`Refusal::Closing`] a
+    /// second time.
+    pub fn announce(&mut self, agreed: Payout, now: u64) -> Result<u64, Refusal> {
+        if self.settled {
+            return Err(Refusal::AlreadySettled);
+        }
+        let paid = agreed.participant.get().saturating_add(agreed.vip.get());
+        if paid != self.escrow.get() {
+            return Err(Refusal::NotTheWholeEscrow { paid, escrow: self.escrow });
+        }
+        let standing = &mut self.standing;
+        if now >= standing.deadline {
+            return Err(Refusal::WindowClosed { deadline: standing.deadline });
+        }
+        if standing.agreed.is_some() {
+            return Err(Refusal::Closing);
+        }
+        standing.agreed = Some(agreed);
+        standing.deadline =
+            standing.deadline.min(now.saturating_add(self.rules.response_extension));
+        Ok(standing.deadline)
+    }
+
     /// What settlement would pay if the claim that stands stayed.
     #[must_use]
     pub fn outcome(&self) -> Settlement {
-        let Standing { claim, peak, fee, corrector, .. } = self.standing;
+        let Standing { claim, peak, fee, corrector, disputer, agreed, .. } = self.standing;
+        let bond_returned = self.bond();
+        if let Some(agreed) = agreed {
+            let (to_disputer, to_other) = (agreed.of(disputer), agreed.of(disputer.other()));
+            let slash = Amount::ZERO;
+            return Settlement { to_disputer, to_other, slash, bond_returned, fee, corrector };
+        }
         let struck = peak.checked_sub(claim).unwrap_or(Amount::ZERO);
         let due = share(struck.to_word(), self.rules.slash_bps);
         let slash = Amount::try_from(due).unwrap_or(Amount::MAX).min(claim);
         let to_disputer = claim.checked_sub(slash).unwrap_or(Amount::ZERO);
         let to_other = self.escrow.checked_sub(to_disputer).unwrap_or(Amount::ZERO);
-        Settlement { to_disputer, to_other, slash, bond_returned: self.bond(), fee, corrector }
+        Settlement { to_disputer, to_other, slash, bond_returned, fee, corrector }
     }
 
     /// Pays what stands. By anybody, from the deadline on.

@@ -116,6 +116,13 @@ pub struct Payout {
 }
 
 impl Payout {
+    /// Both parts together.
+    #[must_use]
+    pub const fn total(&self) -> u128 {
+        // Two values below 2^112.
+        self.participant.get().saturating_add(self.vip.get())
+    }
+
     /// The part of one side; the counterparty's is its pool's.
     #[must_use]
     pub const fn of(&self, role: Role) -> Amount {

@@ -8,10 +8,12 @@
 //! **Invariant:** an open dispute holds exactly its fee and the bond of the claim that stands.
 
 pub mod bond;
+pub mod consent;
 pub mod game;
 pub mod ledger;
 
 pub use bond::{Rate, Rules, bond, opening_fee};
+pub use consent::{Channel, Closing, ConsentRefusal, Withdrawal};
 pub use game::{DisputeGame, Move, MoveKind, Opening, Paid, Refusal, Settlement, Standing};
 pub use ledger::{Entry, Ledger, LedgerError, Payout};
 

@@ -74,6 +74,7 @@ impl<'a> Book<'a> {
                 self.set_status(opened.channel, ChannelStatus::Disputed)?;
             }
             Event::Settled(settled) => self.set_status(settled.channel, ChannelStatus::Settled)?,
+            Event::Closed { channel, .. } => self.set_status(*channel, ChannelStatus::Settled)?,
             Event::LedgerAppended(appended) => self.append(appended)?,
             _ => {}
         }
@@ -93,6 +94,7 @@ impl<'a> Book<'a> {
             Event::DisputeOpened(opened) => {
                 self.set_status(opened.channel, ChannelStatus::Live)?;
             }
+            Event::Closed { channel, .. } => self.set_status(*channel, ChannelStatus::Live)?,
             Event::Settled(settled) => self.set_status(settled.channel, ChannelStatus::Disputed)?,
             Event::LedgerAppended(appended) => {
                 let before = EscrowVersion::try_from(appended.version.get().saturating_sub(1))

@@ -285,6 +285,15 @@ impl Node {
                 }
                 life.changed(out);
             }
+            Chain::CloseAnnounced(announced) => {
+                let rules = self.parts.terms.rules;
+                let Some(life) = self.current(announced.channel) else { return Ok(()) };
+                life.push_event(event)?;
+                if let Some(standing) = life.standing(&rules)? {
+                    life.handle(Event::Changed(standing), out);
+                }
+                life.changed(out);
+            }
             Chain::Settled(settled) => {
                 let cost = cost_of(book.store(), &self.parts.rpc, event.transaction).await?;
                 let Some(life) = self.current(settled.channel) else { return Ok(()) };
@@ -332,6 +341,12 @@ impl Node {
                 if moved.beneficiary == beneficiary {
                     life.handle(Event::Removed { reward: moved.reward }, out);
                 }
+                if let Some(standing) = life.standing(&rules)? {
+                    life.handle(Event::Changed(standing), out);
+                }
+                life.changed(out);
+            }
+            Chain::CloseAnnounced(_) => {
                 if let Some(standing) = life.standing(&rules)? {
                     life.handle(Event::Changed(standing), out);
                 }

@@ -2,7 +2,7 @@
 //! standing follows.
 
 use chain::events::{ChainEvent, DisputeOpened, Event as Chain, OverrideKind};
-use protocol::vipe::{Rules, Standing};
+use protocol::vipe::{Payout, Rules, Standing};
 use protocol::zksc::Channel;
 use store::OpeningRow;
 
@@ -27,7 +27,13 @@ pub(crate) fn standing(
                     opened_at: opened.deadline.saturating_sub(rules.dispute_window),
                     window_end: opened.deadline,
                     deadline: opened.deadline,
+                    agreed: None,
                 });
+            }
+            (Chain::CloseAnnounced(announced), Some(standing)) => {
+                standing.deadline = announced.deadline;
+                standing.agreed =
+                    Some(Payout { participant: announced.to_participant, vip: announced.to_vip });
             }
             (Chain::Overridden(moved), Some(standing)) => {
                 standing.nonce = moved.nonce;
