@@ -1,103 +1,41 @@
 //! Deploys the contracts to any chain, looks at what came of it, and writes it down.
 //!
 //! ```text
-//! Plan --check--> verifier, asset, vault, pool --compare code, rules, domain, caps--> Deployment (a file)
+//! Plan --check--> factory, verifier, asset, vault, pool --compare code, rules, domain, caps--> Deployment (a file)
 //! ```
 //!
-//! **Invariant:** a [`Deployment`] that [`deploy`] returned was read back from the chain: code, rules, domain and caps.
+//! Verifier, vault and pool stand where salt, code and constructor arguments (the rules) put them: who deploys, when, and
+//! with what nonce makes no difference. So a deployment that was interrupted goes on where it was, and one that is complete
+//! is found and checked again. A development asset is made anew each time.
+//!
+//! **Invariant:** a [`Deployment`] that [`deploy`] returned was read back from the chain: the code of vault and verifier to
+//! the byte, immutables and the verifier's own parts included, and rules, domain and caps.
 
+mod exact;
+mod factory;
 mod file;
+mod terms;
+mod works;
 
 use alloy_primitives::{Address, B256, U256, aliases::U112, keccak256};
 use alloy_sol_types::SolValue as _;
 use protocol::ids::{Amount, Domain};
 
-pub use self::file::{AssetCap, Contract, DEPLOYMENT_VERSION, Deployment, FileError};
+use self::works::Works;
+pub use self::{
+    exact::ExactError,
+    factory::{CANONICAL as CANONICAL_FACTORY, Done, address_of},
+    file::{AssetCap, Contract, DEPLOYMENT_VERSION, Deployment, FileError},
+    terms::{ChainKind, Terms},
+};
 use crate::{
     artifact::{Artifact, ArtifactError},
     bindings::IVipe,
     calls::{ReadError, Rules, Vipe},
     error::RpcError,
+    provider::Rpc,
     sender::{SendError, Sender},
 };
-
-/// What kind of chain the contracts go to; decides how long a dispute must last at least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChainKind {
-    /// Ethereum itself.
-    L1,
-    /// A chain with a sequencer that may halt or censor.
-    L2 {
-        /// Seconds after which a transaction gets in without the sequencer.
-        forced_inclusion_s: u64,
-    },
-    /// A development chain, where windows may be seconds.
-    Development,
-}
-
-/// Seconds in an hour.
-const HOUR_S: u64 = 3_600;
-/// The shortest dispute window on an L1.
-const L1_WINDOW_MIN_S: u64 = 24 * HOUR_S;
-/// What is added to twice the forced inclusion on an L2.
-const L2_WINDOW_MARGIN_S: u64 = 12 * HOUR_S;
-
-/// The rules of a vault but its verifier, which is known only once it is deployed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Terms {
-    /// See [`Rules::dispute_window_s`].
-    pub dispute_window_s: u64,
-    /// See [`Rules::response_extension_s`].
-    pub response_extension_s: u64,
-    /// See [`Rules::max_extension_s`].
-    pub max_extension_s: u64,
-    /// See [`Rules::fee_floor`].
-    pub fee_floor: u128,
-    /// See [`Rules::fee_gas`].
-    pub fee_gas: u64,
-    /// See [`Rules::tower_bps`].
-    pub tower_bps: u16,
-    /// See [`Rules::slash_bps`].
-    pub slash_bps: u16,
-}
-
-impl Terms {
-    /// The defaults for an L1: a day, an hour, a day; 0.02 ether or 10,000,000 gas; half to the tower, all slashed.
-    pub const L1: Self = Self {
-        dispute_window_s: 24 * HOUR_S,
-        response_extension_s: HOUR_S,
-        max_extension_s: 24 * HOUR_S,
-        fee_floor: 20_000_000_000_000_000,
-        fee_gas: 10_000_000,
-        tower_bps: 5_000,
-        slash_bps: 10_000,
-    };
-
-    /// The defaults for an L2: three days, six hours, a day.
-    pub const L2: Self =
-        Self { dispute_window_s: 72 * HOUR_S, response_extension_s: 6 * HOUR_S, ..Self::L1 };
-
-    /// Refuses windows in which honest parties could not answer.
-    ///
-    /// # Errors
-    /// [`DeployError::WindowTooShort`].
-    pub const fn check(&self, chain: ChainKind) -> Result<(), DeployError> {
-        let least = match chain {
-            ChainKind::L1 => L1_WINDOW_MIN_S,
-            ChainKind::L2 { forced_inclusion_s } => {
-                forced_inclusion_s.saturating_mul(2).saturating_add(L2_WINDOW_MARGIN_S)
-            }
-            ChainKind::Development => 1,
-        };
-        if self.dispute_window_s < least {
-            return Err(DeployError::WindowTooShort {
-                given_s: self.dispute_window_s,
-                least_s: least,
-            });
-        }
-        Ok(())
-    }
-}
 
 /// What asset the vault takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,9 +53,24 @@ pub enum Asset {
     },
 }
 
+/// Where to deploy, and since when.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Site {
+    /// Goes into every address; another salt is another deployment.
+    pub salt: B256,
+    /// The factory; none for the canonical one or, where it is missing, one of the deployer's own.
+    pub factory: Option<Address>,
+    /// A block before the vault's creation, for a vault that is there already.
+    pub start_block: Option<u64>,
+    /// What an earlier deployment file says: a vault and a block before its creation. Read only if it is the same vault.
+    pub earlier: Option<(Address, u64)>,
+}
+
 /// What to deploy.
 #[derive(Debug, Clone)]
 pub struct Plan {
+    /// Where, and since when.
+    pub site: Site,
     /// Where to.
     pub chain: ChainKind,
     /// The rules.
@@ -166,6 +119,30 @@ pub enum DeployError {
     /// A checked-in artifact cannot be read.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
+    /// What a creation leaves behind cannot be computed.
+    #[error("{what}: {source}")]
+    Exact {
+        /// What was to be created.
+        what: &'static str,
+        /// Why.
+        source: ExactError,
+    },
+    /// The vault was deployed before, and nobody said when.
+    #[error(
+        "the vault at {address} is there already: give a block before its creation, to read its history from"
+    )]
+    StartUnknown {
+        /// The vault.
+        address: Address,
+    },
+    /// The node follows another chain than the deployment is on.
+    #[error("the deployment is on chain {expected}, the node on {found}")]
+    WrongChain {
+        /// The deployment's chain.
+        expected: u64,
+        /// The node's.
+        found: u64,
+    },
     /// What is on the chain is not what was deployed.
     #[error("{what} at {address} is not what was deployed")]
     Mismatch {
@@ -176,50 +153,80 @@ pub enum DeployError {
     },
 }
 
+impl DeployError {
+    /// Names what a transaction was for.
+    fn sending(what: &'static str) -> impl FnOnce(SendError) -> Self {
+        move |source| Self::Send { what, source: Box::new(source) }
+    }
+}
+
+/// One step of a deployment, for people who wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The contract.
+    pub what: &'static str,
+    /// Where it is.
+    pub address: Address,
+    /// What was done for it.
+    pub done: Done,
+}
+
 /// Deploys everything in `plan` from the sender's account, and reads it back.
 ///
 /// # Errors
-/// See [`DeployError`]. What was deployed before an error stays on the chain, unused.
+/// See [`DeployError`]. What was deployed before an error stays on the chain, and the same plan goes on from there.
 pub async fn deploy(sender: &Sender, plan: &Plan) -> Result<Deployment, DeployError> {
+    deploy_telling(sender, plan, &mut |_progress| {}).await
+}
+
+/// As [`deploy`], and tells of each step.
+///
+/// # Errors
+/// As [`deploy`].
+pub async fn deploy_telling(
+    sender: &Sender,
+    plan: &Plan,
+    tell: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Deployment, DeployError> {
     plan.terms.check(plan.chain)?;
     if plan.chain != ChainKind::Development && matches!(plan.asset, Asset::Development { .. }) {
         return Err(DeployError::DevelopmentAsset);
     }
-    let start_block = sender.rpc.head().await?.id.number;
-    let verifier = create(sender, "the verifier", &plan.verifier, &[]).await?;
-    let (asset, token) = match &plan.asset {
-        Asset::Existing(address) => (*address, None),
-        Asset::Development { name, symbol, decimals } => {
-            let arguments =
-                (name.clone(), symbol.clone(), U256::from(*decimals)).abi_encode_params();
-            let token =
-                create(sender, "the development asset", &Artifact::dev_token()?, &arguments)
-                    .await?;
-            (token.address, Some(token))
-        }
-    };
+    let head = sender.rpc.head().await?.id.number;
+    let (factory, done) = factory::find(sender, plan.site.factory).await?;
+    tell(Progress { what: "the factory", address: factory, done });
+    let mut works = Works { sender, at: (factory, plan.site.salt), tell };
+    let (verifier, verifier_parts) = works.verifier(&plan.verifier).await?;
+    let (asset, token) = works.asset(&plan.asset).await?;
     let cap = AssetCap { asset, per_channel: plan.per_channel, total: plan.total };
     let (rules, arguments) = vault_arguments(&plan.terms, &verifier, &cap);
-    let vipe = create(sender, "the vault", &Artifact::vipe()?, &arguments).await?;
+    let (vipe, done) = works.vault(&arguments, &verifier, asset).await?;
+    let start_block = match done {
+        Done::Created { .. } => head,
+        Done::Found => start_before(&sender.rpc, &plan.site, vipe.address, head).await?,
+    };
     let vip = match plan.operator {
         None => None,
         Some((operator, ratio)) => {
             let arguments = (vipe.address, asset, operator, U256::from(ratio)).abi_encode_params();
-            Some(create(sender, "the pool", &Artifact::operator_vip()?, &arguments).await?)
+            Some(works.pool(&Artifact::operator_vip()?, &arguments).await?)
         }
     };
     let deployment = Deployment {
         version: DEPLOYMENT_VERSION,
         chain_id: sender.chain_id,
         start_block,
+        factory,
+        salt: plan.site.salt,
         vipe,
         verifier,
+        verifier_parts,
         rules,
         assets: vec![cap],
         token,
         vip,
     };
-    check(sender, &deployment).await?;
+    verify(&sender.rpc, &deployment).await?;
     Ok(deployment)
 }
 
@@ -244,30 +251,45 @@ fn vault_arguments(terms: &Terms, verifier: &Contract, cap: &AssetCap) -> (Rules
     (rules.into(), arguments)
 }
 
-/// Creates a contract and compares its code with the artifact's.
-async fn create(
-    sender: &Sender,
-    what: &'static str,
-    artifact: &Artifact,
-    arguments: &[u8],
-) -> Result<Contract, DeployError> {
-    let code = [&artifact.bytecode, arguments].concat();
-    let (address, receipt) = sender
-        .create(code.into())
-        .await
-        .map_err(|source| DeployError::Send { what, source: Box::new(source) })?;
-    let found = sender.rpc.code(address).await?;
-    if !artifact.is_code(&found) {
-        return Err(DeployError::Mismatch { what, address });
+/// A block before the creation of a vault that is there already: as the plan says, or looked for in what the node still
+/// keeps of older states, at doubling distances.
+async fn start_before(
+    rpc: &Rpc,
+    site: &Site,
+    vault: Address,
+    head: u64,
+) -> Result<u64, DeployError> {
+    let earlier = site.earlier.filter(|(address, _)| *address == vault).map(|(_, block)| block);
+    if let Some(block) = site.start_block.or(earlier) {
+        return Ok(block);
     }
-    let code_hash = keccak256(&found);
-    tracing::info!(what, %address, block = receipt.block.number, gas = receipt.gas_used, "deployed");
-    Ok(Contract { address, code_hash, source_hash: artifact.source_hash.clone() })
+    let mut back = 1_u64;
+    while let Some(block) = head.checked_sub(back) {
+        match Vipe::new(vault).exists_at(rpc, block).await {
+            Ok(false) => return Ok(block),
+            Ok(true) => back = back.saturating_mul(2),
+            Err(_forgotten) => return Err(DeployError::StartUnknown { address: vault }),
+        }
+    }
+    Ok(0)
 }
 
-/// Asks the vault itself what it is.
-async fn check(sender: &Sender, deployment: &Deployment) -> Result<(), DeployError> {
-    let (rpc, address) = (&sender.rpc, deployment.vipe.address);
+/// Asks a node whether its chain still has this deployment: the code of every contract by its hash, and what the vault
+/// says of its own rules, domain and caps. For every start of a program that trusts a deployment file.
+///
+/// # Errors
+/// [`DeployError::WrongChain`], [`DeployError::Mismatch`], and what the node does not answer.
+pub async fn verify(rpc: &Rpc, deployment: &Deployment) -> Result<(), DeployError> {
+    let (expected, found) = (deployment.chain_id, rpc.chain_id().await?);
+    if expected != found {
+        return Err(DeployError::WrongChain { expected, found });
+    }
+    for (what, address, code_hash) in deployment.contracts() {
+        if keccak256(rpc.code(address).await?) != code_hash {
+            return Err(DeployError::Mismatch { what, address });
+        }
+    }
+    let address = deployment.vipe.address;
     let vault = Vipe::new(address);
     let differs = |what| Err(DeployError::Mismatch { what, address });
     if vault.rules(rpc).await? != deployment.rules {
@@ -291,26 +313,10 @@ impl Deployment {
             ("the vault", self.vipe.address, self.vipe.code_hash),
             ("the verifier", self.verifier.address, self.verifier.code_hash),
         ];
+        let parts = self.verifier_parts.iter();
+        contracts
+            .extend(parts.map(|part| ("a part of the verifier", part.address, part.code_hash)));
         contracts.extend(self.vip.iter().map(|vip| ("the pool", vip.address, vip.code_hash)));
         contracts
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_window_that_is_too_short_for_the_chain_is_refused() {
-        assert!(Terms::L1.check(ChainKind::L1).is_ok());
-        let short = Terms { dispute_window_s: 24 * HOUR_S - 1, ..Terms::L1 };
-        assert!(matches!(short.check(ChainKind::L1), Err(DeployError::WindowTooShort { .. })));
-        let l2 = ChainKind::L2 { forced_inclusion_s: 24 * HOUR_S };
-        assert!(Terms::L2.check(l2).is_ok());
-        assert!(
-            matches!(Terms::L1.check(l2), Err(DeployError::WindowTooShort { least_s, .. }) if least_s == 60 * HOUR_S)
-        );
-        let none = Terms { dispute_window_s: 0, ..Terms::L1 };
-        assert!(none.check(ChainKind::Development).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use clap::{Args, Parser, Subcommand};
 
 use crate::bench::BenchArgs;
@@ -114,9 +114,19 @@ pub struct DeployArgs {
     /// On an L2: seconds after which a transaction gets in without the sequencer
     #[arg(long, default_value_t = 86_400)]
     pub forced_inclusion_s: u64,
-    /// On a development chain: seconds of a dispute's window
-    #[arg(long, default_value_t = 120)]
-    pub window_s: u64,
+    /// Seconds of a dispute's window; by default 86,400 on an L1, 259,200 on an L2, 120 on a development chain. Refused if
+    /// honest parties could not answer in time: less than a day on an L1, less than 2 x forced inclusion + 12 hours on an L2
+    #[arg(long, value_name = "SECONDS")]
+    pub window_s: Option<u64>,
+    /// Goes into every address: the same salt, code and rules give the same addresses on every chain with the same factory
+    #[arg(long, value_name = "HEX", default_value_t = B256::ZERO)]
+    pub salt: B256,
+    /// The CREATE2 factory; by default the one that most chains have, or one of this account's own
+    #[arg(long, value_name = "ADDRESS")]
+    pub factory: Option<Address>,
+    /// A block before the vault's creation: only for a vault that is there already, when neither --out nor the node can say
+    #[arg(long, value_name = "NUMBER")]
+    pub start_block: Option<u64>,
 }
 
 /// Kinds of chains.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::calls::Rules;
 
 /// The version of the file that this program reads and writes.
-pub const DEPLOYMENT_VERSION: u32 = 1;
+pub const DEPLOYMENT_VERSION: u32 = 2;
 /// The largest file that is read: ten times what one has.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
@@ -51,10 +51,16 @@ pub struct Deployment {
     pub chain_id: u64,
     /// A block before the vault's creation: where reading its history starts.
     pub start_block: u64,
+    /// The factory that created it.
+    pub factory: Address,
+    /// The salt in its addresses.
+    pub salt: B256,
     /// The vault.
     pub vipe: Contract,
     /// The live-state verifier.
     pub verifier: Contract,
+    /// The contracts that the verifier's constructor created.
+    pub verifier_parts: Vec<Contract>,
     /// The vault's rules.
     pub rules: Rules,
     /// The assets it takes.
@@ -168,8 +174,11 @@ mod tests {
             version: DEPLOYMENT_VERSION,
             chain_id: 31_337,
             start_block: 1,
+            factory: Address::repeat_byte(9),
+            salt: B256::repeat_byte(8),
             vipe: contract(1),
             verifier: contract(2),
+            verifier_parts: vec![contract(4), contract(5)],
             rules: Rules {
                 dispute_window_s: 1,
                 response_extension_s: 2,
@@ -211,10 +220,10 @@ mod tests {
         };
         assert!(matches!(load(&good[..good.len() / 2]), Err(FileError::Malformed { .. })));
         assert!(matches!(
-            load(&good.replace("\"version\": 1", "\"version\": 2")),
-            Err(FileError::Version { found: 2, .. })
+            load(&good.replace("\"version\": 2", "\"version\": 3")),
+            Err(FileError::Version { found: 3, .. })
         ));
-        let unknown = good.replace("\"version\": 1", "\"version\": 1, \"owner\": 1");
+        let unknown = good.replace("\"version\": 2", "\"version\": 2, \"owner\": 1");
         assert!(matches!(load(&unknown), Err(FileError::Malformed { .. })));
         let large = " ".repeat(usize::try_from(FILE_BYTES_MAX).unwrap() + 1);
         assert!(matches!(load(&large), Err(FileError::TooLarge { .. })));

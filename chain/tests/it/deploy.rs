@@ -1,12 +1,18 @@
 //! Deploying, and what the file says afterwards.
 
+use alloy_primitives::B256;
 use chain::{
+    artifact::Artifact,
     calls::{Status, Vipe},
-    deploy::{ChainKind, DeployError, Deployment, Plan, deploy},
+    deploy::{
+        Asset, CANONICAL_FACTORY, ChainKind, DeployError, Deployment, Done, Plan, Progress, Site,
+        deploy, deploy_telling, verify,
+    },
     provider::At,
     refusal::RefusalKind,
-    sender::SendError,
+    sender::{SendError, Sender},
 };
+use serde_json::json;
 
 use crate::world::{World, plan};
 
@@ -32,6 +38,107 @@ async fn what_is_deployed_is_what_the_file_says() {
         vault.ledger(&world.rpc, channel, view.version, At::Latest).await.unwrap(),
         (1_000, 500)
     );
+}
+
+/// The plan on the asset of `world`, with the real verifier.
+fn settled_plan(world: &World, salt: u8) -> Plan {
+    Plan {
+        site: Site { salt: B256::repeat_byte(salt), ..Site::default() },
+        asset: Asset::Existing(world.token.address),
+        verifier: Artifact::verifier().unwrap(),
+        ..plan(world.hub.account.address())
+    }
+}
+
+async fn told(sender: &Sender, plan: &Plan) -> (Deployment, Vec<Progress>) {
+    let mut steps = Vec::new();
+    let deployment = deploy_telling(sender, plan, &mut |step| steps.push(step)).await.unwrap();
+    (deployment, steps)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_run_of_the_same_plan_by_anybody_finds_everything_and_changes_nothing() {
+    let world = World::start().await;
+    let plan = settled_plan(&world, 1);
+    let (first, steps) = told(&world.deployer, &plan).await;
+    let created = |steps: &[Progress]| {
+        steps
+            .iter()
+            .filter(|step| step.done != Done::Found)
+            .map(|step| step.what)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(created(&steps), ["the verifier", "the vault", "the pool"]);
+    assert!(!first.verifier_parts.is_empty(), "the verifier has parts of its own");
+    // The factory is the deployer's own where the chain has none; another account has to be told of it.
+    let site = Site { factory: Some(first.factory), ..plan.site };
+    let (second, steps) = told(&world.tower, &Plan { site, ..plan.clone() }).await;
+    assert_eq!(created(&steps), Vec::<&str>::new());
+    assert!(second.start_block <= first.start_block);
+    assert_eq!(Deployment { start_block: first.start_block, ..second }, first);
+    // From an earlier file, if it is of the same vault.
+    let site = Site { earlier: Some((first.vipe.address, 3)), ..site };
+    let (third, _) = told(&world.tower, &Plan { site, ..plan.clone() }).await;
+    assert_eq!(third.start_block, 3);
+
+    // Another salt, and other rules, are other addresses.
+    let mut other = settled_plan(&world, 2);
+    assert_ne!(deploy(&world.deployer, &other).await.unwrap().vipe.address, first.vipe.address);
+    other.site = plan.site;
+    other.terms.fee_gas += 1;
+    let (other, steps) = told(&world.deployer, &other).await;
+    assert_eq!(created(&steps), ["the vault", "the pool"], "the verifier is the same");
+    assert_ne!(other.vipe.address, first.vipe.address);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_deployment_goes_on_where_it_was() {
+    let world = World::start().await;
+    let plan = settled_plan(&world, 1);
+    // Interrupted after the verifier: a vault that cannot be made.
+    let broken = Plan { asset: Asset::Existing(world.tower.account.address()), ..plan.clone() };
+    let error = deploy(&world.deployer, &broken).await.unwrap_err();
+    assert!(matches!(error, DeployError::Exact { what: "the vault", .. }), "{error}");
+    let (_, steps) = told(&world.deployer, &plan).await;
+    let found: Vec<_> =
+        steps.iter().filter(|step| step.done == Done::Found).map(|step| step.what).collect();
+    assert_eq!(found, ["the factory", "the verifier"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_contract_or_chain_is_noticed_afterwards() {
+    let world = World::start().await;
+    let mut deployment = deploy(&world.deployer, &settled_plan(&world, 1)).await.unwrap();
+    verify(&world.rpc, &deployment).await.unwrap();
+    let part = deployment.verifier_parts[0].address;
+    let code = world.rpc.code(part).await.unwrap();
+    world.control("anvil_setCode", json!([part, "0x00"])).await;
+    let error = verify(&world.rpc, &deployment).await.unwrap_err();
+    assert!(matches!(error, DeployError::Mismatch { address, .. } if address == part), "{error}");
+    world.control("anvil_setCode", json!([part, code])).await;
+    verify(&world.rpc, &deployment).await.unwrap();
+    deployment.rules.dispute_window_s += 1;
+    let error = verify(&world.rpc, &deployment).await.unwrap_err();
+    assert!(
+        matches!(error, DeployError::Mismatch { what: "the rules of the vault", .. }),
+        "{error}"
+    );
+    deployment.chain_id += 1;
+    let error = verify(&world.rpc, &deployment).await.unwrap_err();
+    assert!(matches!(error, DeployError::WrongChain { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_factory_is_taken_for_one() {
+    let world = World::start().await;
+    let plan = settled_plan(&world, 1);
+    let site = Site { factory: Some(world.token.address), ..plan.site };
+    let error = deploy(&world.deployer, &Plan { site, ..plan.clone() }).await.unwrap_err();
+    assert!(matches!(error, DeployError::Mismatch { what: "the factory", .. }), "{error}");
+    // What stands at the canonical address counts only with the canonical code.
+    world.control("anvil_setCode", json!([CANONICAL_FACTORY, "0x00"])).await;
+    let (deployment, _) = told(&world.deployer, &plan).await;
+    assert_ne!(deployment.factory, CANONICAL_FACTORY);
 }
 
 #[tokio::test(flavor = "multi_thread")]

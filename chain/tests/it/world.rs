@@ -11,7 +11,7 @@ use chain::{
     artifact::Artifact,
     calls::{Call, Erc20, OpenRequest, OperatorVip, SessionSignatures, StateClaim, Vipe},
     consent::accept_digest,
-    deploy::{Asset, ChainKind, Deployment, Plan, Terms, deploy},
+    deploy::{Asset, ChainKind, Deployment, Plan, Site, Terms, deploy},
     devnet::{Devnet, DevnetConfig, DevnetHandle, Mining},
     events::{self, ChannelOpened, Event},
     follower::Finality,
@@ -84,6 +84,7 @@ fn yes_verifier() -> Artifact {
 
 pub(crate) fn plan(operator: Address) -> Plan {
     Plan {
+        site: Site::default(),
         chain: ChainKind::Development,
         terms: Terms {
             dispute_window_s: DISPUTE_WINDOW_S,

@@ -1,11 +1,16 @@
 //! `watchtower deploy`: the contracts onto a chain, read back, and written into a deployment file.
+//!
+//! What is there already, with the right code, is not deployed again: a run that was interrupted goes on, and a second one
+//! only checks.
 
 use std::path::Path;
 use std::time::Duration;
 
 use chain::account::Account;
 use chain::artifact::Artifact;
-use chain::deploy::{Asset, ChainKind, Deployment, Plan, Terms, deploy};
+use chain::deploy::{
+    Asset, ChainKind, Deployment, Done, Plan, Progress, Site, Terms, deploy_telling,
+};
 use chain::provider::{Endpoint, Rpc};
 use chain::sender::Sender;
 use protocol::{Address, Amount};
@@ -16,6 +21,9 @@ use crate::config::Config;
 use crate::error::{CommandError, DeploymentError};
 use crate::keys::{Password, open_account};
 use crate::telemetry;
+
+/// The window of a dispute on a development chain, in seconds.
+pub(crate) const DEVELOPMENT_WINDOW_S: u64 = 120;
 
 /// How long to wait for each transaction.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -46,9 +54,22 @@ pub(crate) async fn bring(
 ) -> Result<Deployment, CommandError> {
     let chain_id = rpc.chain_id().await.map_err(DeploymentError::from)?;
     let sender = Sender { rpc, account, chain_id, patience: PATIENCE };
-    let deployment = deploy(&sender, plan).await.map_err(DeploymentError::from)?;
+    let mut lines = |progress: Progress| {
+        // Progress is for people: a closed pipe is no reason to stop half way.
+        let _ = say(words(&progress));
+    };
+    let deployment =
+        deploy_telling(&sender, plan, &mut lines).await.map_err(DeploymentError::from)?;
     deployment.save(out).map_err(DeploymentError::from)?;
     Ok(deployment)
+}
+
+fn words(progress: &Progress) -> String {
+    let Progress { what, address, done } = progress;
+    match done {
+        Done::Found => format!("{what} is at {address} already"),
+        Done::Created { block, gas } => format!("{what}: {address}, block {block}, {gas} gas"),
+    }
 }
 
 /// What was deployed, for people.
@@ -71,6 +92,7 @@ pub(crate) fn development(
     operator: Option<Address>,
 ) -> Result<Plan, CommandError> {
     Ok(Plan {
+        site: Site::default(),
         chain: ChainKind::Development,
         terms: Terms {
             dispute_window_s: window_s,
@@ -101,18 +123,25 @@ pub(crate) fn verifier() -> Result<Artifact, CommandError> {
 
 fn plan(arguments: &DeployArgs) -> Result<Plan, CommandError> {
     let verifier = verifier()?;
-    let (chain, terms) = match arguments.kind {
+    let DeployArgs { salt, factory, start_block, .. } = *arguments;
+    let earlier = Deployment::load(&arguments.out).ok();
+    let earlier = earlier.map(|file| (file.vipe.address, file.start_block));
+    let site = Site { salt, factory, start_block, earlier };
+    let (chain, mut terms) = match arguments.kind {
         crate::cli::Kind::L1 => (ChainKind::L1, Terms::L1),
         crate::cli::Kind::L2 => {
             let forced_inclusion_s = arguments.forced_inclusion_s;
             (ChainKind::L2 { forced_inclusion_s }, Terms::L2)
         }
         crate::cli::Kind::Development => {
-            return development(verifier, arguments.window_s, arguments.operator);
+            let window_s = arguments.window_s.unwrap_or(DEVELOPMENT_WINDOW_S);
+            return Ok(Plan { site, ..development(verifier, window_s, arguments.operator)? });
         }
     };
+    terms.dispute_window_s = arguments.window_s.unwrap_or(terms.dispute_window_s);
     let asset = arguments.asset.ok_or(DeploymentError::NoAsset)?;
     Ok(Plan {
+        site,
         chain,
         terms,
         asset: Asset::Existing(asset),

@@ -6,7 +6,7 @@ use alloy_primitives::{Address, U256};
 use chain::account::Account;
 use chain::artifact::Artifact;
 use chain::calls::{Erc20, OperatorVip, Vipe};
-use chain::deploy::{Asset, ChainKind, Plan, Terms, deploy};
+use chain::deploy::{Asset, ChainKind, Plan, Site, Terms, deploy};
 use chain::devnet::{DevAccount, Devnet, DevnetConfig, DevnetHandle};
 use chain::provider::{Endpoint, Rpc};
 use eyre::{WrapErr as _, eyre};
@@ -187,6 +187,7 @@ impl World {
 fn plan(operator: Address) -> eyre::Result<Plan> {
     let cap = Amount::try_from(1_000_000 * TOKEN)?;
     Ok(Plan {
+        site: Site::default(),
         chain: ChainKind::Development,
         terms: TERMS,
         asset: Asset::Development {

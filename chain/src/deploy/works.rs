@@ -1,0 +1,128 @@
+//! A deployment in the making: each contract placed, compared, and told of.
+
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_sol_types::SolValue as _;
+
+use super::{Asset, Contract, DeployError, Done, Progress, exact, factory};
+use crate::{artifact::Artifact, provider::Rpc, sender::Sender};
+
+/// A deployment while it is made.
+pub(super) struct Works<'a> {
+    pub(super) sender: &'a Sender,
+    /// The factory and the salt.
+    pub(super) at: (Address, B256),
+    pub(super) tell: &'a mut (dyn FnMut(Progress) + Send),
+}
+
+impl Works<'_> {
+    pub(super) async fn verifier(
+        &mut self,
+        artifact: &Artifact,
+    ) -> Result<(Contract, Vec<Contract>), DeployError> {
+        let (mut left, _) = self.exactly("the verifier", artifact, &[], &[]).await?;
+        let parts = left.split_off(1);
+        let verifier =
+            left.pop().ok_or(DeployError::Mismatch { what: "the verifier", address: self.at.0 })?;
+        Ok((verifier, parts))
+    }
+
+    pub(super) async fn asset(
+        &mut self,
+        asset: &Asset,
+    ) -> Result<(Address, Option<Contract>), DeployError> {
+        let (name, symbol, decimals) = match asset {
+            Asset::Existing(address) => return Ok((*address, None)),
+            Asset::Development { name, symbol, decimals } => (name, symbol, decimals),
+        };
+        let what = "the development asset";
+        let artifact = Artifact::dev_token()?;
+        let arguments = (name.clone(), symbol.clone(), U256::from(*decimals)).abi_encode_params();
+        let code = [&artifact.bytecode, &*arguments].concat();
+        let sender = self.sender;
+        // Not through the factory: who creates it may mint it.
+        let (address, receipt) =
+            sender.create(code.into()).await.map_err(DeployError::sending(what))?;
+        let token = similar(&sender.rpc, what, address, &artifact).await?;
+        let done = Done::Created { block: receipt.block.number, gas: receipt.gas_used };
+        self.told(what, address, done);
+        Ok((address, Some(token)))
+    }
+
+    pub(super) async fn vault(
+        &mut self,
+        arguments: &[u8],
+        verifier: &Contract,
+        asset: Address,
+    ) -> Result<(Contract, Done), DeployError> {
+        let mut known = Vec::new();
+        for address in [verifier.address, asset] {
+            known.push((address, self.sender.rpc.code(address).await?));
+        }
+        let (left, done) = self.exactly("the vault", &Artifact::vipe()?, arguments, &known).await?;
+        let [vault] = <[Contract; 1]>::try_from(left).map_err(|left| DeployError::Mismatch {
+            what: "the vault",
+            address: left.first().map_or(self.at.0, |contract| contract.address),
+        })?;
+        Ok((vault, done))
+    }
+
+    pub(super) async fn pool(
+        &mut self,
+        artifact: &Artifact,
+        arguments: &[u8],
+    ) -> Result<Contract, DeployError> {
+        let what = "the pool";
+        let code = [&artifact.bytecode, arguments].concat();
+        let (factory, salt) = self.at;
+        let (address, done) = factory::place(self.sender, factory, salt, what, &code).await?;
+        let pool = similar(&self.sender.rpc, what, address, artifact).await?;
+        self.told(what, address, done);
+        Ok(pool)
+    }
+
+    /// Creates a contract, and compares what the chain has with what the creation leaves behind: the contract itself and
+    /// whatever its constructor creates, in this order.
+    async fn exactly(
+        &mut self,
+        what: &'static str,
+        artifact: &Artifact,
+        arguments: &[u8],
+        known: &[(Address, Bytes)],
+    ) -> Result<(Vec<Contract>, Done), DeployError> {
+        let code = [&artifact.bytecode, arguments].concat();
+        let (factory, salt) = self.at;
+        let expected = exact::created(self.sender.chain_id, self.at, &code, known)
+            .map_err(|source| DeployError::Exact { what, source })?;
+        let (address, done) = factory::place(self.sender, factory, salt, what, &code).await?;
+        let mut contracts = Vec::with_capacity(expected.len());
+        for (address, code) in expected {
+            if self.sender.rpc.code(address).await? != code {
+                return Err(DeployError::Mismatch { what, address });
+            }
+            let (code_hash, source_hash) = (keccak256(&code), artifact.source_hash.clone());
+            contracts.push(Contract { address, code_hash, source_hash });
+        }
+        self.told(what, address, done);
+        Ok((contracts, done))
+    }
+
+    fn told(&mut self, what: &'static str, address: Address, done: Done) {
+        tracing::info!(what, %address, ?done, "deployed");
+        (self.tell)(Progress { what, address, done });
+    }
+}
+
+/// A contract whose immutables are not known here: its code is compared with the artifact's but for them.
+async fn similar(
+    rpc: &Rpc,
+    what: &'static str,
+    address: Address,
+    artifact: &Artifact,
+) -> Result<Contract, DeployError> {
+    let found = rpc.code(address).await?;
+    if !artifact.is_code(&found) {
+        return Err(DeployError::Mismatch { what, address });
+    }
+    let (code_hash, source_hash) = (keccak256(&found), artifact.source_hash.clone());
+    Ok(Contract { address, code_hash, source_hash })
+}
