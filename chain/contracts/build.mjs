@@ -1,7 +1,7 @@
 // Builds chain/artifacts/<Name>.json from src/, so that users of the Rust crates need neither node nor a compiler.
 //
-//   node build.mjs           writes the artifacts
-//   node build.mjs --check   recompiles and fails when a checked-in artifact differs, is missing or has no source
+//   node build.mjs           writes the artifacts, and snapshots/sizes.json
+//   node build.mjs --check   recompiles and fails when a checked-in artifact or size differs, is missing or has no source
 //
 // Either fails when a contract exceeds what can be deployed (EIP-170, EIP-3860).
 //
@@ -15,6 +15,7 @@ import { basename, join } from "node:path";
 import { readSource, root, settings, solc } from "./compiler.mjs";
 
 const OUT = join(root, "..", "artifacts");
+const SIZES = join(root, "snapshots", "sizes.json");
 /** Nothing in these directories is deployed by itself. */
 const NOT_DEPLOYED = ["src/interfaces/", "src/libraries/", "src/zksc/generated/parts/"];
 
@@ -106,6 +107,12 @@ function buildAll() {
   return built;
 }
 
+/** Bytes of deployed code by contract: a change of size is seen in a review. */
+function sizes(built) {
+  const bytes = [...built].map(([name, text]) => [name, byteLength(JSON.parse(text).deployedBytecode) - 1]);
+  return `${JSON.stringify({ limit: MAX_DEPLOYED_BYTES, ...Object.fromEntries(bytes.sort()) }, null, 2)}\n`;
+}
+
 function main() {
   const built = buildAll();
   mkdirSync(OUT, { recursive: true });
@@ -117,12 +124,14 @@ function main() {
       return !existsSync(file) || readFileSync(file, "utf8") !== text;
     });
     const faults = [...differs.map(([name]) => `${name}.json differs from its source`), ...orphans.map((f) => `${f} has no source`)];
+    if (!existsSync(SIZES) || readFileSync(SIZES, "utf8") !== sizes(built)) faults.push("sizes.json differs from what is built");
     for (const fault of faults) console.error(`artifacts: ${fault} (run: npm run build)`);
     if (faults.length > 0) process.exit(1);
     console.log(`artifacts: ${built.size} are what the pinned compiler makes of the sources`);
     return;
   }
   for (const file of orphans) rmSync(join(OUT, file));
+  writeFileSync(SIZES, sizes(built));
   for (const [name, text] of built) {
     writeFileSync(join(OUT, `${name}.json`), text);
     console.log(`${name}: ${byteLength(JSON.parse(text).deployedBytecode) - 1} bytes deployed`);
