@@ -18,7 +18,7 @@ use crate::{
 /// Where most chains have the factory.
 pub const CANONICAL: Address = address!("4e59b44847b379578588920cA78FbF26c0B4956C");
 /// The factory's code.
-pub const CODE: Bytes = bytes!(
+pub(super) const CODE: Bytes = bytes!(
     "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3"
 );
 /// What creates it: copies the 69 bytes behind itself.

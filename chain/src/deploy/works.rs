@@ -19,10 +19,11 @@ impl Works<'_> {
         &mut self,
         artifact: &Artifact,
     ) -> Result<(Contract, Vec<Contract>), DeployError> {
-        let (mut left, _) = self.exactly("the verifier", artifact, &[], &[]).await?;
-        let parts = left.split_off(1);
-        let verifier =
-            left.pop().ok_or(DeployError::Mismatch { what: "the verifier", address: self.at.0 })?;
+        let what = "the verifier";
+        let (left, _) = self.exactly(what, artifact, &[], &[]).await?;
+        let mut left = left.into_iter();
+        let verifier = left.next().ok_or(DeployError::Mismatch { what, address: self.at.0 })?;
+        let parts = left.collect();
         Ok((verifier, parts))
     }
 
