@@ -16,7 +16,8 @@ fi
 export PATH="$PWD/node_modules/.bin:$venv/bin:$PATH"
 
 if [ "$what" = all ] || [ "$what" = slither ]; then
-    slither src/vipe/Vipe.sol --config-file slither.config.json
+    FOUNDRY_REMAPPINGS="@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol=test/analysis/ReentrancyGuardTransient.sol" \
+        slither . --config-file slither.config.json --foundry-out-directory "$FOUNDRY_OUT"
 fi
 if [ "$what" = all ] || [ "$what" = halmos ]; then
     forge build --ast test/symbolic

@@ -215,6 +215,15 @@ impl Life {
             .collect()
     }
 
+    /// The dispute's events are others now: where it stands follows from them.
+    pub(crate) fn stands_anew(&mut self, rules: &Rules, out: &mut Out) -> Result<(), StoreError> {
+        if let Some(standing) = self.standing(rules)? {
+            self.handle(Event::Changed(standing), out);
+        }
+        self.changed(out);
+        Ok(())
+    }
+
     /// One more event of this dispute is on the chain.
     pub(crate) fn push_event(&mut self, event: &ChainEvent) -> Result<(), StoreError> {
         self.row.events.push(encode(event)?);

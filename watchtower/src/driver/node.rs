@@ -280,19 +280,13 @@ impl Node {
                     let (number, hash) = (event.block.number, event.block.hash);
                     life.handle(Event::Included { number, hash, reward: moved.reward, cost }, out);
                 }
-                if let Some(standing) = life.standing(&rules)? {
-                    life.handle(Event::Changed(standing), out);
-                }
-                life.changed(out);
+                life.stands_anew(&rules, out)?;
             }
             Chain::CloseAnnounced(announced) => {
                 let rules = self.parts.terms.rules;
                 let Some(life) = self.current(announced.channel) else { return Ok(()) };
                 life.push_event(event)?;
-                if let Some(standing) = life.standing(&rules)? {
-                    life.handle(Event::Changed(standing), out);
-                }
-                life.changed(out);
+                life.stands_anew(&rules, out)?;
             }
             Chain::Settled(settled) => {
                 let cost = cost_of(book.store(), &self.parts.rpc, event.transaction).await?;
@@ -341,16 +335,10 @@ impl Node {
                 if moved.beneficiary == beneficiary {
                     life.handle(Event::Removed { reward: moved.reward }, out);
                 }
-                if let Some(standing) = life.standing(&rules)? {
-                    life.handle(Event::Changed(standing), out);
-                }
-                life.changed(out);
+                life.stands_anew(&rules, out)?;
             }
             Chain::CloseAnnounced(_) => {
-                if let Some(standing) = life.standing(&rules)? {
-                    life.handle(Event::Changed(standing), out);
-                }
-                life.changed(out);
+                life.stands_anew(&rules, out)?;
             }
             Chain::Settled(_) => {
                 out.lines.push(
