@@ -8,7 +8,7 @@ use chain::account::Account;
 use chain::artifact::Artifact;
 use chain::calls::{Erc20, OpenRequest, OperatorVip, SessionSignatures, StateClaim, Vipe};
 use chain::consent::accept_digest;
-use chain::deploy::{Asset, ChainKind, Deployment, Plan, Terms, deploy};
+use chain::deploy::{Asset, ChainKind, Deployment, Plan, Site, Terms, deploy};
 use chain::devnet::{Devnet, DevnetConfig, DevnetHandle, Mining};
 use chain::events::{self, ChannelOpened, Event};
 use chain::provider::{Endpoint, Receipt, Rpc};
@@ -102,6 +102,7 @@ impl World {
             ..Terms::L1
         };
         let plan = Plan {
+            site: Site::default(),
             chain: ChainKind::Development,
             terms,
             asset: Asset::Development { name: "Dollar".into(), symbol: "USD".into(), decimals: 6 },
