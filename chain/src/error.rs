@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use alloy_primitives::Bytes;
 
+use crate::verify::VerifyError;
+
 /// Whether a failed request is worth another try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
@@ -73,13 +75,41 @@ pub enum RpcError {
         /// What did not fit.
         reason: String,
     },
+    /// The node's answer was held against the chain and is wrong, or cannot be checked.
+    #[error("what the node at {endpoint} says is not believed: {reason}")]
+    Unverified {
+        /// Scheme, host and port.
+        endpoint: String,
+        /// What did not fit.
+        reason: VerifyError,
+    },
+    /// The node is on another chain than it was, or than it should be.
+    #[error("the node at {endpoint} is on chain {found}, not on {expected}")]
+    WrongChain {
+        /// Scheme, host and port.
+        endpoint: String,
+        /// Our chain.
+        expected: u64,
+        /// Its chain.
+        found: u64,
+    },
+    /// Too few nodes see the same block.
+    #[error("only {agreeing} of the nodes agree on {what}, {needed} are needed")]
+    NoQuorum {
+        /// What is not agreed on.
+        what: String,
+        /// How many see the same.
+        agreeing: usize,
+        /// How many must.
+        needed: usize,
+    },
 }
 
 /// The most that is kept of a node's error message: it ends up in logs and records.
 pub const MESSAGE_BYTES_MAX: usize = 300;
 
 /// JSON-RPC: the method does not exist.
-const CODE_METHOD_NOT_FOUND: i64 = -32601;
+pub(crate) const CODE_METHOD_NOT_FOUND: i64 = -32601;
 /// JSON-RPC: the parameters are wrong.
 const CODE_INVALID_PARAMS: i64 = -32602;
 /// Ethereum: execution reverted.
@@ -95,9 +125,12 @@ impl RpcError {
                 _ => Retry::Later(None),
             },
             Self::RateLimited { retry_after, .. } => Retry::Later(*retry_after),
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Malformed { .. } => {
-                Retry::Later(None)
-            }
+            Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::Malformed { .. }
+            | Self::Unverified { .. }
+            | Self::WrongChain { .. }
+            | Self::NoQuorum { .. } => Retry::Later(None),
         }
     }
 
@@ -117,6 +150,16 @@ impl RpcError {
             }
             Self::Malformed { .. } => {
                 "check that the address is that of an Ethereum execution client"
+            }
+            Self::Unverified { reason: VerifyError::UnknownReceiptType { .. }, .. } => {
+                "set chain.verify to \"bloom\" and use several nodes: receipts of this chain cannot be hashed again"
+            }
+            Self::Unverified { .. } => {
+                "use another node; if all of them do, the chain's headers may have changed: look for a new version"
+            }
+            Self::WrongChain { .. } => "point the configuration to nodes of the configured chain",
+            Self::NoQuorum { .. } => {
+                "wait for the nodes to agree; if they do not, find out which one is right"
             }
         }
     }

@@ -4,6 +4,7 @@
 //! the two together. A file that does not parse, an unknown key and an unknown variable are errors, never ignored.
 //! Secrets are no configuration: they are read from files or from the environment when they are needed.
 
+mod chain;
 mod layers;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 
+pub use chain::{ChainConfig, VerifyMode};
 pub use layers::{ConfigError, KEYS, Kind, Layers, load};
 
 /// Everything that can be chosen about a tower.
@@ -65,58 +67,6 @@ pub struct Deployed {
     pub vipe: (Address, B256),
     /// The verifier that it was made with.
     pub verifier: (Address, B256),
-}
-
-/// The settlement layer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ChainConfig {
-    /// The file that a deployment wrote: gives `chain_id`, `vipe` and `start_block` where they are not given here.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub deployment: Option<PathBuf>,
-    /// What that file says of the contracts: compared with the chain at every start.
-    #[serde(skip)]
-    pub deployed: Option<Deployed>,
-    /// The node: http, https, ws or wss.
-    pub rpc: String,
-    /// The chain's id; a node of another chain is refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub chain_id: Option<u64>,
-    /// The vault.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub vipe: Option<Address>,
-    /// The block that created the vault.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub start_block: Option<u64>,
-    /// Blocks on top that count as final, on a chain without a `finalized` tag.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub finality_depth: Option<u64>,
-    /// How often to look for new blocks when nothing wakes the tower.
-    #[serde(with = "humantime_serde")]
-    pub poll_interval: Duration,
-    /// The most time for one answer of the node.
-    #[serde(with = "humantime_serde")]
-    pub request_timeout: Duration,
-    /// The oldest newest block of a node that keeps up; none where blocks come on demand.
-    #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
-    pub head_age_max: Option<Duration>,
-}
-
-impl Default for ChainConfig {
-    fn default() -> Self {
-        Self {
-            deployment: None,
-            deployed: None,
-            rpc: "http://127.0.0.1:8545".to_owned(),
-            chain_id: None,
-            vipe: None,
-            start_block: None,
-            finality_depth: None,
-            poll_interval: Duration::from_secs(2),
-            request_timeout: Duration::from_secs(20),
-            head_age_max: None,
-        }
-    }
 }
 
 /// The account that pays for gas and is the beneficiary of overrides.
@@ -318,31 +268,7 @@ impl Config {
         let invalid = |key: &'static str, reason: &str| {
             Err(ConfigError::Invalid { key, reason: reason.to_owned() })
         };
-        let scheme = self.chain.rpc.split("://").next().unwrap_or_default();
-        if !["http", "https", "ws", "wss"].contains(&scheme) {
-            return invalid("chain.rpc", "must begin with http://, https://, ws:// or wss://");
-        }
-        if self.chain.chain_id.is_none() {
-            return invalid("chain.chain_id", "is missing: give it, or chain.deployment");
-        }
-        match self.chain.vipe {
-            None => return invalid("chain.vipe", "is missing: give it, or chain.deployment"),
-            Some(vipe) if vipe.is_zero() => return invalid("chain.vipe", "is the zero address"),
-            Some(_) => {}
-        }
-        if self.chain.finality_depth == Some(0) {
-            return invalid(
-                "chain.finality_depth",
-                "must be at least 1: a newest block is never final",
-            );
-        }
-        let polls = Duration::from_millis(10)..=Duration::from_secs(60);
-        if !polls.contains(&self.chain.poll_interval) {
-            return invalid("chain.poll_interval", "must be between 10ms and 60s");
-        }
-        if self.chain.request_timeout.is_zero() {
-            return invalid("chain.request_timeout", "must be more than zero");
-        }
+        self.chain.validate()?;
         if !(1..=4_096).contains(&self.http.requests_max) {
             return invalid("http.requests_max", "must be between 1 and 4096");
         }

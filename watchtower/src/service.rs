@@ -17,7 +17,8 @@ use chain::account::Account;
 use chain::calls::{ReadError, Vipe};
 use chain::cursor::Cursor;
 use chain::error::RpcError;
-use chain::follower::{Finality, FollowConfig, Follower, Limits};
+use chain::follower::{ClockBounds, Finality, FollowConfig, Follower, Limits};
+use chain::pending::PendingWatch;
 use chain::provider::startup::{self, Expectations, StartupError};
 use chain::provider::{Endpoint, Rpc};
 use chain::submitter::{Patience, SubmitConfig};
@@ -193,11 +194,11 @@ impl Tower {
     }
 }
 
-fn endpoint(config: &Config) -> Endpoint {
-    Endpoint {
-        request_timeout: config.chain.request_timeout,
-        ..Endpoint::new(config.chain.rpc.as_str())
-    }
+fn connect(config: &Config) -> Result<Rpc, RpcError> {
+    let endpoint =
+        |url| Endpoint { request_timeout: config.chain.request_timeout, ..Endpoint::new(url) };
+    let endpoints: Vec<_> = config.chain.urls().map(|(_, url)| endpoint(url)).collect();
+    Rpc::connect_all(&endpoints, config.chain.quorum)
 }
 
 /// What the deployment file says of the contracts, if it is the file of this vault.
@@ -218,7 +219,7 @@ fn missing(key: &'static str) -> ConfigError {
 async fn check_chain(config: &Config, account: Address) -> Result<Checked, StartError> {
     let chain_id = config.chain.chain_id.ok_or_else(|| missing("chain.chain_id"))?;
     let address = config.chain.vipe.ok_or_else(|| missing("chain.vipe"))?;
-    let rpc = Rpc::connect(&endpoint(config)).await.map_err(|error| StartError::Rpc { error })?;
+    let rpc = connect(config).map_err(|error| StartError::Rpc { error })?;
     let needed = U256::from(config.account.balance_min_gwei) * U256::from(WEI_PER_GWEI);
     let expected = Expectations {
         chain_id,
@@ -276,8 +277,13 @@ async fn spawn(
         vipe: vault.vipe,
         start_block: config.chain.start_block.unwrap_or(0),
         finality,
+        verify: config.chain.verify.into(),
         poll_interval: config.chain.poll_interval,
         limits: Limits::default(),
+        clock: ClockBounds {
+            head_age_max: config.chain.head_age_max,
+            skew_max: config.chain.head_age_max.map(|_| CLOCK_SKEW_MAX),
+        },
     };
     let follower = Follower::open(rpc.clone(), follow, read_cursor(&store)?)
         .await
@@ -306,6 +312,13 @@ async fn spawn(
     };
     tasks.spawn(Stage::Http, "http", |stop| http::run(stop, listener, shared, bounds));
     tasks.spawn(Stage::Watch, "chain-watch", |stop| chain_watch::run(stop, follower, to_node));
+    if config.chain.watch_pending {
+        let interval = config.chain.poll_interval;
+        let (watch, hints, counters) = PendingWatch::new(rpc.clone(), vault.vipe, interval);
+        tasks.spawn(Stage::Watch, "pending-watch", |stop| {
+            chain_watch::run_pending(stop, (watch, hints, counters), store.clone())
+        });
+    }
     let terms = Terms { beneficiary: account.address(), policy: policy(config), rules };
     let node = Node::new(Parts {
         store: store.clone(),

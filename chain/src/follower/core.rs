@@ -7,13 +7,14 @@
 //! ```text
 //! Head -> (our last block still there?) --no--> go down to a common block -> deliver what is taken back
 //!              | yes
-//!              +--> far behind: logs of a range, then the header that anchors it -> deliver
+//!              +--> far behind: a range that begins at our block, with its logs   -> deliver
 //!              +--> near the head: the next header, its logs by its hash        -> deliver
 //!              +--> at the head: idle
 //! ```
 //!
 //! Near the head logs are asked by block hash, because a node that does not have the block then refuses instead of
 //! answering that there is nothing; a range is only used for blocks that are deeper than any reorganisation we follow.
+//! History and live are the same walk with steps of different lengths, so there is no seam between them.
 //!
 //! **Invariant:** the batches delivered since a cursor, applied in order, are exactly the events of the chain that ends at
 //! the newest cursor: each once, in order of block and log.
@@ -21,10 +22,14 @@
 
 use alloy_primitives::Address;
 
-use super::range::RangeSize;
+use super::{
+    FollowError,
+    question::{Answer, Ask, RangeRead},
+    range::RangeSize,
+};
 use crate::{
     cursor::{BlockId, Cursor},
-    events::{self, ChainEvent, DecodeError},
+    events::{self, ChainEvent},
     provider::{Header, Log},
 };
 
@@ -43,37 +48,6 @@ impl Default for Limits {
     fn default() -> Self {
         Self { reorg_depth: 128, range_blocks_max: 10_000 }
     }
-}
-
-/// A question for the node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ask {
-    /// The newest header, and how far the chain is final.
-    Head,
-    /// The header at this height.
-    Header(u64),
-    /// The vault's logs in the block with this hash.
-    LogsOfBlock(BlockId),
-    /// The vault's logs in these blocks.
-    LogsOfRange {
-        /// The first block.
-        from: u64,
-        /// The last block.
-        to: u64,
-    },
-}
-
-/// The node's answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// To [`Ask::Head`].
-    Head(Tip),
-    /// To [`Ask::Header`]; none if the node has no such block.
-    Header(Option<Header>),
-    /// To either question for logs; none if the node does not know the block.
-    Logs(Option<Vec<Log>>),
-    /// To [`Ask::LogsOfRange`]: the node refused, as it does when the range is too wide.
-    RangeRefused,
 }
 
 /// The newest block and how far the chain is final.
@@ -117,26 +91,6 @@ pub(super) enum Step {
     Again,
 }
 
-/// Why the follower cannot go on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum FollowError {
-    /// The chain was reorganised below everything that we remember.
-    #[error(
-        "the chain was reorganised below block {oldest}, deeper than we can follow: read it again from an older block"
-    )]
-    ReorgTooDeep {
-        /// The oldest block remembered.
-        oldest: BlockId,
-    },
-    /// A log of the vault is no event of the protocol.
-    #[error(transparent)]
-    Decode(#[from] DecodeError),
-    /// The node answered something that was not asked.
-    #[error("the node's answer does not fit the question: {0}")]
-    Inconsistent(&'static str),
-}
-
 /// Where a look at the chain stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
@@ -152,10 +106,8 @@ enum State {
     Next(Tip),
     /// The logs of the next block are asked for.
     NextLogs(Tip, Header),
-    /// The logs of a range are asked for.
+    /// A range is asked for.
     Range(Tip, u64, u64),
-    /// The header at the end of a range is asked for; its logs are here.
-    Anchor(Tip, u64, u64, Vec<Log>),
 }
 
 /// The follower, without its connection.
@@ -212,17 +164,14 @@ impl Core {
             (State::NextLogs(tip, header), Answer::Logs(logs)) => {
                 self.on_next_logs(tip, header, logs)
             }
-            (State::Range(tip, from, to), Answer::Logs(Some(logs))) => {
-                self.range.succeeded(logs.len());
-                Ok(self.ask(State::Anchor(tip, from, to, logs), Ask::Header(to)))
+            (State::Range(tip, from, to), Answer::Range(Some(read))) => {
+                self.range.succeeded(read.logs.len());
+                self.on_range(tip, (from, to), &read)
             }
-            (State::Range(..), Answer::Logs(None)) => Ok(Step::Again),
+            (State::Range(..), Answer::Range(None)) => Ok(Step::Again),
             (State::Range(..), Answer::RangeRefused) => {
                 self.range.refused();
                 Ok(Step::Again)
-            }
-            (State::Anchor(tip, from, to, logs), Answer::Header(found)) => {
-                self.on_anchor(tip, (from, to), &logs, found)
             }
             _ => Err(FollowError::Inconsistent("an answer without its question")),
         }
@@ -264,7 +213,8 @@ impl Core {
         let deep = tip.head.id.number.saturating_sub(self.limits.reorg_depth);
         if from <= deep {
             let to = deep.min(from.saturating_add(self.range.blocks()).saturating_sub(1));
-            return Ok(self.ask(State::Range(tip, from, to), Ask::LogsOfRange { from, to }));
+            let after = position.hash;
+            return Ok(self.ask(State::Range(tip, from, to), Ask::Range { from, to, after }));
         }
         Ok(self.ask(State::Next(tip), Ask::Header(from)))
     }
@@ -347,20 +297,19 @@ impl Core {
         Ok(self.deliver(Batch { from: number, to: number, removed, added, timestamp, tip, cursor }))
     }
 
-    fn on_anchor(
+    fn on_range(
         &mut self,
         tip: Tip,
         (from, to): (u64, u64),
-        logs: &[Log],
-        found: Option<Header>,
+        read: &RangeRead,
     ) -> Result<Step, FollowError> {
-        let Some(anchor) = found else { return Ok(Step::Again) };
-        at_height(&anchor, to)?;
-        if logs.iter().any(|log| !(from..=to).contains(&log.block.number)) {
+        at_height(&read.anchor, to)?;
+        if read.logs.iter().any(|log| !(from..=to).contains(&log.block.number)) {
             return Err(FollowError::Inconsistent("a log outside the range asked for"));
         }
-        let added = self.decode(logs)?;
-        let (removed, timestamp, cursor) = (Vec::new(), anchor.timestamp, Cursor::at(anchor.id));
+        let added = self.decode(&read.logs)?;
+        let (removed, timestamp) = (Vec::new(), read.anchor.timestamp);
+        let cursor = Cursor::at(read.anchor.id);
         Ok(self.deliver(Batch { from, to, removed, added, timestamp, tip, cursor }))
     }
 

@@ -118,17 +118,12 @@ impl StartupError {
     }
 }
 
-/// Asks the node everything in `expected`. `now` is our clock in seconds since 1970.
+/// Asks the nodes everything in `expected`. `now` is our clock in seconds since 1970.
 ///
 /// # Errors
 /// The first expectation that does not hold.
 pub async fn check(rpc: &Rpc, expected: &Expectations, now: u64) -> Result<Findings, StartupError> {
-    let found = rpc.chain_id().await?;
-    if found != expected.chain_id {
-        return Err(StartupError::WrongChain { expected: expected.chain_id, found });
-    }
-    let head = rpc.head().await?;
-    check_clock(&head, expected, now)?;
+    let head = check_nodes(rpc, expected, now).await?;
     for &(name, address, code_hash) in &expected.contracts {
         let code = rpc.code(address).await?;
         if code.is_empty() {
@@ -150,6 +145,50 @@ pub async fn check(rpc: &Rpc, expected: &Expectations, now: u64) -> Result<Findi
         }
     };
     Ok(Findings { head, balance })
+}
+
+/// Every node that answers must be on the right chain; as many as must agree must answer and keep up.
+async fn check_nodes(rpc: &Rpc, expected: &Expectations, now: u64) -> Result<Header, StartupError> {
+    let mut best: Option<Header> = None;
+    let mut good = 0_usize;
+    let mut trouble = None;
+    for node in rpc.each() {
+        match check_node(&node, expected, now).await {
+            Ok(head) => {
+                good = good.saturating_add(1);
+                if best.is_none_or(|best| best.id.number < head.id.number) {
+                    best = Some(head);
+                }
+            }
+            Err(error @ StartupError::WrongChain { .. }) => return Err(error),
+            Err(error) => {
+                tracing::warn!(endpoint = node.endpoint(), %error, "an endpoint is not usable now");
+                trouble.get_or_insert(error);
+            }
+        }
+    }
+    match (best, trouble) {
+        (Some(head), _) if good >= rpc.quorum() => {
+            rpc.expect_chain(expected.chain_id);
+            Ok(head)
+        }
+        (_, Some(error)) => Err(error),
+        (_, None) => Err(StartupError::Rpc(RpcError::NoQuorum {
+            what: "anything".to_owned(),
+            agreeing: good,
+            needed: rpc.quorum(),
+        })),
+    }
+}
+
+async fn check_node(node: &Rpc, expected: &Expectations, now: u64) -> Result<Header, StartupError> {
+    let found = node.chain_id().await?;
+    if found != expected.chain_id {
+        return Err(StartupError::WrongChain { expected: expected.chain_id, found });
+    }
+    let head = node.head().await?;
+    check_clock(&head, expected, now)?;
+    Ok(head)
 }
 
 fn check_clock(head: &Header, expected: &Expectations, now: u64) -> Result<(), StartupError> {

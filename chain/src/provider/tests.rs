@@ -1,6 +1,7 @@
 //! Addresses and errors, without a node.
 
-use super::*;
+use super::{endpoint::parse_url, *};
+use alloy_primitives::Bytes;
 
 #[test]
 fn only_addresses_of_nodes_are_taken() {

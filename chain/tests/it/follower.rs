@@ -5,27 +5,30 @@ use std::time::Duration;
 use chain::{
     cursor::Cursor,
     events::{ChainEvent, Event},
-    follower::{Batch, FollowConfig, Follower, Limits},
+    follower::{Batch, ClockBounds, FollowConfig, Follower, Limits},
     provider::{Endpoint, Rpc},
+    verify::Verify,
 };
 
 use crate::world::{FINALITY, World};
 
-fn config(world: &World, limits: Limits) -> FollowConfig {
+pub(crate) fn config(world: &World, limits: Limits) -> FollowConfig {
     FollowConfig {
         vipe: world.vipe.address,
         start_block: world.deployment.start_block,
         finality: FINALITY,
+        verify: Verify::Full,
         poll_interval: Duration::from_millis(20),
         limits,
+        clock: ClockBounds::default(),
     }
 }
 
 /// A caller that keeps what a database would keep.
 #[derive(Default)]
-struct Reader {
+pub(crate) struct Reader {
     cursor: Option<String>,
-    events: Vec<ChainEvent>,
+    pub(crate) events: Vec<ChainEvent>,
 }
 
 impl Reader {
@@ -42,11 +45,21 @@ impl Reader {
     }
 
     /// Reads up to the newest block; returns the batches.
-    async fn read(&mut self, world: &World, follower: &mut Follower) -> Vec<Batch> {
+    pub(crate) async fn read(&mut self, world: &World, follower: &mut Follower) -> Vec<Batch> {
+        self.read_patiently(world, follower, Duration::from_secs(10)).await
+    }
+
+    /// As [`Self::read`], with this long for a batch.
+    pub(crate) async fn read_patiently(
+        &mut self,
+        world: &World,
+        follower: &mut Follower,
+        patience: Duration,
+    ) -> Vec<Batch> {
         let head = world.rpc.head().await.unwrap().id;
         let mut batches = Vec::new();
         while self.cursor().is_none_or(|cursor| cursor.position() != head) {
-            let next = tokio::time::timeout(Duration::from_secs(10), follower.next()).await;
+            let next = tokio::time::timeout(patience, follower.next()).await;
             let batch = next.expect("a batch comes").unwrap();
             self.store(&batch);
             follower.acknowledge();
@@ -193,7 +206,12 @@ async fn on_a_websocket_a_new_head_wakes_the_follower() {
 }
 
 impl Reader {
-    async fn next(&mut self, follower: &mut Follower) -> u64 {
+    /// The height up to which it has read.
+    pub(crate) fn position(&self) -> Option<u64> {
+        self.cursor().map(|cursor| cursor.position().number)
+    }
+
+    pub(crate) async fn next(&mut self, follower: &mut Follower) -> u64 {
         let batch = tokio::time::timeout(Duration::from_secs(10), follower.next()).await;
         let batch = batch.expect("woken").unwrap();
         self.store(&batch);

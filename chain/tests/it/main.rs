@@ -6,9 +6,14 @@
     reason = "a failed expectation is a failed test"
 )]
 
+mod backfill;
 mod consents;
 mod deploy;
 mod follower;
+mod follower_faults;
+mod pending;
+mod proxy;
+mod reorg;
 mod startup;
 mod submitter;
 mod world;

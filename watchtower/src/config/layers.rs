@@ -17,6 +17,8 @@ pub enum Kind {
     Number,
     /// `true` or `false`.
     Flag,
+    /// Texts with commas between them; an empty text is an empty list.
+    List,
 }
 
 /// Every key, by its path.
@@ -24,6 +26,10 @@ pub const KEYS: &[(&str, Kind)] = &[
     ("data_dir", Kind::Text),
     ("chain.deployment", Kind::Text),
     ("chain.rpc", Kind::Text),
+    ("chain.other_rpcs", Kind::List),
+    ("chain.quorum", Kind::Number),
+    ("chain.verify", Kind::Text),
+    ("chain.watch_pending", Kind::Flag),
     ("chain.chain_id", Kind::Number),
     ("chain.vipe", Kind::Text),
     ("chain.start_block", Kind::Number),
@@ -237,6 +243,10 @@ fn put(
     };
     let value = match kind {
         Kind::Text => Value::String(text.to_owned()),
+        Kind::List => {
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            Value::Array(parts.map(|part| Value::String(part.to_owned())).collect())
+        }
         Kind::Flag => Value::Boolean(text.parse().map_err(|error| refused(format!("{error}")))?),
         Kind::Number => Value::Integer(text.parse().map_err(|error| refused(format!("{error}")))?),
     };

@@ -6,6 +6,8 @@ use std::sync::atomic::Ordering;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use chain::follower::Alarm;
+use chain::provider::EndpointScore;
 use serde_json::{Value, json};
 
 use super::Shared;
@@ -34,6 +36,8 @@ fn missing(shared: &Shared) -> Vec<String> {
         let reason = follower.last_error.as_ref().map(ToString::to_string).unwrap_or_default();
         missing.push(format!("the node does not answer: {reason}"));
     }
+    let halted = |alarm: &&Alarm| matches!(alarm, Alarm::Halted(_) | Alarm::HeadOld { .. });
+    missing.extend(follower.alarms.iter().filter(halted).map(ToString::to_string));
     if !*shared.prover_ready.borrow() {
         missing.push("the prover is warming up".to_owned());
     }
@@ -58,16 +62,40 @@ pub(crate) async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, Jso
     (status, Json(json!({"ready": missing.is_empty(), "missing": missing})))
 }
 
+/// One node of the chain, without its key.
+fn endpoint(score: &EndpointScore) -> Value {
+    json!({
+        "endpoint": score.endpoint,
+        "standing": format!("{:?}", score.standing),
+        "requests": score.requests,
+        "failures": score.failures,
+        "lies": score.lies,
+        "disagreements": score.disagreements,
+        "latency_ms": score.latency.map(|latency| u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)),
+        "head": score.head,
+        "lag": score.lag,
+        "last_trouble": score.last_trouble,
+    })
+}
+
 /// `GET /v1/status`.
 pub(crate) async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, Refusal> {
     let facts = shared.store.facts();
     let cursor =
         shared.store.cursor()?.map(|cursor| json!({"number": cursor.number, "hash": cursor.hash}));
-    let (head, finalized, behind, failures) = {
+    let chain = {
         let follower = shared.follower.borrow();
-        let head = follower.tip.map(|tip| tip.head.id.number);
-        let finalized = follower.tip.and_then(|tip| tip.finalized);
-        (head, finalized, follower.behind, follower.failures)
+        let alarms: Vec<_> = follower.alarms.iter().map(ToString::to_string).collect();
+        json!({
+            "head": follower.tip.map(|tip| tip.head.id.number),
+            "finalized": follower.tip.and_then(|tip| tip.finalized),
+            "read": cursor,
+            "behind": follower.behind,
+            "failures": follower.failures,
+            "alarms": alarms,
+            "quorum": follower.scoreboard.quorum,
+            "endpoints": follower.scoreboard.endpoints.iter().map(endpoint).collect::<Vec<_>>(),
+        })
     };
     let missing = missing(&shared);
     let counters = &shared.counters;
@@ -81,7 +109,7 @@ pub(crate) async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Val
         "uptime_s": shared.started.elapsed().as_secs(),
         "ready": missing.is_empty(),
         "missing": missing,
-        "chain": {"head": head, "finalized": finalized, "read": cursor, "behind": behind, "failures": failures},
+        "chain": chain,
         "backups": {
             "stored": count(&counters.stored),
             "repeated": count(&counters.repeated),

@@ -59,9 +59,14 @@ impl SimChain {
                     .filter(|(header, _)| header.id == block)
                     .map(|(_, logs)| logs.clone()),
             ),
-            Ask::LogsOfRange { from, to } => Answer::Logs(Some(
-                (from..=to).filter_map(at).flat_map(|(_, logs)| logs.clone()).collect(),
-            )),
+            Ask::Range { from, to, after } => {
+                let blocks: Vec<_> = (from..=to).filter_map(at).collect();
+                let fits = blocks.first().is_some_and(|(header, _)| header.parent == after);
+                Answer::Range(at(to).filter(|_| fits).map(|(anchor, _)| RangeRead {
+                    anchor: *anchor,
+                    logs: blocks.into_iter().flat_map(|(_, logs)| logs.clone()).collect(),
+                }))
+            }
         }
     }
 
@@ -151,7 +156,7 @@ fn run(seed: u64) {
             }
         }
         step = match step {
-            Step::Ask(Ask::LogsOfRange { .. }) if troubled && random.gen_bool(0.2) => {
+            Step::Ask(Ask::Range { .. }) if troubled && random.gen_bool(0.2) => {
                 reader.core.answer(Answer::RangeRefused).unwrap()
             }
             Step::Ask(ask) => reader.core.answer(chain.answer(ask)).unwrap(),

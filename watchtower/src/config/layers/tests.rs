@@ -115,6 +115,9 @@ fn a_variable_or_flag_that_names_no_key_or_does_not_fit_is_an_error() {
     let unknown = load(&Layers { flags, ..Layers::default() });
     assert!(matches!(unknown, Err(ConfigError::UnknownKey(_))), "{unknown:?}");
     assert!(load(&environment("WATCHTOWER_KEYSTORE_PASSWORD", "secret")).is_ok());
+    let several = load(&environment("WATCHTOWER_CHAIN_OTHER_RPCS", "http://a, ws://b")).unwrap();
+    assert_eq!(several.chain.other_rpcs, ["http://a", "ws://b"]);
+    assert_eq!(several.chain.urls().count(), 3);
 }
 
 #[test]
@@ -155,6 +158,10 @@ fn values_that_make_no_sense_are_refused_by_name() {
     check("log.filter", "info").unwrap();
     for (key, value) in [
         ("chain.rpc", "ftp://node"),
+        ("chain.other_rpcs", "http://a,ftp://b"),
+        ("chain.quorum", "0"),
+        ("chain.quorum", "2"),
+        ("chain.verify", "off"),
         ("chain.vipe", "0x0000000000000000000000000000000000000000"),
         ("chain.poll_interval", "5m"),
         ("chain.finality_depth", "0"),

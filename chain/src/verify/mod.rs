@@ -1,0 +1,154 @@
+//! What a node says, held against what the chain itself commits to.
+//!
+//! ```text
+//!   header fields --RLP, Keccak--> hash == the hash it is asked under == parent of the next block
+//!      |  logs bloom: has the vault's address? --no--> the block holds none of its logs
+//!      |  receipts root <== receipts, encoded and hashed again --> the vault's logs, all of them
+//! ```
+//!
+//! So "there is nothing" is never taken on trust. What this cannot show is that the chain of headers is the one that
+//! everybody else sees: nothing here checks a consensus. That is what several endpoints and a quorum are for. A
+//! receipts root does not cover transaction hashes either: the hash in an event is the node's word.
+//!
+//! **Invariant:** a [`VerifiedHeader`] hashes to its own id; [`receipts::logs`] returns the block's logs of a contract,
+//! complete and in order, or an error.
+
+pub(crate) mod receipts;
+
+use alloy::consensus::Header as ConsensusHeader;
+use alloy_primitives::{Address, B256, Bloom, BloomInput};
+
+use crate::{
+    cursor::BlockId,
+    provider::{Header, Log},
+};
+
+/// How much of what a node says is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Verify {
+    /// Headers hash to their ids and follow each other; blocks whose bloom may hold a log of the vault have their
+    /// receipts hashed again. The default, since an empty answer of a lagging node is the commonest way to miss a
+    /// dispute.
+    #[default]
+    Full,
+    /// As [`Verify::Full`] for headers and for absence; logs that are claimed are only held against the bloom. For
+    /// chains with receipts of their own kinds (some L2), with several endpoints.
+    Bloom,
+    /// Nothing. For chains whose headers do not hash as Ethereum's do, with several endpoints.
+    Off,
+}
+
+/// Why an answer is not believed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The header does not hash to what it is called.
+    #[error("the header called {claimed} hashes to {computed}")]
+    HeaderHash {
+        /// What it is called.
+        claimed: BlockId,
+        /// What it hashes to.
+        computed: B256,
+    },
+    /// The header is of another height than the one asked for.
+    #[error("asked for block {asked}, told of {told}")]
+    OtherBlock {
+        /// The height asked for.
+        asked: u64,
+        /// The block told of.
+        told: BlockId,
+    },
+    /// The receipts do not hash to the header's root.
+    #[error("the receipts of block {block} hash to {computed}, its header says {header}")]
+    ReceiptsRoot {
+        /// The block's height.
+        block: u64,
+        /// The header's root.
+        header: B256,
+        /// Of the receipts that were given.
+        computed: B256,
+    },
+    /// A receipt of a kind that Ethereum does not have: its encoding is not known.
+    #[error("block {block} has a receipt of type {kind:#04x}, whose encoding is not known")]
+    UnknownReceiptType {
+        /// The block.
+        block: BlockId,
+        /// The type.
+        kind: u8,
+    },
+    /// A log that its block's bloom excludes.
+    #[error("a log is claimed for block {block}, whose bloom excludes it")]
+    NotInBloom {
+        /// The block.
+        block: BlockId,
+    },
+    /// An answer that does not fit its question, or itself.
+    #[error("the answer does not fit: {0}")]
+    Inconsistent(&'static str),
+}
+
+impl VerifyError {
+    /// Whether it shows that the node is wrong. Otherwise it is we who cannot tell.
+    pub const fn is_lie(&self) -> bool {
+        !matches!(self, Self::UnknownReceiptType { .. })
+    }
+}
+
+/// A header whose fields hash to its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct VerifiedHeader {
+    header: Header,
+    receipts_root: B256,
+    logs_bloom: Bloom,
+}
+
+impl VerifiedHeader {
+    /// Hashes the fields. `header` is what the node calls it.
+    pub(crate) fn check(header: Header, fields: &ConsensusHeader) -> Result<Self, VerifyError> {
+        let computed = fields.hash_slow();
+        if computed != header.id.hash {
+            return Err(VerifyError::HeaderHash { claimed: header.id, computed });
+        }
+        // The short form was read from the same text; a text that has a field twice could say two things.
+        if fields.number != header.id.number
+            || fields.parent_hash != header.parent
+            || fields.timestamp != header.timestamp
+        {
+            return Err(VerifyError::Inconsistent("a header that says two things"));
+        }
+        let (receipts_root, logs_bloom) = (fields.receipts_root, fields.logs_bloom);
+        Ok(Self { header, receipts_root, logs_bloom })
+    }
+
+    /// The header.
+    pub(crate) fn header(&self) -> Header {
+        self.header
+    }
+
+    /// The root of the block's receipts.
+    pub(crate) fn receipts_root(&self) -> B256 {
+        self.receipts_root
+    }
+
+    /// False if the block certainly holds no log of `contract`.
+    pub(crate) fn may_hold(&self, contract: Address) -> bool {
+        self.logs_bloom.contains_input(BloomInput::Raw(contract.as_slice()))
+    }
+
+    /// Holds a log that a node claims against the bloom.
+    pub(crate) fn admits(&self, log: &Log) -> Result<(), VerifyError> {
+        let block = self.header.id;
+        if log.block != block {
+            return Err(VerifyError::Inconsistent("a log of another block than its own"));
+        }
+        let has = |bytes: &[u8]| self.logs_bloom.contains_input(BloomInput::Raw(bytes));
+        if has(log.address.as_slice()) && log.topics.iter().all(|topic| has(topic.as_slice())) {
+            Ok(())
+        } else {
+            Err(VerifyError::NotInBloom { block })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
