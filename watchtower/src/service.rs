@@ -265,18 +265,12 @@ fn read_cursor(store: &Store) -> Result<Option<Cursor>, StartError> {
         .map_err(|error| StartError::Cursor(error.to_string()))
 }
 
-async fn spawn(
-    config: &Config,
-    account: &Account,
-    (checked, store, prover, listener): (Checked, Store, prove::Started, tokio::net::TcpListener),
-    tasks: &mut Tasks,
-) -> Result<(), StartError> {
-    let Checked { rpc, vipe, vault, rules } = checked;
-    let finality = config.chain.finality_depth.map_or(Finality::Tag, Finality::Depth);
-    let follow = FollowConfig {
-        vipe: vault.vipe,
+/// How the chain is followed.
+fn following(config: &Config, vipe: Address) -> FollowConfig {
+    FollowConfig {
+        vipe,
         start_block: config.chain.start_block.unwrap_or(0),
-        finality,
+        finality: config.chain.finality_depth.map_or(Finality::Tag, Finality::Depth),
         verify: config.chain.verify.into(),
         poll_interval: config.chain.poll_interval,
         limits: Limits::default(),
@@ -284,7 +278,29 @@ async fn spawn(
             head_age_max: config.chain.head_age_max,
             skew_max: config.chain.head_age_max.map(|_| CLOCK_SKEW_MAX),
         },
-    };
+    }
+}
+
+/// Watches what waits to be mined, where that is wanted.
+fn watch_pending(config: &Config, rpc: &Rpc, store: &Store, tasks: &mut Tasks) {
+    if !config.chain.watch_pending {
+        return;
+    }
+    let interval = config.chain.poll_interval;
+    let (rpc, vipe, store) = (rpc.clone(), store.facts().vipe, store.clone());
+    let watch = PendingWatch::new(rpc, vipe, interval);
+    tasks.spawn(Stage::Watch, "pending-watch", |stop| chain_watch::run_pending(stop, watch, store));
+}
+
+async fn spawn(
+    config: &Config,
+    account: &Account,
+    (checked, store, prover, listener): (Checked, Store, prove::Started, tokio::net::TcpListener),
+    tasks: &mut Tasks,
+) -> Result<(), StartError> {
+    let Checked { rpc, vipe, vault, rules } = checked;
+    let follow = following(config, vault.vipe);
+    let finality = follow.finality;
     let follower = Follower::open(rpc.clone(), follow, read_cursor(&store)?)
         .await
         .map_err(|error| StartError::Rpc { error })?;
@@ -312,13 +328,7 @@ async fn spawn(
     };
     tasks.spawn(Stage::Http, "http", |stop| http::run(stop, listener, shared, bounds));
     tasks.spawn(Stage::Watch, "chain-watch", |stop| chain_watch::run(stop, follower, to_node));
-    if config.chain.watch_pending {
-        let interval = config.chain.poll_interval;
-        let (watch, hints, counters) = PendingWatch::new(rpc.clone(), vault.vipe, interval);
-        tasks.spawn(Stage::Watch, "pending-watch", |stop| {
-            chain_watch::run_pending(stop, (watch, hints, counters), store.clone())
-        });
-    }
+    watch_pending(config, &rpc, &store, tasks);
     let terms = Terms { beneficiary: account.address(), policy: policy(config), rules };
     let node = Node::new(Parts {
         store: store.clone(),
