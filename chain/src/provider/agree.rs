@@ -29,6 +29,10 @@ impl Rpc {
         );
         let ask = |node: Self| -> BoxFuture<'static, _> {
             Box::pin(async move {
+                if node.pool.is_on_wrong_chain(node.index()) {
+                    // Until that is cleared it is asked nothing else.
+                    node.pool.check_chain(node.index()).await?;
+                }
                 let checked = node.pool.check_chain_if_due(node.index());
                 let head = node.checked_header(At::Latest, verify);
                 let ((), head) = Box::pin(futures::future::try_join(checked, head)).await?;
@@ -155,13 +159,13 @@ impl Rpc {
         true
     }
 
-    /// The nodes that are worth asking, best first; those in their pause only if there are not `enough` others.
+    /// The nodes that are worth asking, best first; those in their pause, and liars, only if there are not `enough` others.
     fn nodes(&self, enough: usize) -> Vec<usize> {
         if let Some(index) = self.pinned {
             return vec![index];
         }
         let mut nodes = self.pool.ready();
-        for index in self.pool.order() {
+        for index in self.pool.reserve() {
             if nodes.len() < enough.max(1) && !nodes.contains(&index) {
                 nodes.push(index);
             }

@@ -67,6 +67,10 @@ impl Pool {
         self.records().order(self.now())
     }
 
+    pub(super) fn reserve(&self) -> Vec<usize> {
+        self.records().reserve(self.now())
+    }
+
     pub(super) fn ready(&self) -> Vec<usize> {
         self.records().ready(self.now())
     }

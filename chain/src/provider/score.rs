@@ -21,7 +21,9 @@ pub(super) const LAG_MAX: u64 = 3;
 /// How long the first lie keeps a node out; doubles with each one.
 const LIE_PENALTY: Duration = Duration::from_secs(10);
 /// The longest penalty for lies.
-const LIE_PENALTY_MAX: Duration = Duration::from_secs(3_600);
+const LIE_PENALTY_MAX: Duration = Duration::from_secs(600);
+/// After so long without a lie the next one counts as the first: a node that indexes late now and then is no crook.
+const LIE_MEMORY: Duration = Duration::from_secs(3_600);
 /// A node this many times slower than the fastest is asked after the others.
 const SLOW_FACTOR: u32 = 4;
 /// How often a node is asked for its chain while nothing is wrong.
@@ -87,6 +89,8 @@ struct Record {
     failures: u64,
     failures_in_row: u32,
     lies: u64,
+    /// Lies without a long truthful time between them.
+    lies_in_row: u32,
     disagreements: u64,
     latency: Option<Duration>,
     head: Option<u64>,
@@ -141,7 +145,11 @@ impl Records {
     /// An answer of it was proven wrong. What it said of its head is forgotten.
     pub(super) fn lied(&mut self, index: usize, why: String, now: Duration) {
         self.with(index, |record| {
-            let doublings = u32::try_from(record.lies.min(16)).unwrap_or(16);
+            if record.lying_until.is_some_and(|until| now > until.saturating_add(LIE_MEMORY)) {
+                record.lies_in_row = 0;
+            }
+            let doublings = record.lies_in_row.min(16);
+            record.lies_in_row = record.lies_in_row.saturating_add(1);
             let penalty = LIE_PENALTY.saturating_mul(1 << doublings).min(LIE_PENALTY_MAX);
             record.lies = record.lies.saturating_add(1);
             record.lying_until = Some(now.saturating_add(penalty));
@@ -227,6 +235,17 @@ impl Records {
         order.into_iter().map(|(_, index)| index).collect()
     }
 
+    /// All that are on the right chain, best first; liars last. For a quorum that cannot be had without them: what they
+    /// say of headers is checked and compared like that of the others.
+    pub(super) fn reserve(&self, now: Duration) -> Vec<usize> {
+        let all = self.all.iter().enumerate();
+        let mut reserve: Vec<_> =
+            all.map(|(index, record)| (self.standing(record, now), index)).collect();
+        reserve.retain(|(standing, _)| *standing != Standing::WrongChain);
+        reserve.sort_unstable();
+        reserve.into_iter().map(|(_, index)| index).collect()
+    }
+
     /// Those of [`Self::order`] that did not fail just now.
     pub(super) fn ready(&self, now: Duration) -> Vec<usize> {
         let mut order = self.order(now);
@@ -307,6 +326,10 @@ mod tests {
             records.lied(0, "again".to_owned(), NOW);
         }
         assert_eq!(standing(&records, 0, NOW + LIE_PENALTY_MAX), Standing::Good);
+        assert_eq!(records.reserve(NOW), [0, 1, 2], "a quorum may need them");
+        let later = NOW + LIE_PENALTY_MAX + LIE_MEMORY + Duration::from_secs(1);
+        records.lied(0, "after a long time".to_owned(), later);
+        assert_eq!(standing(&records, 0, later + LIE_PENALTY), Standing::Good, "as the first time");
     }
 
     #[test]

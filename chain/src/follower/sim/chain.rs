@@ -133,7 +133,9 @@ impl MockChain {
     pub(super) fn mine(&mut self) {
         self.salt += 1;
         let number = self.blocks.len() as u64;
-        let count = [0, 0, 0, 1, 1, 2, 5][self.random.gen_range(0..7)];
+        // The first block is before the vault's creation.
+        let count =
+            if number == 0 { 0 } else { [0, 0, 0, 1, 1, 2, 5][self.random.gen_range(0..7)] };
         let mut gas = 0;
         let receipts: Vec<_> = (0..count).map(|_| self.receipt(&mut gas)).collect();
         let logs_bloom =

@@ -28,7 +28,7 @@ struct Plan {
     quorum: usize,
 }
 
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+const REQUEST_TIMEOUT: Duration = Duration::from_millis(500);
 
 fn config(verify: Verify) -> FollowConfig {
     FollowConfig {
@@ -78,7 +78,7 @@ async fn run(seed: u64, plan: Plan) {
     for _ in 0..random.gen_range(0..60) {
         chain.mine();
     }
-    let trouble = random.gen_range(50..400);
+    let trouble = random.gen_range(50..300);
     let world = Arc::new(Mutex::new(World { chain, trouble }));
     let client = |(one_in, faults): &(u32, &'static [Fault])| {
         let node = MockNode { world: Arc::clone(&world), one_in: *one_in, faults };
@@ -164,11 +164,11 @@ async fn nothing_is_lost_or_doubled_with_an_honest_node_and_two_that_always_do_w
     const LIARS: &[Fault] = &[Fault::EmptyLogs, Fault::EmptyBloom, Fault::LyingLogs];
     const BROKEN: &[Fault] = &[Fault::TimeOut, Fault::RateLimited, Fault::Garbage, Fault::Stale];
     let nodes: &[(u32, &[Fault])] = &[(1, LIARS), (1, BROKEN), (1, &[])];
-    run_all(20_000..20_500, Plan { verify: Verify::Full, nodes, quorum: 1 }).await;
+    run_all(20_000..20_250, Plan { verify: Verify::Full, nodes, quorum: 1 }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_doubled_when_two_of_three_must_agree_and_one_is_wrong_now_and_then() {
     let nodes: &[(u32, &[Fault])] = &[(4, &ALL), (1, &[]), (30, &ALL)];
-    run_all(30_000..30_500, Plan { verify: Verify::Full, nodes, quorum: 2 }).await;
+    run_all(30_000..30_250, Plan { verify: Verify::Full, nodes, quorum: 2 }).await;
 }
