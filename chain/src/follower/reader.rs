@@ -85,7 +85,7 @@ impl Reader {
     }
 
     async fn logs_of_block(&self, block: BlockId) -> Result<Option<Vec<Log>>, RpcError> {
-        let node = self.rpc.best();
+        let node = self.rpc.best_at(block.number);
         if self.verify == Verify::Off {
             return self.claimed_of_block(&node, block).await;
         }
@@ -142,7 +142,7 @@ impl Reader {
         (from, to): (u64, u64),
         after: B256,
     ) -> Result<Option<RangeRead>, RpcError> {
-        let node = self.rpc.best();
+        let node = self.rpc.best_at(to);
         if self.verify == Verify::Off {
             let logs = node.logs_of_range(self.vipe, from, to).await?;
             let anchor = self.rpc.agreed_header(to, self.verify).await?;

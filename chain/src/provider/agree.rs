@@ -77,7 +77,7 @@ impl Rpc {
     ) -> Result<Option<Checked>, RpcError> {
         let needed = self.quorum();
         if needed == 1 {
-            return self.best().checked_header(At::Number(number), verify).await;
+            return self.best_at(number).checked_header(At::Number(number), verify).await;
         }
         let ask = |node: Self| -> BoxFuture<'static, _> {
             Box::pin(async move { node.checked_header(At::Number(number), verify).await })

@@ -129,6 +129,11 @@ impl Rpc {
         self.only(best.unwrap_or(0))
     }
 
+    /// As [`Self::best`], of those that may have this height.
+    pub(crate) fn best_at(&self, height: u64) -> Self {
+        self.only(self.pinned.or_else(|| self.pool.best_at(height)).unwrap_or(0))
+    }
+
     /// Whether another node than the last one asked may answer at once.
     pub(crate) fn has_another(&self) -> bool {
         self.pinned.is_none() && self.pool.members.len() > 1 && !self.pool.ready().is_empty()

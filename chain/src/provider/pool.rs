@@ -67,6 +67,10 @@ impl Pool {
         self.records().order(self.now())
     }
 
+    pub(super) fn best_at(&self, height: u64) -> Option<usize> {
+        self.records().best_at(height, self.now())
+    }
+
     pub(super) fn reserve(&self) -> Vec<usize> {
         self.records().reserve(self.now())
     }

@@ -235,6 +235,17 @@ impl Records {
         order.into_iter().map(|(_, index)| index).collect()
     }
 
+    /// The best of those that may have this height: a good node can be a block or two behind the others.
+    pub(super) fn best_at(&self, height: u64, now: Duration) -> Option<usize> {
+        let order = self.order(now);
+        let has = |index: &&usize| {
+            self.all
+                .get(**index)
+                .is_some_and(|record| record.head.is_none_or(|head| head >= height))
+        };
+        order.iter().find(has).or_else(|| order.first()).copied()
+    }
+
     /// All that are on the right chain, best first; liars last. For a quorum that cannot be had without them: what they
     /// say of headers is checked and compared like that of the others.
     pub(super) fn reserve(&self, now: Duration) -> Vec<usize> {
@@ -340,6 +351,7 @@ mod tests {
         assert_eq!(records.order(NOW), [1, 2, 0]);
         records.head(0, 97);
         assert_eq!(records.order(NOW), [0, 1, 2]);
+        assert_eq!([97, 98, 101].map(|height| records.best_at(height, NOW)), [0, 1, 2].map(Some));
         records.head(2, 1_000_000);
         assert_eq!(records.order(NOW), [2, 0, 1]);
         records.lied(2, "no such block".to_owned(), NOW);
