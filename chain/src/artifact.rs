@@ -43,12 +43,12 @@ impl Artifact {
         Self::parse(include_str!("../artifacts/Vipe.json"))
     }
 
-    /// The operator's pool.
+    /// The counterparty's pool.
     ///
     /// # Errors
     /// See [`Self::vipe`].
-    pub fn operator_vip() -> Result<Self, ArtifactError> {
-        Self::parse(include_str!("../artifacts/OperatorVip.json"))
+    pub fn vip() -> Result<Self, ArtifactError> {
+        Self::parse(include_str!("../artifacts/Vip.json"))
     }
 
     /// The development asset.
@@ -112,12 +112,9 @@ mod tests {
 
     #[test]
     fn the_checked_in_artifacts_can_be_read() {
-        for artifact in [
-            Artifact::vipe(),
-            Artifact::operator_vip(),
-            Artifact::dev_token(),
-            Artifact::verifier(),
-        ] {
+        for artifact in
+            [Artifact::vipe(), Artifact::vip(), Artifact::dev_token(), Artifact::verifier()]
+        {
             let artifact = artifact.unwrap();
             assert!(!artifact.bytecode.is_empty() && artifact.is_code(&artifact.deployed_bytecode));
         }

@@ -14,10 +14,11 @@
 mod exact;
 mod factory;
 mod file;
+mod pool;
 mod terms;
 mod works;
 
-use alloy_primitives::{Address, B256, U256, aliases::U112, keccak256};
+use alloy_primitives::{Address, B256, aliases::U112, keccak256};
 use alloy_sol_types::SolValue as _;
 use protocol::ids::{Amount, Domain};
 
@@ -207,9 +208,9 @@ pub async fn deploy_telling(
     };
     let vip = match plan.operator {
         None => None,
-        Some((operator, ratio)) => {
-            let arguments = (vipe.address, asset, operator, U256::from(ratio)).abi_encode_params();
-            Some(works.pool(&Artifact::operator_vip()?, &arguments).await?)
+        Some(operator) => {
+            let arguments = pool::arguments(plan, vipe.address, asset, operator);
+            Some(works.pool(&Artifact::vip()?, &arguments).await?)
         }
     };
     let deployment = Deployment {

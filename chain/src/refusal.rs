@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     bindings::{
-        IOperatorVip::IOperatorVipErrors,
         IVipe,
         compiled::Vipe::{self, VipeErrors},
+        pool::Vip::VipErrors,
     },
     error::shortened,
 };
@@ -60,7 +60,7 @@ fn classify(data: &[u8]) -> (RefusalKind, String) {
     if let Ok(error) = VipeErrors::abi_decode_validate(data) {
         return (kind(&error), format!("{error:?}"));
     }
-    if let Ok(error) = IOperatorVipErrors::abi_decode_validate(data) {
+    if let Ok(error) = VipErrors::abi_decode_validate(data) {
         return (RefusalKind::Other, format!("{error:?}"));
     }
     if let Ok(error) = alloy_sol_types::GenericContractError::abi_decode_validate(data) {

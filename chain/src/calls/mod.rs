@@ -6,6 +6,7 @@
 mod consents;
 mod tokens;
 mod views;
+mod vip;
 
 use alloy_primitives::{
     Address, B256, Bytes, FixedBytes, U256,
@@ -17,8 +18,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     consents::ExitOrder,
-    tokens::{Erc20, OperatorVip},
+    tokens::Erc20,
     views::{ChannelView, DisputeView, Rules, Status},
+    vip::{Books, ExitView, Vip},
 };
 use crate::{
     bindings::IVipe,

@@ -9,7 +9,7 @@ use alloy_primitives::{Address, B256, Bytes, U256, bytes, keccak256};
 use chain::{
     account::Account,
     artifact::Artifact,
-    calls::{Call, Erc20, OpenRequest, OperatorVip, SessionSignatures, StateClaim, Vipe},
+    calls::{Call, Erc20, OpenRequest, SessionSignatures, StateClaim, Vip, Vipe},
     consent::accept_digest,
     deploy::{Asset, ChainKind, Deployment, Plan, Site, Terms, deploy},
     devnet::{Devnet, DevnetConfig, DevnetHandle, Mining},
@@ -62,7 +62,7 @@ pub(crate) struct World {
     pub(crate) deployment: Deployment,
     pub(crate) vipe: Vipe,
     pub(crate) token: Erc20,
-    pub(crate) vip: OperatorVip,
+    pub(crate) vip: Vip,
     pub(crate) deployer: Sender,
     pub(crate) participant: Sender,
     pub(crate) hub: Sender,
@@ -165,7 +165,7 @@ impl World {
             rpc,
             vipe: Vipe::new(deployment.vipe.address),
             token,
-            vip: OperatorVip::new(deployment.vip.as_ref().unwrap().address),
+            vip: Vip::new(deployment.vip.as_ref().unwrap().address),
             deployment,
             deployer,
             participant,
@@ -184,7 +184,7 @@ impl World {
         }
         self.participant.send(&self.token.approve(self.vipe.address, much)).await.unwrap();
         self.hub.send(&self.token.approve(self.vip.address, much)).await.unwrap();
-        self.hub.send(&self.vip.deposit(much)).await.unwrap();
+        self.hub.send(&self.vip.deposit(much, self.hub.account.address())).await.unwrap();
     }
 
     pub(crate) async fn control(&self, method: &str, params: Value) -> Value {

@@ -5,7 +5,7 @@ use std::path::Path;
 use alloy_primitives::{Address, U256};
 use chain::account::Account;
 use chain::artifact::Artifact;
-use chain::calls::{Erc20, OperatorVip, Vipe};
+use chain::calls::{Erc20, Vip, Vipe};
 use chain::deploy::{Asset, ChainKind, Plan, Site, Terms, deploy};
 use chain::devnet::{DevAccount, Devnet, DevnetConfig, DevnetHandle};
 use chain::provider::{Endpoint, Rpc};
@@ -48,7 +48,7 @@ pub(super) struct World {
     pub(super) chain: DevChain,
     pub(super) accounts: Accounts,
     pub(super) vipe: Vipe,
-    pub(super) pool: OperatorVip,
+    pub(super) pool: Vip,
     pub(super) token: Erc20,
     /// The embedded chain, if it is ours; it stops when the world ends.
     _embedded: Option<DevnetHandle>,
@@ -123,7 +123,7 @@ impl World {
         let pool = deployment
             .vip
             .as_ref()
-            .map(|vip| OperatorVip::new(vip.address))
+            .map(|vip| Vip::new(vip.address))
             .ok_or_else(|| eyre!("no pool was deployed"))?;
         let vipe = Vipe::new(deployment.vipe.address);
         timeline.step(
@@ -179,7 +179,9 @@ impl World {
                 "approving the pool",
             )
             .await?;
-        chain.send(&accounts.counterparty, &self.pool.deposit(side), "filling the pool").await?;
+        let owner = accounts.counterparty.address();
+        let fill = self.pool.deposit(side, owner);
+        chain.send(&accounts.counterparty, &fill, "filling the pool").await?;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use alloy_primitives::{Address, Bytes, U256, bytes, hex};
 use chain::account::Account;
 use chain::artifact::Artifact;
-use chain::calls::{Erc20, OpenRequest, OperatorVip, SessionSignatures, StateClaim, Vipe};
+use chain::calls::{Erc20, OpenRequest, SessionSignatures, StateClaim, Vip, Vipe};
 use chain::consent::accept_digest;
 use chain::deploy::{Asset, ChainKind, Deployment, Plan, Site, Terms, deploy};
 use chain::devnet::{Devnet, DevnetConfig, DevnetHandle, Mining};
@@ -58,7 +58,7 @@ pub(crate) struct World {
     pub(crate) rpc: Rpc,
     pub(crate) deployment: Deployment,
     pub(crate) vipe: Vipe,
-    vip: OperatorVip,
+    vip: Vip,
     token: Erc20,
     pub(crate) participant: Sender,
     pub(crate) hub: Sender,
@@ -114,14 +114,14 @@ impl World {
         let deployment = deploy(&deployer, &plan).await.unwrap();
         let vipe = Vipe::new(deployment.vipe.address);
         let token = Erc20::new(deployment.token.as_ref().unwrap().address);
-        let vip = OperatorVip::new(deployment.vip.as_ref().unwrap().address);
+        let vip = Vip::new(deployment.vip.as_ref().unwrap().address);
         let much = U256::from(SIDE * 100);
         for account in [&participant, &hub] {
             deployer.send(&token.mint(account.account.address(), much)).await.unwrap();
         }
         participant.send(&token.approve(vipe.address, much)).await.unwrap();
         hub.send(&token.approve(vip.address, much)).await.unwrap();
-        hub.send(&vip.deposit(much)).await.unwrap();
+        hub.send(&vip.deposit(much, hub.account.address())).await.unwrap();
         let directory = tempfile::tempdir().unwrap();
         deployment.save(&directory.path().join("deployment.json")).unwrap();
         let tower = tower.account;

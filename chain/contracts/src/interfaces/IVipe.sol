@@ -383,5 +383,9 @@ interface IVipe {
     function openingFee() external view returns (uint256);
     function assetCap(address asset) external view returns (uint112 perChannel, uint112 total);
     function assetCredit(address account, address asset) external view returns (uint256);
+    /// @notice What a VIP has at work in channels of `asset`. With `assetCredit` it values a pool without a look at any channel.
+    /// @return placed Sum of max(0, h) over its channels that have not ended, in base units.
+    /// @return gained Running sum, modulo 2^128, of what its channels paid it beyond the fall of `placed` that came with it.
+    function position(address vip, address asset) external view returns (uint128 placed, uint128 gained);
     function etherCredit(address account) external view returns (uint256);
 }

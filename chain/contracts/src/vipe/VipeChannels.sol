@@ -5,13 +5,13 @@ import {IVipe} from "../interfaces/IVipe.sol";
 import {Consent} from "../libraries/Consent.sol";
 import {Goldilocks} from "../libraries/Goldilocks.sol";
 import {Ledger} from "../libraries/Ledger.sol";
-import {VipePayments} from "./VipePayments.sol";
+import {VipePositions} from "./VipePositions.sol";
 
 /// @title The beginning of a channel, and money into it
 /// @notice None -> Open -> Live, or Open -> Cancelled. The participant fixes everything at `open`; the counterparty's consent
 /// repeats it and can only accept it.
 /// @dev **Invariant:** a channel's ledger grows in `Open` (once) and `Live` only; it is frozen in a dispute.
-abstract contract VipeChannels is VipePayments {
+abstract contract VipeChannels is VipePositions {
     /// @inheritdoc IVipe
     /// @dev The keys digest is the participant's word: whoever reads `Opened` recomputes it from the keys and ignores the channel
     /// when it differs. A deposit of nothing is refused: only a channel with escrow may burden the towers.
@@ -154,8 +154,12 @@ abstract contract VipeChannels is VipePayments {
         if (total > cap.total) revert AssetCapExceeded(total, cap.total);
         _escrowed[c.asset] = total;
 
-        if (byParticipant) entry.p += int128(uint128(amount));
-        else entry.h += int128(uint128(amount));
+        if (byParticipant) {
+            entry.p += int128(uint128(amount));
+        } else {
+            _placeForVip(c, entry.h, entry.h + int128(uint128(amount)));
+            entry.h += int128(uint128(amount));
+        }
         _appendVersion(channelId, c, entry);
     }
 

@@ -5,7 +5,7 @@ import {IVipe} from "../interfaces/IVipe.sol";
 import {Consent} from "../libraries/Consent.sol";
 import {DisputeRule} from "../libraries/DisputeRule.sol";
 import {Ledger} from "../libraries/Ledger.sol";
-import {VipePayments} from "./VipePayments.sol";
+import {VipePositions} from "./VipePositions.sol";
 
 /// @title What both parties do by consent: take money out, and end a channel
 /// @notice Live -> Live (withdraw), Live -> Settled (close), Disputed -> Disputed with an announced end (close). Both parties
@@ -13,7 +13,7 @@ import {VipePayments} from "./VipePayments.sol";
 /// @dev **Invariant:** a consent is executed at most once: `seq` counts executions and each consent names its number, so that one
 /// execution voids every other consent that was open. **Invariant:** nothing here asks the verifier: a flaw there cannot lock
 /// in two parties that agree. **Invariant:** the checkpoint's nonce grows strictly.
-abstract contract VipeConsents is VipePayments {
+abstract contract VipeConsents is VipePositions {
     /// @inheritdoc IVipe
     function withdraw(
         uint56 channelId,
@@ -51,7 +51,7 @@ abstract contract VipeConsents is VipePayments {
         );
         _appendVersion(channelId, c, entry);
         _creditAsset(c.participant, c.asset, withdrawal.toParticipant);
-        _creditAsset(c.vip, c.asset, withdrawal.toVip);
+        _payVip(c, entry.h + int128(uint128(withdrawal.toVip)), entry.h, withdrawal.toVip);
     }
 
     /// @inheritdoc IVipe
@@ -91,7 +91,7 @@ abstract contract VipeConsents is VipePayments {
         _escrowed[c.asset] -= all;
         emit Closed(channelId, seq, closing.toParticipant, closing.toVip);
         _creditAsset(c.participant, c.asset, closing.toParticipant);
-        _creditAsset(c.vip, c.asset, closing.toVip);
+        _payVip(c, _ledgers[channelId][c.version].h, 0, closing.toVip);
     }
 
     // ------------------------------------------------------------------------------------------------ inside

@@ -9,7 +9,7 @@ import {DisputeRule} from "../libraries/DisputeRule.sol";
 import {Ledger} from "../libraries/Ledger.sol";
 import {LiveState} from "../libraries/LiveState.sol";
 import {SessionLock} from "../libraries/SessionLock.sol";
-import {VipePayments} from "./VipePayments.sol";
+import {VipePositions} from "./VipePositions.sol";
 
 /// @title Disputes
 /// @notice Live -> Disputed -> Settled. Somebody puts a state forward with a claim and a bond; anybody may replace it by a
@@ -17,7 +17,7 @@ import {VipePayments} from "./VipePayments.sol";
 /// what both parties announced instead.
 /// @dev **Invariant:** for an open dispute the vault holds exactly fee + u(claim). **Invariant:** the standing nonce grows
 /// strictly. **Invariant:** no call reaches the verifier before every cheaper check has passed.
-abstract contract VipeDisputes is VipePayments {
+abstract contract VipeDisputes is VipePositions {
     using SafeCast for uint256;
 
     /// @inheritdoc IVipe
@@ -268,7 +268,7 @@ abstract contract VipeDisputes is VipePayments {
         uint256 bonded = DisputeRule.bond(d.claim, c.rate);
         emit Settled(channelId, toParticipant, all - toParticipant, slash, d.corrector, d.fee, bonded);
         _creditAsset(c.participant, c.asset, toParticipant);
-        _creditAsset(c.vip, c.asset, all - toParticipant);
+        _payVip(c, _ledgers[channelId][c.version].h, 0, all - toParticipant);
         uint256 toPayer = _payersBond(d, c.rate, bonded);
         _creditEther(d.payer, toPayer);
         _creditEther(d.disputer, bonded - toPayer);
