@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {IVipe} from "../../src/interfaces/IVipe.sol";
 import {VipTest} from "../utils/VipTest.sol";
 
-/// @notice What the pool's calls cost as transactions of their own, and how large it is, kept in snapshots/VipGasTest.json.
+/// @notice What the pool's calls cost as transactions of their own, kept in snapshots/VipGasTest.json.
 /// forge-config: default.isolate = true
 contract VipGasTest is VipTest {
     function test_gas_of_the_life_of_a_pool() public {
@@ -29,10 +29,5 @@ contract VipGasTest is VipTest {
         vm.snapshotGasLastCall("collect, with a gain and a queue");
         _take(bob, exitId);
         vm.snapshotGasLastCall("takeExit");
-    }
-
-    /// @notice EIP-170 allows 24,576 bytes; the rest is a margin that a change has to ask for.
-    function test_size_of_the_pool() public view {
-        isTrue(vip.code.length < 18_000, "deployed bytes");
     }
 }

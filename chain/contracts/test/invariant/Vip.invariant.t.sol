@@ -18,7 +18,7 @@ contract VipInvariantTest is Check {
         bytes4[] selectors;
     }
 
-    uint256 private constant ACTIONS = 16;
+    uint256 private constant ACTIONS = 18;
 
     VipHandler private _handler;
     IVip private _pool;
@@ -38,7 +38,7 @@ contract VipInvariantTest is Check {
 
     /// @dev Read by forge: the actions, without what the handler inherits.
     function targetSelectors() external view returns (FuzzSelector[] memory all) {
-        bytes4[] memory actions = new bytes4[](13);
+        bytes4[] memory actions = new bytes4[](15);
         actions[0] = _handler.join.selector;
         actions[1] = _handler.depart.selector;
         actions[2] = _handler.exit.selector;
@@ -52,6 +52,8 @@ contract VipInvariantTest is Check {
         actions[10] = _handler.collect.selector;
         actions[11] = _handler.donate.selector;
         actions[12] = _handler.pass.selector;
+        actions[13] = _handler.withdraw.selector;
+        actions[14] = _handler.close.selector;
         all = new FuzzSelector[](1);
         all[0] = FuzzSelector(address(_handler), actions);
     }
@@ -113,7 +115,7 @@ contract VipInvariantTest is Check {
             setUp();
             for (uint256 i = 0; i < 300; ++i) {
                 random = uint256(keccak256(abi.encode(random)));
-                _act(random % 16, random >> 8, random >> 80, random >> 192);
+                _act(random % 18, random >> 8, random >> 80, random >> 192);
             }
             invariant_the_pool_holds_what_it_counts();
             invariant_the_books_are_those_of_the_channels();
@@ -128,7 +130,7 @@ contract VipInvariantTest is Check {
         }
     }
 
-    uint256[16] private _reached;
+    uint256[18] private _reached;
 
     function _act(uint256 action, uint256 a, uint256 b, uint256 c) private {
         if (action < 2) _handler.join(a, b, c % 2 == 0);
@@ -143,6 +145,8 @@ contract VipInvariantTest is Check {
         if (action == 11) _handler.settle(a);
         if (action == 12) _handler.collect();
         if (action == 13) _handler.donate(a);
-        if (action > 13) _handler.pass(uint32(a));
+        if (action == 14) _handler.withdraw(a, b, c);
+        if (action == 15) _handler.close(a, b);
+        if (action > 15) _handler.pass(uint32(a));
     }
 }

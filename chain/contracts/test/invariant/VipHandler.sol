@@ -26,7 +26,9 @@ contract VipHandler is VipTest {
         Collect,
         PayQueue,
         Donate,
-        Pass
+        Pass,
+        Withdraw,
+        Close
     }
 
     struct Snapshot {
@@ -143,7 +145,9 @@ contract VipHandler is VipTest {
         (uint56 id, bool found) = _pick(pick, IVipe.Status.Live);
         if (!found) return;
         (int128 p, int128 h) = vipe.ledger(id, vipe.channel(id).version);
-        uint256 room = uint256(int256(p)) * RATIO - uint256(int256(h));
+        uint256 limit = p > 0 ? uint256(int256(p)) * RATIO : 0;
+        uint256 cost = h > 0 ? uint256(int256(h)) : 0;
+        uint256 room = limit > cost ? limit - cost : 0;
         uint112 put = uint112(bound(amount, 0, pool.idle() < room ? pool.idle() : room));
         if (put == 0) return;
         Snapshot memory s = _snapshot(alice);
@@ -154,7 +158,10 @@ contract VipHandler is VipTest {
         } else {
             does(vip, counterparty, 0, abi.encodeCall(pool.allocate, (id, put)));
         }
-        eq(_snapshot(alice).assets, s.assets, "capital counts at cost");
+        // what is put back below zero does not count
+        uint256 uncounted = h < 0 ? uint256(-int256(h)) : 0;
+        if (uncounted > put) uncounted = put;
+        eq(pool.totalAssets(), s.assets > uncounted ? s.assets - uncounted : 0, "capital counts at cost");
         ++count[Action.Allocate];
     }
 
@@ -170,8 +177,9 @@ contract VipHandler is VipTest {
         if (!found) return;
         uint56 version = vipe.channel(id).version;
         uint112 escrow = vipe.escrow(id, version);
+        uint56 nonce = vipe.channel(id).checkpoint.nonce + 1;
         uint112 toVip = amount % 5 == 0 ? 0 : uint112(bound(amount, 0, escrow));
-        _dispute(id, counterparty, _state(1, version, escrow - toVip), toVip);
+        _dispute(id, counterparty, _state(nonce, version, escrow - toVip), toVip);
         _toVip[id] = toVip;
         ++count[Action.Dispute];
     }
@@ -179,20 +187,40 @@ contract VipHandler is VipTest {
     function settle(uint256 pick) external {
         (uint56 id, bool found) = _pick(pick, IVipe.Status.Disputed);
         if (!found || block.timestamp < vipe.disputeOf(id).deadline) return;
-        (, int128 h) = vipe.ledger(id, vipe.channel(id).version);
-        uint256 cost = uint256(int256(h));
-        uint256 paid = _toVip[id];
+        uint256 cost = _costOf(id);
         Snapshot memory s = _snapshot(alice);
         _settleNow(id);
-        if (paid >= cost) {
-            gains += paid - cost;
-            eq(pool.totalAssets(), s.assets, "a gain is held back");
-            if (paid > cost) ++count[Action.Gain];
-        } else {
-            uint256 loss = cost - paid;
-            eq(pool.totalAssets(), s.assets > loss ? s.assets - loss : 0, "a loss counts at once");
-            ++count[paid == 0 ? Action.TotalLoss : Action.Loss];
-        }
+        _ended(s, cost, _toVip[id]);
+    }
+
+    /// @notice Both parties take something out.
+    function withdraw(uint256 pick, uint256 toVip, uint256 toParticipant) external {
+        (uint56 id, bool found) = _pick(pick, IVipe.Status.Live);
+        if (!found) return;
+        uint56 version = vipe.channel(id).version;
+        uint112 escrow = vipe.escrow(id, version);
+        (, int128 h) = vipe.ledger(id, version);
+        uint112 paid = uint112(bound(toVip, 0, escrow));
+        uint112 out = uint112(bound(toParticipant, 0, escrow - paid));
+        Snapshot memory s = _snapshot(alice);
+        _withdraw(id, _state(vipe.channel(id).checkpoint.nonce + 1, version, escrow - paid), out, paid);
+        uint256 cost = h > 0 ? uint256(int256(h)) : 0;
+        if (paid > cost) gains += paid - cost;
+        eq(pool.totalAssets(), s.assets, "neither capital nor a gain changes the price");
+        ++count[Action.Withdraw];
+    }
+
+    /// @notice Both parties agree on an end.
+    function close(uint256 pick, uint256 toVip) external {
+        (uint56 id, bool found) = _pick(pick, IVipe.Status.Live);
+        if (!found || pick % 4 != 0) return;
+        uint112 escrow = vipe.escrow(id, vipe.channel(id).version);
+        uint112 paid = uint112(bound(toVip, 0, escrow));
+        uint256 cost = _costOf(id);
+        Snapshot memory s = _snapshot(alice);
+        _close(id, 0, escrow - paid, paid);
+        _ended(s, cost, paid);
+        ++count[Action.Close];
     }
 
     function collect() external {
@@ -221,6 +249,24 @@ contract VipHandler is VipTest {
     }
 
     // ------------------------------------------------------------------------------------------------ inside
+
+    function _costOf(uint56 id) private view returns (uint256) {
+        (, int128 h) = vipe.ledger(id, vipe.channel(id).version);
+        return h > 0 ? uint256(int256(h)) : 0;
+    }
+
+    /// @dev A channel that cost the pool `cost` has ended and paid it `paid`.
+    function _ended(Snapshot memory s, uint256 cost, uint256 paid) private {
+        if (paid >= cost) {
+            gains += paid - cost;
+            eq(pool.totalAssets(), s.assets, "a gain is held back");
+            if (paid > cost) ++count[Action.Gain];
+        } else {
+            uint256 loss = cost - paid;
+            eq(pool.totalAssets(), s.assets > loss ? s.assets - loss : 0, "a loss counts at once");
+            ++count[paid == 0 ? Action.TotalLoss : Action.Loss];
+        }
+    }
 
     function _living() private view returns (uint256 living) {
         for (uint256 i = 0; i < ids.length; ++i) {

@@ -4,11 +4,11 @@ pragma solidity 0.8.37;
 import {IVip} from "../../src/interfaces/IVip.sol";
 import {IVipErrors} from "../../src/interfaces/IVipErrors.sol";
 import {IVipe} from "../../src/interfaces/IVipe.sol";
-import {VipeTest} from "./VipeTest.sol";
+import {ConsentTest} from "./ConsentTest.sol";
 
 /// @notice A pool of `counterparty` beside a deployed vault, and two shareholders.
 /// @dev The pool is the checked-in artifact, as the vault is.
-abstract contract VipTest is VipeTest {
+abstract contract VipTest is ConsentTest {
     uint16 internal constant RATIO = 10;
     uint64 internal constant LOCKUP = 4 days;
     uint64 internal constant VESTING = 7 days;

@@ -165,7 +165,8 @@ contract VipAttacksTest is VipTest {
                 _settleNow(ids[amount % 3]);
             }
             uint256 all = _allOf(alice);
-            isTrue(all <= last, "richer");
+            // a payment to the queue is rounded against it, in favour of all shares: a unit of that may be hers
+            isTrue(all <= last + 1, "richer");
             last = all;
         }
         delete _requests;
