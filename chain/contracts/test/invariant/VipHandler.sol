@@ -144,25 +144,36 @@ contract VipHandler is VipTest {
     function allocate(uint256 pick, uint256 amount, bool signed) external {
         (uint56 id, bool found) = _pick(pick, IVipe.Status.Live);
         if (!found) return;
-        (int128 p, int128 h) = vipe.ledger(id, vipe.channel(id).version);
-        uint256 limit = p > 0 ? uint256(int256(p)) * RATIO : 0;
-        uint256 cost = h > 0 ? uint256(int256(h)) : 0;
-        uint256 room = limit > cost ? limit - cost : 0;
-        uint112 put = uint112(bound(amount, 0, pool.idle() < room ? pool.idle() : room));
+        uint112 put = uint112(bound(amount, 0, _room(id)));
         if (put == 0) return;
-        Snapshot memory s = _snapshot(alice);
-        if (signed) {
-            uint64 until = uint64(block.timestamp);
-            bytes memory signature = _sign65(H_KEY, _allocateDigest(id, put, pool.allocationSeq(id), until));
-            does(vip, stranger, 0, abi.encodeCall(pool.allocateWithSignature, (id, put, until, signature)));
-        } else {
-            does(vip, counterparty, 0, abi.encodeCall(pool.allocate, (id, put)));
-        }
-        // what is put back below zero does not count
-        uint256 uncounted = h < 0 ? uint256(-int256(h)) : 0;
+        uint256 uncounted = _below(id);
         if (uncounted > put) uncounted = put;
-        eq(pool.totalAssets(), s.assets > uncounted ? s.assets - uncounted : 0, "capital counts at cost");
+        uint256 before = pool.totalAssets();
+        if (signed) _allocateSigned(id, put);
+        else does(vip, counterparty, 0, abi.encodeCall(pool.allocate, (id, put)));
+        eq(pool.totalAssets(), before > uncounted ? before - uncounted : 0, "capital counts at cost");
         ++count[Action.Allocate];
+    }
+
+    function _allocateSigned(uint56 id, uint112 put) private {
+        uint64 until = uint64(block.timestamp);
+        bytes memory signature = _sign65(H_KEY, _allocateDigest(id, put, pool.allocationSeq(id), until));
+        does(vip, stranger, 0, abi.encodeCall(pool.allocateWithSignature, (id, put, until, signature)));
+    }
+
+    /// @dev What may still go into a channel.
+    function _room(uint56 id) private view returns (uint256) {
+        (int128 p,) = vipe.ledger(id, vipe.channel(id).version);
+        uint256 limit = p > 0 ? uint256(int256(p)) * RATIO : 0;
+        uint256 cost = _costOf(id);
+        uint256 room = limit > cost ? limit - cost : 0;
+        return pool.idle() < room ? pool.idle() : room;
+    }
+
+    /// @dev By how much the pool took out more than it put in: so much of what is put back does not count.
+    function _below(uint56 id) private view returns (uint256) {
+        (, int128 h) = vipe.ledger(id, vipe.channel(id).version);
+        return h < 0 ? uint256(-int256(h)) : 0;
     }
 
     function fund(uint256 pick, uint256 amount) external {
