@@ -103,7 +103,11 @@ abstract contract VipQueue is VipShares {
         uint256 shares = _queue.rounds[number].shares;
         uint256 worth = convertToAssets(shares);
         assets = Math.min(most, worth);
-        if (assets < worth) shares = Math.min(shares, previewWithdraw(assets));
+        if (assets < worth) {
+            // Whole shares for what they are worth: what would not pay for one more share stays idle, and the share waits.
+            shares = Math.min(shares, convertToShares(assets));
+            assets = convertToAssets(shares);
+        }
         if (shares == 0) return 0;
         idle -= assets;
         setAside += assets;

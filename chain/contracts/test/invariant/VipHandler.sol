@@ -319,6 +319,8 @@ contract VipHandler is VipTest {
         isTrue((t.assets + 1) * (s.supply + VIRTUAL) >= (s.assets + 1) * (t.supply + VIRTUAL), "price of who leaves");
         isTrue((t.gross + 1) * (s.supply + VIRTUAL) >= (s.gross + 1) * (t.supply + VIRTUAL), "price of who joins");
         // a request made or paid in this step is counted with the rounding of both its halves
-        isTrue(t.wealth <= s.wealth + 1, "richer");
+        // where few shares stand for much (a gain came home to an empty pool) that rounding is of whole shares
+        uint256 share = (t.assets + 1) / (t.supply + VIRTUAL);
+        isTrue(t.wealth <= s.wealth + 2 * share + 1, "richer");
     }
 }
