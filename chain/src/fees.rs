@@ -1,11 +1,21 @@
 //! What to bid for a place in a block, given how much time is left and how much is at stake.
 //!
-//! Pure. The bid has two parts: the *tip* moves from what a typical transaction pays to what the best paying ones pay while
-//! the deadline approaches, and beyond that in the last stretch; the *ceiling* (`max_fee`) leaves room for the base fee to
-//! rise. Both stop at what the obligation may cost at most: an override is never worth more than what it saves.
+//! Pure. A bid has a *tip* for whoever builds the block, and a *ceiling* (`max_fee`) that leaves room for the base fee to
+//! rise. How both grow is the fee curve, over the urgency `u` (0 with time to spare, 1 at the deadline; see [`urgency`]):
+//!
+//! ```text
+//!   u from 0 to 1/2    tip: from what is typical to what the best paying pay; room: from twice to three times the base fee
+//!   u from 1/2 to 1    both go on to all that the obligation may cost, with the fourth power of the way:
+//!                      a sixteenth of the rest at 3/4, two fifths at 9/10, all of it at 1
+//! ```
+//!
+//! `u` is 1 already a few blocks before the deadline, so that the highest bid still has blocks to be mined in. A bid that
+//! one more replacement could not raise within the cap takes the cap at once. docs/spec/submitter.md has numbers.
 //!
 //! **Invariant:** `priority_fee <= max_fee <= cap`, and a replacement raises both by at least one eighth.
+//! **Invariant:** less time never bids less.
 
+use alloy_primitives::U256;
 use serde::{Deserialize, Serialize};
 
 /// A bid, in wei per gas.
@@ -36,8 +46,10 @@ pub const HISTORY_BLOCKS: u64 = 10;
 /// The smallest tip, in wei per gas: nodes drop transactions without any.
 pub const TIP_MIN: u128 = 1_000_000;
 
-/// How far along the way from "there is time" to "now or never" we are, in thousandths.
-const FULL: u128 = 1_000;
+/// "Now or never", in thousandths of urgency.
+pub const FULL: u128 = 1_000;
+/// From here on bids leave the market's prices and head for the cap.
+pub const HALF: u128 = FULL / 2;
 
 /// What to bid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,13 +65,24 @@ pub enum Quote {
     },
 }
 
-/// How urgent something is with `left_s` seconds to its deadline, in thousandths, when `calm_s` seconds are enough to
-/// be calm. Without a deadline nothing is urgent.
-pub fn urgency(left_s: Option<u64>, calm_s: u64) -> u128 {
+/// When bids rise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Seconds to a deadline from which on bids rise.
+    pub calm_s: u64,
+    /// Seconds to a deadline from which on everything is bid that may be.
+    pub last_s: u64,
+}
+
+/// How urgent something is with `left_s` seconds to its deadline, in thousandths. Without a deadline nothing is urgent.
+pub fn urgency(left_s: Option<u64>, pace: Pace) -> u128 {
     let Some(left_s) = left_s else { return 0 };
-    let calm = u128::from(calm_s.max(1));
-    let left = u128::from(left_s).min(calm);
-    FULL - left * FULL / calm
+    // A window too short for both is calm in its first half.
+    let calm = pace.calm_s.max(1);
+    let last = pace.last_s.min(calm / 2);
+    let way = u128::from(calm.saturating_sub(last).max(1));
+    let left = u128::from(left_s.saturating_sub(last)).min(way);
+    FULL - left * FULL / way
 }
 
 impl Market {
@@ -76,22 +99,11 @@ impl Market {
         Self { next_base_fee, typical_tip, urgent_tip: median(1).max(typical_tip) }
     }
 
-    /// What to bid at this urgency (thousandths), at most `cap` wei per gas, after `previous` was bid in vain.
-    ///
-    /// The tip goes from typical to urgent on the first half of the way and then to four times urgent; the room for the
-    /// base fee goes from twice to four times (two blocks' worth of rises to twelve).
+    /// What to bid at this urgency (thousandths), at most `cap` wei per gas, after `previous` was bid in vain: the fee curve
+    /// of the module's description.
     pub fn quote(&self, urgency: u128, cap: u128, previous: Option<Fees>) -> Quote {
-        let urgency = urgency.min(FULL);
-        let half = FULL / 2;
-        let tip = if urgency <= half {
-            between(self.typical_tip, self.urgent_tip, urgency, half)
-        } else {
-            between(self.urgent_tip, self.urgent_tip.saturating_mul(4), urgency - half, half)
-        };
-        let base = self.next_base_fee;
-        let room = between(base.saturating_mul(2), base.saturating_mul(4), urgency, FULL);
-        let mut wanted = Fees { max_fee: room.saturating_add(tip), priority_fee: tip };
-        let mut needed = base.saturating_add(TIP_MIN);
+        let mut wanted = self.wanted(urgency.min(FULL), cap);
+        let mut needed = self.next_base_fee.saturating_add(TIP_MIN);
         if let Some(previous) = previous {
             let least = previous.bumped();
             needed = needed.max(least.max_fee);
@@ -101,8 +113,22 @@ impl Market {
         if needed > cap {
             return Quote::TooDear { needed, cap };
         }
+        if urgency > HALF && wanted.bumped().max_fee > cap {
+            wanted.max_fee = cap;
+        }
         let max_fee = wanted.max_fee.min(cap);
         Quote::Bid(Fees { max_fee, priority_fee: wanted.priority_fee.min(max_fee) })
+    }
+
+    /// The point of the curve, before replacement rules and the cap.
+    fn wanted(&self, urgency: u128, cap: u128) -> Fees {
+        let base = self.next_base_fee;
+        let calm = urgency.min(HALF);
+        let tip = between(self.typical_tip, self.urgent_tip, calm, HALF);
+        let room = between(base.saturating_mul(2), base.saturating_mul(3), calm, HALF);
+        let part = urgency.saturating_sub(HALF);
+        let max_fee = steeply(room.saturating_add(tip), cap, part);
+        Fees { max_fee, priority_fee: steeply(tip, cap.saturating_sub(base), part).min(max_fee) }
     }
 }
 
@@ -124,92 +150,18 @@ fn between(low: u128, high: u128, part: u128, whole: u128) -> u128 {
     low.saturating_add(span.saturating_mul(part) / whole.max(1))
 }
 
+/// From `low` towards `high`, with the fourth power of `part` of [`HALF`]; `low` itself if `high` is below it.
+fn steeply(low: u128, high: u128, part: u128) -> u128 {
+    let fourth = |x: u128| U256::from(x).pow(U256::from(4));
+    let rest = U256::from(high.saturating_sub(low));
+    let rise = rest.saturating_mul(fourth(part.min(HALF))) / fourth(HALF);
+    low.saturating_add(rise.saturating_to())
+}
+
 /// The most per gas when `total` wei may be spent on `gas`.
 pub fn cap_per_gas(total: u128, gas: u64) -> u128 {
     total / u128::from(gas.max(1))
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const GWEI: u128 = 1_000_000_000;
-
-    fn market() -> Market {
-        Market { next_base_fee: 10 * GWEI, typical_tip: GWEI, urgent_tip: 3 * GWEI }
-    }
-
-    fn bid(quote: Quote) -> Fees {
-        match quote {
-            Quote::Bid(fees) => fees,
-            Quote::TooDear { .. } => panic!("too dear"),
-        }
-    }
-
-    #[test]
-    fn with_time_left_it_bids_what_is_typical() {
-        let fees = bid(market().quote(urgency(Some(86_400), 3_600), u128::MAX, None));
-        assert_eq!(fees, Fees { max_fee: 21 * GWEI, priority_fee: GWEI });
-        assert_eq!(urgency(None, 3_600), 0);
-    }
-
-    #[test]
-    fn at_the_deadline_it_bids_four_times_what_is_urgent() {
-        let fees = bid(market().quote(urgency(Some(0), 3_600), u128::MAX, None));
-        assert_eq!(fees, Fees { max_fee: 52 * GWEI, priority_fee: 12 * GWEI });
-    }
-
-    #[test]
-    fn it_never_bids_more_than_is_at_stake() {
-        let cap = 15 * GWEI;
-        let fees = bid(market().quote(FULL, cap, None));
-        assert_eq!(fees.max_fee, cap);
-        let quote = market().quote(FULL, 9 * GWEI, None);
-        assert_eq!(quote, Quote::TooDear { needed: 10 * GWEI + TIP_MIN, cap: 9 * GWEI });
-    }
-
-    #[test]
-    fn a_replacement_that_the_cap_does_not_allow_is_not_made() {
-        let previous = Fees { max_fee: 20 * GWEI, priority_fee: GWEI };
-        assert!(matches!(market().quote(0, 21 * GWEI, Some(previous)), Quote::TooDear { .. }));
-    }
-
-    #[test]
-    fn history_without_tips_gives_the_smallest() {
-        let market = Market::read(7, &[]);
-        assert_eq!((market.typical_tip, market.urgent_tip), (TIP_MIN, TIP_MIN));
-        let odd =
-            Market::read(7, &[vec![GWEI, GWEI], vec![u128::MAX, u128::MAX], vec![GWEI, GWEI]]);
-        assert_eq!(odd.typical_tip, GWEI);
-    }
-
-    proptest! {
-        #[test]
-        fn every_bid_keeps_its_bounds(
-            base in 0..=u128::MAX / 8, typical in 0..=u128::MAX / 8, urgent in 0..=u128::MAX / 8,
-            urgency in 0..=2 * FULL, cap: u128, previous in proptest::option::of(0..=u128::MAX / 4),
-        ) {
-            let market = Market { next_base_fee: base, typical_tip: typical, urgent_tip: urgent };
-            let previous = previous.map(|fee| Fees { max_fee: fee, priority_fee: fee / 3 });
-            if let Quote::Bid(fees) = market.quote(urgency, cap, previous) {
-                prop_assert!(fees.priority_fee <= fees.max_fee && fees.max_fee <= cap);
-                prop_assert!(fees.max_fee >= base);
-                if let Some(previous) = previous {
-                    prop_assert!(fees.max_fee - previous.max_fee >= previous.max_fee / 8);
-                    prop_assert!(fees.priority_fee - previous.priority_fee >= previous.priority_fee / 8);
-                }
-            }
-        }
-
-        #[test]
-        fn less_time_never_bids_less(base in 0..1_000 * GWEI, left in 0_u64..10_000, less in 0_u64..10_000) {
-            let market = Market { next_base_fee: base, ..market() };
-            let (sooner, later) = (left.min(less), left.max(less));
-            let soon = bid(market.quote(urgency(Some(sooner), 3_600), u128::MAX, None));
-            let late = bid(market.quote(urgency(Some(later), 3_600), u128::MAX, None));
-            prop_assert!(soon.max_fee >= late.max_fee && soon.priority_fee >= late.priority_fee);
-        }
-    }
-}
+mod tests;

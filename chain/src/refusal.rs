@@ -27,6 +27,14 @@ pub enum RefusalKind {
     Other,
 }
 
+impl RefusalKind {
+    /// Whether later blocks can only repeat it, so that one look is enough. Only the contract's own words say so, and a
+    /// node that is behind the chain cannot make them up: a nonce that stands only grows, and time only passes.
+    pub const fn is_lasting(self) -> bool {
+        matches!(self, Self::Beaten | Self::Late)
+    }
+}
+
 /// A contract's refusal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

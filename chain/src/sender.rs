@@ -10,10 +10,10 @@ use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use crate::{
     account::{Account, AccountError, Transaction},
     calls::Call,
-    error::RpcError,
+    error::{Retry, RpcError},
     fees::{self, Fees, Market, Quote},
     provider::{At, CallError, CallRequest, Receipt, Rpc},
-    refusal::Refusal,
+    refusal::{Refusal, RefusalKind},
 };
 
 /// Why a transaction did not do what it should.
@@ -46,6 +46,22 @@ pub enum SendError {
     /// The account does not sign.
     #[error(transparent)]
     Account(#[from] AccountError),
+}
+
+impl SendError {
+    /// Whether the same may succeed later. One that was sent may be mined all the same: look before sending again.
+    pub const fn retry(&self) -> Retry {
+        match self {
+            Self::Rpc(error) => error.retry(),
+            Self::Refused(refusal) if matches!(refusal.kind, RefusalKind::Early) => {
+                Retry::Later(None)
+            }
+            Self::NotMined { .. } => Retry::Later(None),
+            Self::Refused(_) | Self::Failed { .. } | Self::NothingCreated(_) | Self::Account(_) => {
+                Retry::Never
+            }
+        }
+    }
 }
 
 /// An account with a node.

@@ -16,18 +16,24 @@
 //!
 //! **Invariant:** a transaction is sent only after an [`Effect::Persist`] of a record that holds its hash.
 //! **Invariant:** nothing ends an obligation but a final block or a passed deadline; trouble with the node never does.
-//! **Invariant:** the gas of all attempts of an obligation together stays within its `max_cost`.
+//! **Invariant:** the gas of all attempts of an obligation, and of what it pays for, together stays within its `max_cost`,
+//! also when a reorganisation brings earlier attempts back.
+//! **Invariant:** one refused simulation cancels nothing, unless what it says cannot pass: a node may be behind.
 
+mod queue;
 mod send;
+mod way;
+mod witness;
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 
+use self::witness::Witness;
 use super::{
-    message::{Effect, Event, Patience, Report, Simulation, View},
+    message::{Effect, Event, Patience, Report, Route, Simulation, View},
     plan,
-    record::{Attempt, Obligation, ObligationId, Outcome, Record, Stage, Standing},
+    record::{Attempt, Obligation, ObligationId, Outcome, Rank, Record, Stage, Standing},
 };
 use crate::{
     provider::Receipt,
@@ -43,8 +49,12 @@ struct Memory {
     taken: bool,
     /// The node wants more for it.
     underpriced: bool,
-    /// When the newest attempt was last handed to the node.
+    /// When the newest attempt was last handed on, and to whom.
     sent_ms: u64,
+    sent_to: Option<Route>,
+    /// It could not be sent when it was last looked at, which was then.
+    stepped_back: bool,
+    looked_ms: u64,
     /// The last report about money, so that it is not repeated every round.
     told: Option<Report>,
 }
@@ -57,17 +67,30 @@ pub(super) struct Core {
     records: BTreeMap<ObligationId, Record>,
     memory: BTreeMap<ObligationId, Memory>,
     view: Option<View>,
+    /// The newest block and when it was first seen, in milliseconds since 1970.
+    head_seen: Option<(B256, u64)>,
+    witness: Witness,
 }
 
 /// The most attempts with one nonce. Twelve and a half percent each time, this is a factor of two thousand.
 const ATTEMPTS_MAX: usize = 64;
-/// The most obligations with a nonce at once: nodes keep 64 per account, 16 of them for certain.
+/// The most transactions that are in no block yet: nodes keep 64 per account, 16 of them for certain.
 const IN_FLIGHT_MAX: usize = 16;
+/// Of these, how many are kept for what is urgent.
+const IN_FLIGHT_URGENT: usize = 4;
 
 impl Core {
     /// No obligations of `account` yet.
     pub(super) const fn new(account: Address, patience: Patience) -> Self {
-        Self { account, patience, records: BTreeMap::new(), memory: BTreeMap::new(), view: None }
+        Self {
+            account,
+            patience,
+            records: BTreeMap::new(),
+            memory: BTreeMap::new(),
+            view: None,
+            head_seen: None,
+            witness: Witness::new(),
+        }
     }
 
     /// How many obligations have not ended.
@@ -93,6 +116,18 @@ impl Core {
             self.records.insert(id, record);
             self.memory.insert(id, Memory::default());
         }
+    }
+
+    /// Gives the least urgent idle obligation back to the caller, if this one goes before it.
+    pub(super) fn displace(&mut self, by: Rank) -> Option<ObligationId> {
+        let least = self.least_urgent().filter(|least| by < *least)?.id();
+        self.memory.remove(&least);
+        self.records.remove(&least).map(|_| least)
+    }
+
+    /// Whether an obligation of this name is open.
+    pub(super) fn knows(&self, id: ObligationId) -> bool {
+        self.records.contains_key(&id)
     }
 
     /// The obligations that have not ended.
@@ -121,23 +156,20 @@ impl Core {
 
     fn on_round(&mut self, view: View) -> Vec<Effect> {
         self.view = Some(view);
-        let mut effects = self.fill_gaps(&view);
+        if self.head_seen.is_none_or(|(head, _)| head != view.head.id.hash) {
+            self.head_seen = Some((view.head.id.hash, view.now_ms));
+        }
+        let mut effects = self.look_for_strangers(&view);
+        effects.extend(self.fill_gaps(&view));
         for memory in self.memory.values_mut() {
             memory.signing = None;
         }
-        let mut order: Vec<_> = self
-            .records
-            .values()
-            .map(|record| (plan::rank(record), record.obligation.id))
-            .collect();
-        order.sort_unstable();
-        for (_, id) in order {
+        for record in self.records.values_mut() {
+            record.since.get_or_insert(view.head.timestamp);
+        }
+        for id in self.order(&view) {
             let Some(record) = self.records.get(&id) else { continue };
-            let hashes = match &record.stage {
-                Stage::Mined { receipt } => vec![receipt.hash],
-                Stage::InFlight | Stage::Waiting => plan::to_look_for(record, view.nonce),
-                Stage::Ended(_) => continue,
-            };
+            let hashes = plan::to_look_for(record, view.nonce);
             if hashes.is_empty() {
                 effects.extend(self.consider(id, &view));
             } else {
@@ -178,12 +210,16 @@ impl Core {
         let (Some(view), Some(record)) = (self.view, self.records.get_mut(&id)) else {
             return Vec::new();
         };
-        let found = plan::telling(record, receipts);
-        if let (None, Some(final_nonce)) = (found, view.final_nonce) {
-            record.forget_past(final_nonce);
-        }
-        let Some((receipt, done)) = found else { return self.on_not_found(id, &view) };
         let mut effects = Vec::new();
+        self.memory.entry(id).or_default().looked_ms = view.now_ms;
+        let found = plan::telling(record, receipts);
+        if plan::account_for(record, found, receipts, view.final_nonce) {
+            effects.push(Effect::Persist(Box::new(record.clone())));
+        }
+        let Some((receipt, done)) = found else {
+            effects.extend(self.on_not_found(id, &view));
+            return effects;
+        };
         if !matches!(&record.stage, Stage::Mined { receipt: known } if *known == receipt) {
             record.stage = Stage::Mined { receipt };
             record.nonce_lost = None;
@@ -226,19 +262,20 @@ impl Core {
 
     /// Decides about an obligation of which nothing is in a block.
     fn consider(&mut self, id: ObligationId, view: &View) -> Vec<Effect> {
-        let Some(record) = self.records.get_mut(&id) else { return Vec::new() };
         let mut effects = Vec::new();
+        let Some(record) = self.records.get_mut(&id) else { return effects };
         if record.nonce().is_some_and(|nonce| nonce < view.nonce) {
             let Some(taken) = plan::nonce_lost(record, view) else { return effects };
             record.retire();
             effects.push(Effect::Persist(Box::new(record.clone())));
             effects.push(Effect::Report { id, report: Report::NonceTaken(taken) });
+            effects.extend(self.nonce_was_taken(taken));
         }
+        let Some(record) = self.records.get(&id) else { return effects };
         let now = view.head.timestamp;
-        record.since.get_or_insert(now);
         if record.fills.is_some_and(|nonce| nonce < view.nonce) && record.attempts.is_empty() {
             effects.extend(self.end(id, Outcome::Superseded));
-        } else if record.obligation.deadline.is_some_and(|deadline| now >= deadline) {
+        } else if self.is_hopeless(record, view) {
             effects.extend(self.on_late(id, view));
         } else if record.obligation.not_before.is_none_or(|start| now >= start) {
             let value = record.obligation.call.value;
@@ -247,6 +284,7 @@ impl Core {
                 // Nodes refuse to simulate what cannot be paid.
                 let report = Report::Unfunded { needed: value, balance: view.balance };
                 effects.extend(self.tell_once(id, report));
+                self.step_back(id, true, view);
             } else {
                 effects.push(Effect::Simulate { id, estimate });
             }
@@ -254,7 +292,14 @@ impl Core {
         effects
     }
 
-    /// The deadline is over at the newest block: free the nonce, and end once the deadline is over for good.
+    /// Notes whether an obligation that has nothing in flight could be sent.
+    fn step_back(&mut self, id: ObligationId, back: bool, view: &View) {
+        let memory = self.memory.entry(id).or_default();
+        memory.stepped_back = back;
+        memory.looked_ms = view.now_ms;
+    }
+
+    /// No block before the deadline can hold it any more: free the nonce, and end once the deadline is over for good.
     fn on_late(&mut self, id: ObligationId, view: &View) -> Vec<Effect> {
         let Some(record) = self.records.get(&id) else { return Vec::new() };
         if !record.attempts.is_empty() {
@@ -272,9 +317,6 @@ impl Core {
             return Vec::new();
         };
         match simulation {
-            Simulation::Unknown => Vec::new(),
-            Simulation::Refused(refusal) if refusal.kind == RefusalKind::Early => Vec::new(),
-            Simulation::Refused(refusal) => self.on_refused(id, refusal, &view),
             Simulation::Fits { gas } => {
                 let mut effects = Vec::new();
                 if record.refused.take().is_some() {
@@ -282,7 +324,21 @@ impl Core {
                     effects.push(Effect::Report { id, report: Report::PossibleAgain });
                 }
                 effects.extend(self.pursue(id, gas, &view));
+                let sent = self.nonce_of(id).is_some();
+                self.step_back(
+                    id,
+                    !sent && self.memory.get(&id).is_some_and(|m| m.told.is_some()),
+                    &view,
+                );
                 effects
+            }
+            Simulation::Refused(refusal) if refusal.kind != RefusalKind::Early => {
+                self.step_back(id, true, &view);
+                self.on_refused(id, refusal, &view)
+            }
+            Simulation::Unknown | Simulation::Refused(_) => {
+                self.step_back(id, true, &view);
+                Vec::new()
             }
         }
     }
@@ -290,21 +346,28 @@ impl Core {
     fn on_refused(&mut self, id: ObligationId, refusal: Refusal, view: &View) -> Vec<Effect> {
         let Some(record) = self.records.get_mut(&id) else { return Vec::new() };
         let mut effects = Vec::new();
-        let since = record.refused.as_ref().map(|standing| standing.since);
-        if record.refused.as_ref().is_none_or(|standing| standing.refusal.kind != refusal.kind) {
-            let since = since.unwrap_or(view.head.id.number);
-            record.refused = Some(Standing { refusal: refusal.clone(), since });
+        let block = view.head.id.number;
+        let known = record.refused.take();
+        let is_new = known.as_ref().is_none_or(|known| known.refusal.kind != refusal.kind);
+        let new = Standing { refusal: refusal.clone(), since: block, last: 0, looks: 0 };
+        let mut standing = known.unwrap_or(new);
+        standing.refusal = refusal.clone();
+        standing.look(block);
+        record.refused = Some(standing.clone());
+        if is_new {
             effects.push(Effect::Persist(Box::new(record.clone())));
             effects.push(Effect::Report { id, report: Report::Refused(refusal.clone()) });
         }
-        if !record.attempts.is_empty() {
+        let is_final = view.finalized.is_some_and(|block| standing.is_final(block.id.number));
+        if record.attempts.is_empty() {
+            if is_final {
+                effects.extend(self.end(id, Outcome::Refused { refusal }));
+            }
+        } else if standing.stands() {
             // Mined late it would only cost gas, and every byte of a proof is paid for.
             effects.extend(self.cancel(id, view));
-        } else if view
-            .finalized
-            .is_some_and(|block| since.is_some_and(|since| block.id.number >= since))
-        {
-            effects.extend(self.end(id, Outcome::Refused { refusal }));
+        } else {
+            effects.extend(self.resend(id, view));
         }
         effects
     }

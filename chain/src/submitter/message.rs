@@ -1,16 +1,17 @@
 //! What the submitter hears and says.
 
 use alloy_primitives::{B256, U256};
+use serde::{Deserialize, Serialize};
 
 use super::record::{Attempt, ObligationId, Outcome, Record};
 use crate::{
     account::Transaction,
-    fees::Market,
+    fees::{Market, Pace},
     provider::{Header, Receipt},
     refusal::Refusal,
 };
 
-/// How patient the submitter is.
+/// How patient the submitter is, and what it knows of the chain's pace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
     /// Seconds to a deadline from which on bids rise; for a shorter time to live, half of that.
@@ -21,13 +22,81 @@ pub struct Patience {
     pub replace_urgent_ms: u64,
     /// Milliseconds after which a transaction is handed to the node again, in case it was dropped.
     pub resend_ms: u64,
+    /// Seconds between two blocks; at least 1.
+    pub block_s: u64,
+    /// Seconds that a transaction needs on its way: with less than this before a block, it goes into the one after.
+    pub lead_s: u64,
+    /// The part of an obligation's time, in percent, for which its transactions go to private relays alone, where there
+    /// are any; at most 100.
+    pub private_percent: u64,
+}
+
+/// Blocks before the deadline from which on all is bid that may be.
+const LAST_BLOCKS: u64 = 3;
+
+impl Patience {
+    /// For blocks every `block_s` seconds: three blocks before a bid is raised, one when it is urgent, handed in again
+    /// after five, bids rising in the last hour, half of the time in private.
+    pub const fn of_blocks(block_s: u64) -> Self {
+        let block_s = if block_s == 0 { 1 } else { block_s };
+        let block_ms = block_s.saturating_mul(1_000);
+        Self {
+            calm_s: 3_600,
+            replace_ms: block_ms.saturating_mul(3),
+            replace_urgent_ms: block_ms,
+            resend_ms: block_ms.saturating_mul(5),
+            block_s,
+            lead_s: block_s / 3,
+            private_percent: 50,
+        }
+    }
+
+    /// When bids rise for an obligation that has `life_s` seconds from its first look to its deadline.
+    pub(super) fn pace(&self, life_s: Option<u64>) -> Pace {
+        let calm_s = life_s.map_or(self.calm_s, |life| self.calm_s.min(life / 2));
+        Pace { calm_s, last_s: self.block_s.saturating_mul(LAST_BLOCKS) }
+    }
+
+    /// The timestamp of the block that a transaction sent now can be in at the earliest, `waited_ms` after the newest
+    /// block was first seen.
+    pub(super) fn next_for_new(&self, head_s: u64, waited_ms: u64) -> u64 {
+        self.next(head_s, (waited_ms / 1_000).saturating_add(self.lead_s))
+    }
+
+    /// The same for one that nodes have already.
+    pub(super) fn next_for_sent(&self, head_s: u64, waited_ms: u64) -> u64 {
+        self.next(head_s, (waited_ms / 1_000).saturating_sub(self.lead_s))
+    }
+
+    fn next(&self, head_s: u64, waited_s: u64) -> u64 {
+        let block_s = self.block_s.max(1);
+        head_s.saturating_add((waited_s / block_s).saturating_add(1).saturating_mul(block_s))
+    }
 }
 
 impl Default for Patience {
-    /// For 12-second blocks: three blocks before a bid is raised, one when it is urgent.
     fn default() -> Self {
-        Self { calm_s: 3_600, replace_ms: 36_000, replace_urgent_ms: 12_000, resend_ms: 60_000 }
+        Self::of_blocks(12)
     }
+}
+
+/// To whom a transaction is handed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    /// To private relays alone.
+    Private,
+    /// To every node there is, and to the relays as well.
+    Public,
+}
+
+/// A transaction of our account that is none of ours: somebody else has the key, or a second process uses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForeignSpend {
+    /// Its nonce.
+    pub nonce: u64,
+    /// Whether it is in a block; otherwise it waits in the node's pool.
+    pub mined: bool,
 }
 
 /// The chain and the account as they stand, at the start of a round.
@@ -43,6 +112,8 @@ pub(super) struct View {
     pub nonce: u64,
     /// The account's next nonce as of the newest final block, if there is one.
     pub final_nonce: Option<u64>,
+    /// The account's next nonce with the node's pool counted in, if the node says.
+    pub pending_nonce: Option<u64>,
     /// The account's balance in wei.
     pub balance: U256,
     /// What blocks cost.
@@ -135,13 +206,17 @@ pub(super) enum Effect {
     },
     /// Make the record durable. Effects after this one wait for it.
     Persist(Box<Record>),
-    /// Sign this again and hand it to the node.
+    /// Sign this again and hand it on.
     Send {
         /// Whose.
         id: ObligationId,
         /// What.
         transaction: Transaction,
+        /// To whom.
+        route: Route,
     },
+    /// Tell a person: the key is used elsewhere.
+    Foreign(ForeignSpend),
     /// Tell the caller.
     Report {
         /// Whose.

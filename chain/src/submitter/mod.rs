@@ -5,42 +5,51 @@
 //! `core` decides; every change of a record is handed to `persist` and must be durable before the round goes on. After a
 //! crash the stored records are given to [`Submitter::new`] and nothing is lost or done twice.
 //!
-//! The account's key should serve this submitter alone. A transaction sent elsewhere with the same key is noticed and
-//! survived, but costs time.
+//! At most [`OBLIGATIONS_MAX`] are open here; a more urgent one displaces the least urgent of which nothing was sent, and
+//! what does not fit waits in the caller's outbox ([`Admission`]). What is guaranteed, and the fee curve in numbers:
+//! docs/spec/submitter.md.
+//!
+//! The account's key should serve this submitter alone. A transaction sent elsewhere with the same key is noticed, told
+//! ([`SubmitHealth::foreign`]) and survived, but costs time.
 
+mod ask;
 mod core;
+mod error;
+mod health;
 mod message;
 mod plan;
 mod record;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::collections::VecDeque;
 
-use alloy_primitives::{B256, Bytes, U64};
+use alloy_primitives::U256;
+use tokio::sync::watch;
 
-use self::{
-    core::Core,
-    message::{Effect, Event, SendAnswer, Simulation, View},
-    plan::TRANSACTION_GAS_MAX,
-};
 pub use self::{
-    message::{Patience, Report},
-    record::{Attempt, Obligation, ObligationId, Outcome, RECORD_VERSION, Record, Stage, Standing},
+    ask::Outlets,
+    error::{AddError, RoundError},
+    health::{Backlog, SubmitHealth, Treasury},
+    message::{ForeignSpend, Patience, Report},
+    record::{
+        Attempt, Obligation, ObligationId, Outcome, RANK_SLOT_S, RECORD_VERSION, Rank, Record,
+        Stage, Standing,
+    },
 };
-use crate::{
-    account::{Account, AccountError},
-    error::RpcError,
-    fees::{self, Market},
-    follower::{Finality, finalized},
-    provider::{At, CallError, CallRequest, Receipt, Rpc},
-    refusal::Refusal,
+use self::{
+    ask::now_ms,
+    core::Core,
+    message::{Effect, Event},
 };
+use crate::{account::Account, follower::Finality, provider::Rpc};
 
 /// The largest calldata of an obligation, in bytes: what nodes take into their pools, less the rest of a transaction.
 pub const CALLDATA_BYTES_MAX: usize = 128 * 1024 - 1024;
-/// The most obligations at once: a mass exit is worked off by deadline, the rest waits with the caller.
+/// The most obligations at once: a mass exit is worked off by deadline and value, the rest waits with the caller.
 pub const OBLIGATIONS_MAX: usize = 1024;
 /// The most effects of one round: each obligation has a handful, so more means a fault of ours.
 const EFFECTS_MAX: usize = OBLIGATIONS_MAX * 16;
+/// With nothing to do the account is looked at this often, in milliseconds: for its balance, and for strangers.
+const IDLE_LOOK_MS: u64 = 60_000;
 
 /// How a submitter works.
 #[derive(Debug, Clone, Copy)]
@@ -51,81 +60,68 @@ pub struct SubmitConfig {
     pub finality: Finality,
     /// When to raise bids and to send again.
     pub patience: Patience,
+    /// The balance below which a person is told, in wei.
+    pub balance_min: U256,
 }
 
-/// Why a record is not taken over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AddError {
-    /// It would fit no pool.
-    #[error("calldata of {bytes} bytes is more than the {CALLDATA_BYTES_MAX} that nodes take")]
-    TooLarge {
-        /// Its size.
-        bytes: usize,
-    },
-    /// There are too many already.
-    #[error("{OBLIGATIONS_MAX} obligations are open already")]
+/// What became of a record that was handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It is worked on; or it was already, or it has ended.
+    Taken,
+    /// It is worked on instead of this one, which is idle and must be handed over again when there is room.
+    Displaced(ObligationId),
+    /// There is no room; hand it over again when there is.
     Full,
-    /// It was written by another version of this program.
-    #[error("the stored record has version {found}, this program reads {RECORD_VERSION}")]
-    Version {
-        /// The version found.
-        found: u32,
-    },
-}
-
-/// Why a round ended early. Nothing is lost: the next one goes on.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RoundError<E> {
-    /// The chain could not be looked at.
-    #[error(transparent)]
-    Rpc(RpcError),
-    /// A record could not be stored, so nothing after it was done. Make a new submitter from what is stored.
-    #[error("a record could not be stored: {0}")]
-    Store(E),
-    /// The account does not sign.
-    #[error(transparent)]
-    Account(AccountError),
-    /// An earlier round could not store a record.
-    #[error("an earlier record could not be stored: start again from what is stored")]
-    Abandoned,
 }
 
 /// Sends and watches the transactions of one account.
 #[derive(Debug)]
 pub struct Submitter {
     rpc: Rpc,
+    outlets: Outlets,
     account: Account,
     config: SubmitConfig,
     core: Core,
+    health: watch::Sender<SubmitHealth>,
+    looked_ms: u64,
     abandoned: bool,
 }
 
 impl Submitter {
-    /// Goes on with the records that were stored for this account.
-    ///
-    /// # Errors
-    /// When a record has another version, or there are too many; see [`AddError`].
-    pub fn new(
-        rpc: Rpc,
-        account: Account,
-        config: SubmitConfig,
-        records: impl IntoIterator<Item = Record>,
-    ) -> Result<Self, AddError> {
-        let core = Core::new(account.address(), config.patience);
-        let mut submitter = Self { rpc, account, config, core, abandoned: false };
-        for record in records {
-            submitter.add(record)?;
-        }
-        Ok(submitter)
+    /// Goes on with the records that were stored for this account. Sends through `rpc` alone; see [`Self::with_outlets`].
+    pub fn new(rpc: Rpc, account: Account, config: SubmitConfig) -> Self {
+        let core = new_core(&account, &config, &Outlets::default());
+        let (health, _) = watch::channel(SubmitHealth::default());
+        let (outlets, looked_ms, abandoned) = (Outlets::default(), 0, false);
+        Self { rpc, outlets, account, config, core, health, looked_ms, abandoned }
+    }
+
+    /// Sends to these as well: before any record is added.
+    #[must_use]
+    pub fn with_outlets(mut self, outlets: Outlets) -> Self {
+        self.core = new_core(&self.account, &self.config, &outlets);
+        self.outlets = outlets;
+        self
+    }
+
+    /// Forgets everything: to start again from what is stored.
+    pub fn restart(&mut self) {
+        self.core = new_core(&self.account, &self.config, &self.outlets);
+        self.abandoned = false;
+        self.looked_ms = 0;
+    }
+
+    /// Does nothing more until [`Self::restart`].
+    pub const fn abandon(&mut self) {
+        self.abandoned = true;
     }
 
     /// Takes over a record that the caller has stored. One that has ended, or whose name is known, changes nothing.
     ///
     /// # Errors
-    /// When it cannot be taken; see [`AddError`].
-    pub fn add(&mut self, record: Record) -> Result<(), AddError> {
+    /// When it can never be taken; see [`AddError`].
+    pub fn add(&mut self, record: Record) -> Result<Admission, AddError> {
         let bytes = record.obligation.call.data.len();
         if record.version != RECORD_VERSION {
             return Err(AddError::Version { found: record.version });
@@ -133,11 +129,21 @@ impl Submitter {
         if bytes > CALLDATA_BYTES_MAX {
             return Err(AddError::TooLarge { bytes });
         }
-        if self.core.len() >= OBLIGATIONS_MAX {
-            return Err(AddError::Full);
+        // What was sent once must be watched, whatever the number.
+        let must = !record.is_idle() || record.outcome().is_some();
+        let known = self.core.knows(record.obligation.id);
+        if must || known || self.core.len() < OBLIGATIONS_MAX {
+            self.core.add(record);
+            return Ok(Admission::Taken);
         }
+        let Some(displaced) = self.core.displace(record.rank()) else { return Ok(Admission::Full) };
         self.core.add(record);
-        Ok(())
+        Ok(Admission::Displaced(displaced))
+    }
+
+    /// How many more records would be taken without displacing another.
+    pub fn room(&self) -> usize {
+        OBLIGATIONS_MAX.saturating_sub(self.core.len())
     }
 
     /// Sets a new deadline, such as when an override extended a window. Store the record that is returned.
@@ -155,6 +161,20 @@ impl Submitter {
         &self.account
     }
 
+    /// How it fares, for health checks and metrics.
+    pub fn health(&self) -> watch::Receiver<SubmitHealth> {
+        self.health.subscribe()
+    }
+
+    /// Tells what waits with the caller, for [`SubmitHealth::treasury`].
+    pub fn note_backlog(&self, backlog: Backlog) {
+        self.health.send_if_modified(|health| {
+            let changed = health.backlog != backlog;
+            health.backlog = backlog;
+            changed
+        });
+    }
+
     /// Looks at the chain once and does what follows. `persist` must return after the record is durable: only then the
     /// transaction in it is sent. What happened is added to `reports`, also when the round ends early.
     ///
@@ -170,12 +190,18 @@ impl Submitter {
         if self.abandoned {
             return Err(RoundError::Abandoned);
         }
-        if self.core.len() == 0 {
+        if self.core.len() == 0 && now_ms().saturating_sub(self.looked_ms) < IDLE_LOOK_MS {
             return Ok(());
         }
-        let view = self.view().await.map_err(RoundError::Rpc)?;
-        let mut todo: std::collections::VecDeque<Effect> =
-            self.core.handle(Event::Round(Box::new(view))).into();
+        let view = match self.view().await {
+            Ok(view) => view,
+            Err(error) => {
+                self.note_failure(&error);
+                return Err(RoundError::Rpc(error));
+            }
+        };
+        self.looked_ms = view.now_ms;
+        let mut todo: VecDeque<Effect> = self.core.handle(Event::Round(Box::new(view))).into();
         for _ in 0..EFFECTS_MAX {
             let Some(effect) = todo.pop_front() else { break };
             let event = match effect {
@@ -191,126 +217,23 @@ impl Submitter {
                     reports.push((id, report));
                     None
                 }
-                Effect::FindReceipts { id, hashes } => {
-                    self.find(&hashes).await.map(|receipts| Event::Found { id, receipts })
-                }
-                Effect::Simulate { id, estimate } => {
-                    Some(Event::Simulated { id, simulation: self.simulate(id, estimate).await })
-                }
-                Effect::Sign { id, transaction } => {
-                    let (hash, _) = self
-                        .account
-                        .sign(self.config.chain_id, transaction)
-                        .map_err(RoundError::Account)?;
-                    Some(Event::Signed { id, hash })
-                }
-                Effect::Send { id, transaction } => {
-                    let (hash, bytes) = self
-                        .account
-                        .sign(self.config.chain_id, transaction)
-                        .map_err(RoundError::Account)?;
-                    Some(Event::Sent { id, answer: self.send(id, hash, &bytes).await })
-                }
+                other => self.ask(other).await.map_err(RoundError::Account)?,
             };
-            for effect in
-                event.map(|event| self.core.handle(event)).unwrap_or_default().into_iter().rev()
-            {
+            let effects = event.map(|event| self.core.handle(event)).unwrap_or_default();
+            for effect in effects.into_iter().rev() {
                 todo.push_front(effect);
             }
         }
+        self.note_round(&view);
         Ok(())
     }
-
-    async fn view(&self) -> Result<View, RpcError> {
-        let account = self.account.address();
-        let head = self.rpc.head().await?;
-        let (finalized, nonce, balance, history) = futures::try_join!(
-            finalized(&self.rpc, self.config.finality, &head),
-            self.rpc.transaction_count(account, At::Latest),
-            self.rpc.balance(account),
-            self.rpc.fee_history(fees::HISTORY_BLOCKS, &fees::TIP_PERCENTILES),
-        )?;
-        let final_nonce = match finalized {
-            // A node that keeps no state so far back only delays what waits for it.
-            Some(block) => {
-                self.rpc.transaction_count(account, At::Number(block.id.number)).await.ok()
-            }
-            None => None,
-        };
-        let market = Market::read(history.next_base_fee, &history.rewards);
-        Ok(View { now_ms: now_ms(), head, finalized, nonce, final_nonce, balance, market })
-    }
-
-    /// The receipts of these; none while the node cannot be asked, so that its silence is no answer.
-    async fn find(&self, hashes: &[B256]) -> Option<Vec<Receipt>> {
-        let mut receipts = Vec::new();
-        for hash in hashes {
-            match self.rpc.receipt(*hash).await {
-                Ok(receipt) => receipts.extend(receipt),
-                Err(error) => {
-                    tracing::warn!(%error, %hash, "no word about a transaction");
-                    return None;
-                }
-            }
-        }
-        Some(receipts)
-    }
-
-    async fn simulate(&self, id: ObligationId, estimate: bool) -> Simulation {
-        let Some(obligation) = self.core.obligation(id) else { return Simulation::Unknown };
-        let call = &obligation.call;
-        let request = CallRequest {
-            from: self.account.address(),
-            to: Some(call.to),
-            data: call.data.clone(),
-            value: call.value,
-            gas: Some(U64::from(TRANSACTION_GAS_MAX)),
-        };
-        let ran = match self.rpc.call(&request, At::Latest).await {
-            Ok(_) if estimate => self.rpc.estimate_gas(&request).await.map(Some),
-            Ok(_) => Ok(None),
-            Err(error) => Err(error),
-        };
-        match ran {
-            Ok(gas) => Simulation::Fits { gas },
-            Err(CallError::Reverted { data }) => Simulation::Refused(Refusal::read(&data)),
-            Err(CallError::Rpc(error)) => {
-                tracing::warn!(%error, %id, "no word about what a call would do");
-                Simulation::Unknown
-            }
-        }
-    }
-
-    async fn send(&self, id: ObligationId, hash: B256, bytes: &Bytes) -> SendAnswer {
-        match self.rpc.send_raw(bytes).await {
-            Ok(_) => SendAnswer::Taken,
-            Err(error) => {
-                let answer = read_send_error(&error);
-                tracing::warn!(%error, %id, %hash, ?answer, "the node did not take a transaction");
-                answer
-            }
-        }
-    }
 }
 
-/// Clients word these the same way for want of codes. A misreading costs time, never an obligation.
-fn read_send_error(error: &RpcError) -> SendAnswer {
-    let RpcError::Refused { message, .. } = error else { return SendAnswer::Failed };
-    let message = message.to_ascii_lowercase();
-    if message.contains("already known")
-        || message.contains("already imported")
-        || message.contains("known transaction")
-    {
-        SendAnswer::Taken
-    } else if message.contains("underpriced") {
-        SendAnswer::Underpriced
-    } else {
-        SendAnswer::Failed
+/// Without relays there is nothing private.
+fn new_core(account: &Account, config: &SubmitConfig, outlets: &Outlets) -> Core {
+    let mut patience = config.patience;
+    if outlets.private.is_empty() {
+        patience.private_percent = 0;
     }
-}
-
-/// Our clock, in milliseconds since 1970.
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    Core::new(account.address(), patience)
 }

@@ -1,10 +1,12 @@
 //! The submitter's arithmetic: nonces, patience, and what a bid may cost.
 
+use std::collections::BTreeSet;
+
 use alloy_primitives::{B256, U256};
 
 use super::{
-    message::{Patience, Report, View},
-    record::{Attempt, Record, TRANSFER_GAS},
+    message::{Patience, Report, Route, View},
+    record::{Attempt, Record, Stage, TRANSFER_GAS},
 };
 use crate::{
     fees::{self, Fees, Market, Quote},
@@ -42,21 +44,21 @@ pub(super) enum Plan {
     Not(Report),
 }
 
-/// The order of work in a round: what has a nonce by its nonce, then the nearest deadline.
-pub(super) fn rank(record: &Record) -> (u64, u64) {
-    let deadline = record.obligation.deadline.unwrap_or(u64::MAX);
-    match record.fills.or_else(|| record.nonce()) {
-        Some(nonce) => (nonce, deadline),
-        None => (u64::MAX, deadline),
-    }
-}
-
 /// Which of a record's transactions may be in a block, newest first: those with the nonce in use once the chain has
-/// passed it, and all earlier ones, which a reorganisation may bring back.
+/// passed it, earlier ones, which a reorganisation may bring back, and what it pays for.
 pub(super) fn to_look_for(record: &Record, next_nonce: u64) -> Vec<B256> {
-    let passed = record.nonce().is_some_and(|nonce| nonce < next_nonce);
-    let current = if passed { record.attempts.as_slice() } else { &[] };
-    current.iter().rev().chain(record.past.iter().rev()).map(|attempt| attempt.hash).collect()
+    let own: &[Attempt] = match &record.stage {
+        // It is known which one it is.
+        Stage::Mined { .. } => &[],
+        _ => &record.attempts,
+    };
+    let mined = match &record.stage {
+        Stage::Mined { receipt } => Some(receipt.hash),
+        _ => None,
+    };
+    let all = own.iter().rev().chain(record.past.iter().rev()).chain(&record.pays_for);
+    let passed = all.filter(|attempt| attempt.nonce < next_nonce).map(|attempt| attempt.hash);
+    mined.into_iter().chain(passed.filter(|hash| Some(*hash) != mined)).collect()
 }
 
 /// The receipt that says most, and whether it says that the record's work is done: a success of the call before all,
@@ -72,6 +74,42 @@ pub(super) fn telling(record: &Record, receipts: &[Receipt]) -> Option<(Receipt,
         |receipt: &&Receipt| record.attempts.iter().any(|attempt| attempt.hash == receipt.hash);
     let done = receipts.iter().find(|receipt| does(receipt)).map(|receipt| (*receipt, true));
     done.or_else(|| receipts.iter().find(current).map(|receipt| (*receipt, false)))
+}
+
+/// Charges a record for what was mined without doing its work, and forgets what is decided for good. Returns whether the
+/// record must be stored.
+pub(super) fn account_for(
+    record: &mut Record,
+    found: Option<(Receipt, bool)>,
+    receipts: &[Receipt],
+    final_nonce: Option<u64>,
+) -> bool {
+    let work = found.map(|(receipt, _)| receipt.hash);
+    let mut changed = false;
+    for receipt in receipts.iter().filter(|receipt| Some(receipt.hash) != work) {
+        changed |= record.charge(receipt);
+    }
+    if let Some((receipt, true)) = found {
+        record.uncharge(&receipt.hash);
+    }
+    if let Some(final_nonce) = final_nonce {
+        changed |= record.forget(final_nonce, work);
+    }
+    changed
+}
+
+/// The nonce of a record whose transactions are in no block.
+pub(super) fn unmined_nonce(record: &Record, view: &View) -> Option<u64> {
+    record.nonce().filter(|nonce| *nonce >= view.nonce)
+}
+
+/// The most that a record's transaction in the pool can cost, in wei, with what it carries.
+pub(super) fn in_pool(record: &Record, view: &View) -> U256 {
+    let last = record.attempts.last().filter(|last| last.nonce >= view.nonce);
+    last.map_or(U256::ZERO, |last| {
+        let value = if last.cancel { U256::ZERO } else { record.obligation.call.value };
+        last.cost_max().saturating_add(value)
+    })
 }
 
 /// The lowest nonce from `next` on that is not in `used` (ascending).
@@ -109,11 +147,26 @@ pub(super) fn urgency(
     patience: &Patience,
     view: &View,
 ) -> u128 {
-    let now = view.head.timestamp;
-    let left = deadline.map(|deadline| deadline.saturating_sub(now));
+    let left = deadline.map(|deadline| deadline.saturating_sub(view.head.timestamp));
     let life = deadline.and_then(|deadline| Some(deadline.saturating_sub(record.since?)));
-    let calm = life.map_or(patience.calm_s, |life| patience.calm_s.min(life / 2));
-    fees::urgency(left, calm)
+    fees::urgency(left, patience.pace(life))
+}
+
+/// To whom to hand a transaction: to relays alone while a stated part of the time is not over. What has no deadline has
+/// nothing to hide.
+pub(super) fn route(
+    record: &Record,
+    deadline: Option<u64>,
+    patience: &Patience,
+    view: &View,
+) -> Route {
+    let (Some(deadline), Some(since)) = (deadline, record.since) else { return Route::Public };
+    let life = deadline.saturating_sub(since);
+    let alone = life.saturating_mul(patience.private_percent.min(100)) / 100;
+    let last = patience.pace(Some(life)).last_s;
+    let now = view.head.timestamp;
+    let early = now < since.saturating_add(alone) && now.saturating_add(last) < deadline;
+    if early { Route::Private } else { Route::Public }
 }
 
 /// Whether an attempt has waited long enough, or cannot be mined at all any more.
@@ -137,33 +190,97 @@ pub(super) fn filler_budget(market: &Market) -> U256 {
     U256::from(per_gas).saturating_mul(U256::from(TRANSFER_GAS))
 }
 
-/// What to bid for a record: at least an eighth more than before, at most what it may cost, at most what there is.
-pub(super) fn bid(record: &Record, gas: Gas, urgency: u128, view: &View) -> Plan {
-    let (gas_limit, value) = match gas {
-        Gas::Transfer => (TRANSFER_GAS, U256::ZERO),
-        Gas::Call { estimated } => (gas_limit(record, estimated), record.obligation.call.value),
-    };
-    let allowed = fees::cap_per_gas(record.budget(), gas_limit);
-    let funds: u128 = view.balance.saturating_sub(value).saturating_to();
-    let affordable = if view.balance < value { 0 } else { fees::cap_per_gas(funds, gas_limit) };
-    match view.market.quote(urgency, allowed.min(affordable), record.highest()) {
+/// What limits a bid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// What the obligation allows, in wei per gas.
+    pub allowed: u128,
+    /// What the account has for it, in wei.
+    pub funds: U256,
+}
+
+/// What to bid: at least an eighth more than `previous`, at most what it may cost, at most what there is.
+pub(super) fn bid(
+    (gas_limit, value): (u64, U256),
+    urgency: u128,
+    previous: Option<Fees>,
+    limits: Limits,
+    view: &View,
+) -> Plan {
+    let Limits { allowed, funds } = limits;
+    let for_gas: u128 = funds.saturating_sub(value).saturating_to();
+    let affordable = if funds < value { 0 } else { fees::cap_per_gas(for_gas, gas_limit) };
+    match view.market.quote(urgency, allowed.min(affordable), previous) {
         Quote::Bid(fees) => Plan::Bid { gas_limit, fees },
         Quote::TooDear { needed, .. } if needed > allowed => {
             Plan::Not(Report::TooDear { needed, cap: allowed })
         }
         Quote::TooDear { needed, .. } => {
             let gas_cost = U256::from(needed).saturating_mul(U256::from(gas_limit));
-            Plan::Not(Report::Unfunded {
-                needed: gas_cost.saturating_add(value),
-                balance: view.balance,
-            })
+            let needed = gas_cost.saturating_add(value);
+            Plan::Not(Report::Unfunded { needed, balance: view.balance })
         }
+    }
+}
+
+/// What a record may bid per gas for `gas_limit` at `nonce`, with the nonces in `way` before it: so much that the same
+/// can be bid for cancelling each of them.
+pub(super) fn call_cap(record: &Record, gas_limit: u64, nonce: u64, way: &BTreeSet<u64>) -> u128 {
+    let mut aside = way.clone();
+    aside.insert(nonce);
+    let free = record.budget(&aside);
+    let promised = sum(record, way);
+    let even = fees::cap_per_gas(free, with_way(gas_limit, way));
+    even.min(fees::cap_per_gas(free.saturating_sub(promised), gas_limit))
+}
+
+/// What a record may bid per gas for calling its own transaction back: what the transaction itself may bid, and the one
+/// raise that replaces it.
+pub(super) fn own_cancel_cap(
+    record: &Record,
+    nonce: u64,
+    previous: Option<Fees>,
+    way: &BTreeSet<u64>,
+) -> u128 {
+    let mut aside = way.clone();
+    aside.insert(nonce);
+    let all = fees::cap_per_gas(record.budget(&aside), TRANSFER_GAS);
+    let raise = previous.map_or(0, |previous| previous.bumped().max_fee);
+    all.min(raise.max(call_cap(record, gas_limit(record, None), nonce, way)))
+}
+
+/// What a record may bid per gas for cancelling what has `nonce`, one of those in `way`.
+pub(super) fn cancel_cap(record: &Record, gas_limit: u64, nonce: u64, way: &BTreeSet<u64>) -> u128 {
+    let free = record.budget(way);
+    let mut others = way.clone();
+    others.remove(&nonce);
+    let own: u128 = record.exposure_now().saturating_to();
+    let left = free.saturating_sub(own).saturating_sub(sum(record, &others));
+    let even = fees::cap_per_gas(free, with_way(gas_limit, way));
+    even.min(fees::cap_per_gas(left, TRANSFER_GAS))
+}
+
+fn sum(record: &Record, nonces: &BTreeSet<u64>) -> u128 {
+    let each = nonces.iter().map(|nonce| record.exposure(*nonce));
+    each.fold(U256::ZERO, U256::saturating_add).saturating_to()
+}
+
+fn with_way(gas_limit: u64, way: &BTreeSet<u64>) -> u64 {
+    let transfers = TRANSFER_GAS.saturating_mul(u64::try_from(way.len()).unwrap_or(u64::MAX));
+    gas_limit.saturating_add(transfers)
+}
+
+/// The gas limit and the value of what is to be bid for.
+pub(super) fn size(record: &Record, gas: Gas) -> (u64, U256) {
+    match gas {
+        Gas::Transfer => (TRANSFER_GAS, U256::ZERO),
+        Gas::Call { estimated } => (gas_limit(record, estimated), record.obligation.call.value),
     }
 }
 
 /// The gas limit of the call: that of an earlier attempt, or the estimate with a margin, or the caller's hint, or all
 /// that a transaction may have.
-fn gas_limit(record: &Record, estimated: Option<u64>) -> u64 {
+pub(super) fn gas_limit(record: &Record, estimated: Option<u64>) -> u64 {
     let earlier = record
         .attempts
         .iter()

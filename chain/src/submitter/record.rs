@@ -1,5 +1,8 @@
 //! What is to be done, what was tried, and how it ended: the durable side of the submitter.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
 use alloy_primitives::{Address, B256, Bytes, U256};
 use serde::{Deserialize, Serialize};
 
@@ -58,7 +61,39 @@ pub struct Attempt {
     pub cancel: bool,
     /// When it was signed, in milliseconds since 1970.
     pub signed_ms: u64,
+    /// The obligation whose budget it comes from, where that is another one: an urgent obligation paid for cancelling
+    /// what held it up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid_by: Option<ObligationId>,
 }
+
+impl Attempt {
+    /// The most that it can cost in gas, in wei.
+    pub(super) fn cost_max(&self) -> U256 {
+        U256::from(self.gas_limit).saturating_mul(U256::from(self.fees.max_fee))
+    }
+}
+
+/// The order of obligations that wait for their first transaction, most urgent first: the nearest deadline by
+/// [`RANK_SLOT_S`], then the most at stake, then the deadline itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    slot: u64,
+    at_stake: Reverse<U256>,
+    deadline: u64,
+    id: ObligationId,
+}
+
+impl Rank {
+    /// Whose it is.
+    pub const fn id(&self) -> ObligationId {
+        self.id
+    }
+}
+
+/// Deadlines within this many seconds of each other are ordered by value: 50 blocks of 12 s, in which the sixteen
+/// transactions at a time that nodes take of an account make 800.
+pub const RANK_SLOT_S: u64 = 600;
 
 /// Where an obligation stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +148,36 @@ pub struct Standing {
     pub refusal: Refusal,
     /// The block at which it was first seen, since when every look saw one.
     pub since: u64,
+    /// The block of the newest look.
+    #[serde(default)]
+    pub last: u64,
+    /// At how many blocks it was seen.
+    #[serde(default)]
+    pub looks: u32,
+}
+
+/// Blocks at which a refusal must have been seen, without one that says otherwise, before an obligation is given up for
+/// it, if its kind does not say that it is for good: a node that is behind, or that mixes two states, says so now and then.
+const LOOKS_MIN: u32 = 8;
+
+impl Standing {
+    /// Takes note of one more look.
+    pub(super) const fn look(&mut self, block: u64) {
+        if block > self.last || self.looks == 0 {
+            self.last = block;
+            self.looks = self.looks.saturating_add(1);
+        }
+    }
+
+    /// Whether it was seen in more than one block, or one is enough.
+    pub(super) const fn stands(&self) -> bool {
+        self.looks > 1 || self.refusal.kind.is_lasting()
+    }
+
+    /// Whether an obligation may be given up for it.
+    pub(super) const fn is_final(&self, finalized: u64) -> bool {
+        finalized >= self.since && (self.looks >= LOOKS_MIN || self.refusal.kind.is_lasting())
+    }
 }
 
 /// An obligation with its history; the caller stores it before anything that follows from it happens.
@@ -130,8 +195,15 @@ pub struct Record {
     /// Earlier attempts with other nonces, oldest first. A reorganisation may bring one of them back, and then what they
     /// did is ours. Forgotten once their nonce is final.
     pub past: Vec<Attempt>,
+    /// Cancelled transactions of other obligations that this one pays for, because they held it up. Forgotten once their
+    /// nonce is final.
+    #[serde(default)]
+    pub pays_for: Vec<Attempt>,
     /// Spent on gas by attempts that failed or only freed a nonce, in wei.
     pub spent: U256,
+    /// What of `spent` went with which nonce, for nonces that are not final: a reorganisation may change it.
+    #[serde(default)]
+    pub charged: BTreeMap<u64, U256>,
     /// The contract refuses it as things stand.
     pub refused: Option<Standing>,
     /// The chain's time when it was first looked at, in seconds.
@@ -144,9 +216,6 @@ pub struct Record {
 
 /// The version of [`Record`]'s stored form.
 pub const RECORD_VERSION: u32 = 1;
-
-/// The most earlier attempts that are remembered.
-const PAST_MAX: usize = 64;
 
 /// The gas of an empty transfer.
 pub(super) const TRANSFER_GAS: u64 = 21_000;
@@ -161,7 +230,9 @@ impl Record {
             stage: Stage::Waiting,
             attempts: Vec::new(),
             past: Vec::new(),
+            pays_for: Vec::new(),
             spent: U256::ZERO,
+            charged: BTreeMap::new(),
             refused: None,
             since: None,
             nonce_lost: None,
@@ -206,9 +277,42 @@ impl Record {
         self.attempts.last().map(|attempt| attempt.fees)
     }
 
-    /// What may still be spent on gas, in wei.
-    pub(super) fn budget(&self) -> u128 {
-        self.obligation.max_cost.saturating_sub(self.spent).saturating_to()
+    /// Where it stands among obligations that wait.
+    pub fn rank(&self) -> Rank {
+        let Obligation { id, deadline, max_cost, .. } = self.obligation;
+        let deadline = deadline.unwrap_or(u64::MAX);
+        Rank { slot: deadline / RANK_SLOT_S, at_stake: Reverse(max_cost), deadline, id }
+    }
+
+    /// Whether nothing of it was ever sent, as far as that can still matter: it may as well wait with the caller.
+    pub fn is_idle(&self) -> bool {
+        let untouched = self.attempts.is_empty() && self.past.is_empty();
+        untouched && self.pays_for.is_empty() && matches!(self.stage, Stage::Waiting)
+    }
+
+    /// What may still be spent on gas, in wei, leaving aside what it pays for at the nonces `but`: not what is spent, and
+    /// not what earlier transactions would cost if a reorganisation brought them back.
+    pub(super) fn budget(&self, but: &BTreeSet<u64>) -> u128 {
+        let nonces: BTreeSet<u64> =
+            self.past.iter().chain(&self.pays_for).map(|attempt| attempt.nonce).collect();
+        let open = nonces
+            .difference(but)
+            .fold(U256::ZERO, |sum, nonce| sum.saturating_add(self.exposure(*nonce)));
+        let left = self.obligation.max_cost.saturating_sub(self.spent);
+        left.saturating_sub(open).saturating_to()
+    }
+
+    /// The most that may come to be paid at a nonce of the past or of others, beyond what is charged for it already.
+    pub(super) fn exposure(&self, nonce: u64) -> U256 {
+        let there = self.past.iter().chain(&self.pays_for).filter(|attempt| attempt.nonce == nonce);
+        let most = there.map(Attempt::cost_max).max().unwrap_or_default();
+        most.saturating_sub(self.charged.get(&nonce).copied().unwrap_or_default())
+    }
+
+    /// The most that the nonce in use may cost this record.
+    pub(super) fn exposure_now(&self) -> U256 {
+        let own = self.attempts.iter().filter(|attempt| attempt.paid_by.is_none());
+        own.map(Attempt::cost_max).max().unwrap_or_default()
     }
 
     /// The transaction of an attempt, as it was signed.
@@ -225,23 +329,49 @@ impl Record {
 
     /// Accounts for an attempt that was mined without doing what it should, and frees the record for another try.
     pub(super) fn write_off(&mut self, receipt: &Receipt) {
-        let cost = U256::from(receipt.gas_used).saturating_mul(U256::from(receipt.gas_price));
-        self.spent = self.spent.saturating_add(cost);
+        self.charge(receipt);
         self.retire();
+    }
+
+    /// Accounts for a mined attempt that is this record's to pay; for the same nonce again, instead of before. Returns
+    /// whether that changed anything.
+    pub(super) fn charge(&mut self, receipt: &Receipt) -> bool {
+        let own =
+            self.attempts.iter().chain(&self.past).filter(|attempt| attempt.paid_by.is_none());
+        let mut paid = own.chain(&self.pays_for);
+        let Some(nonce) = paid.find(|paid| paid.hash == receipt.hash).map(|paid| paid.nonce) else {
+            return false;
+        };
+        let cost = U256::from(receipt.gas_used).saturating_mul(U256::from(receipt.gas_price));
+        let before = self.charged.insert(nonce, cost).unwrap_or_default();
+        self.spent = self.spent.saturating_sub(before).saturating_add(cost);
+        before != cost
+    }
+
+    /// Takes a charge back: what was mined at this attempt's nonce did the work after all.
+    pub(super) fn uncharge(&mut self, hash: &B256) {
+        let Some(nonce) = self.attempt(hash).map(|attempt| attempt.nonce) else { return };
+        if let Some(before) = self.charged.remove(&nonce) {
+            self.spent = self.spent.saturating_sub(before);
+        }
     }
 
     /// Frees the record for a try with another nonce.
     pub(super) fn retire(&mut self) {
-        self.past.extend(self.attempts.drain(..).filter(|attempt| !attempt.cancel));
-        let forgotten = self.past.len().saturating_sub(PAST_MAX);
-        self.past.drain(..forgotten);
+        self.past.append(&mut self.attempts);
         self.stage = Stage::Waiting;
         self.nonce_lost = None;
     }
 
-    /// Forgets earlier attempts whose nonce is final.
-    pub(super) fn forget_past(&mut self, final_nonce: u64) {
-        self.past.retain(|attempt| attempt.nonce >= final_nonce);
+    /// Forgets what is decided for good: earlier transactions whose nonce is final, but for `keep`, which did the work.
+    /// Returns whether there was anything.
+    pub(super) fn forget(&mut self, final_nonce: u64, keep: Option<B256>) -> bool {
+        let before = self.past.len() + self.pays_for.len();
+        let open = |attempt: &Attempt| attempt.nonce >= final_nonce;
+        self.past.retain(|attempt| open(attempt) || Some(attempt.hash) == keep);
+        self.pays_for.retain(open);
+        self.charged.retain(|nonce, _| *nonce >= final_nonce);
+        before != self.past.len() + self.pays_for.len()
     }
 
     /// The attempt with this hash, now or earlier.

@@ -1,121 +1,17 @@
 //! The submitter on a chain.
 
-use std::{collections::BTreeMap, future::ready};
-
-use alloy_primitives::{B256, U256, keccak256};
+use alloy_primitives::{B256, U256};
 use chain::{
-    calls::Call,
     provider::At,
     refusal::RefusalKind,
-    submitter::{
-        Obligation, ObligationId, Outcome, Patience, Record, Report, RoundError, SubmitConfig,
-        Submitter,
-    },
+    submitter::{Obligation, Outcome, Report, RoundError},
 };
 use serde_json::json;
 
-use crate::world::{CHAIN_ID, FINAL_DEPTH, FINALITY, World};
-
-/// Bids are raised at every round, so that tests need not wait.
-const HASTY: Patience =
-    Patience { calm_s: 3_600, replace_ms: 0, replace_urgent_ms: 0, resend_ms: 0 };
-const CALM: Patience =
-    Patience { calm_s: 3_600, replace_ms: 600_000, replace_urgent_ms: 600_000, resend_ms: 0 };
-
-fn obligation(name: &str, call: Call) -> Obligation {
-    Obligation {
-        id: ObligationId(keccak256(name)),
-        call,
-        not_before: None,
-        deadline: None,
-        gas_hint: None,
-        max_cost: U256::from(10).pow(U256::from(18)),
-        repeat_safe: true,
-    }
-}
-
-/// What a database would keep.
-#[derive(Default)]
-struct Store {
-    records: BTreeMap<ObligationId, String>,
-    reports: Vec<Report>,
-    /// How many more writes succeed before the machine stops.
-    writes: Option<usize>,
-}
-
-impl Store {
-    fn with(obligation: Obligation) -> Self {
-        let mut store = Self::default();
-        store.put(&Record::new(obligation));
-        store
-    }
-
-    fn put(&mut self, record: &Record) {
-        self.records.insert(record.obligation.id, serde_json::to_string(record).unwrap());
-    }
-
-    fn submitter(&self, world: &World, patience: Patience) -> Submitter {
-        let config = SubmitConfig { chain_id: CHAIN_ID, finality: FINALITY, patience };
-        let records = self.records.values().map(|text| serde_json::from_str(text).unwrap());
-        Submitter::new(world.rpc.clone(), world.tower.account.clone(), config, records).unwrap()
-    }
-
-    async fn round(&mut self, submitter: &mut Submitter) -> Result<(), RoundError<&'static str>> {
-        let mut reports = Vec::new();
-        let result = submitter
-            .round(
-                |record| {
-                    self.records
-                        .insert(record.obligation.id, serde_json::to_string(&record).unwrap());
-                    if let Some(writes) = &mut self.writes {
-                        if *writes == 0 {
-                            return ready(Err("the machine stops"));
-                        }
-                        *writes -= 1;
-                    }
-                    ready(Ok(()))
-                },
-                &mut reports,
-            )
-            .await;
-        self.reports.extend(reports.into_iter().map(|(_, report)| report));
-        result
-    }
-
-    /// Rounds with a block after each, until nothing is open.
-    async fn finish(&mut self, world: &World, submitter: &mut Submitter) -> Outcome {
-        for _ in 0..40 {
-            self.round(submitter).await.unwrap();
-            if let Some(Report::Ended(outcome)) = self.reports.last() {
-                assert_eq!(submitter.open().count(), 0);
-                return outcome.clone();
-            }
-            world.mine(1).await;
-        }
-        panic!("does not end: {:?}", self.reports);
-    }
-
-    fn sent(&self) -> Vec<B256> {
-        let hash = |report: &Report| match report {
-            Report::Sending(attempt) => Some(attempt.hash),
-            _ => None,
-        };
-        self.reports.iter().filter_map(hash).collect()
-    }
-}
-
-fn finalized(outcome: &Outcome) -> chain::provider::Receipt {
-    let Outcome::Finalized { receipt } = outcome else { panic!("{outcome:?}") };
-    assert!(receipt.success);
-    *receipt
-}
-
-async fn disputed(world: &World) -> protocol::ids::ChannelId {
-    let channel = world.open(1).await;
-    world.hub.send(&world.dispute_call(channel, 1, 4, 100).await).await.unwrap();
-    world.stop_mining().await;
-    channel
-}
+use crate::{
+    outbox::{CALM, HASTY, Store, disputed, finalized, obligation},
+    world::{FINAL_DEPTH, World},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_override_is_taken_to_a_final_block() {

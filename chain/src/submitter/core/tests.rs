@@ -1,12 +1,14 @@
 //! The submitter against a chain, a pool and a store that go wrong at random.
 
 mod model;
+mod queue;
+mod random;
+mod urgent;
+mod witness;
 
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Bytes, U256, keccak256};
-use proptest::prelude::*;
-use rand::Rng as _;
 
 use self::model::{ACCOUNT, BLOCK_S, CONTRACT, FINAL_DEPTH, GAS, GWEI, PATIENCE, Tx, World};
 use super::*;
@@ -24,73 +26,6 @@ fn obligation(what: u8, repeat_safe: bool) -> Obligation {
     }
 }
 
-/// Some obligations through random trouble, then through calm until all have ended.
-fn run(seed: u64) {
-    let mut world = World::new(seed);
-    let obligations = world.random.gen_range(1..5);
-    for what in 0..obligations {
-        let repeat_safe = world.random.gen_bool(0.5);
-        if !repeat_safe {
-            world.twice.insert(what);
-        }
-        let record = Record::new(obligation(what, repeat_safe));
-        let text = serde_json::to_string(&record).unwrap();
-        world.persisted.insert(record.obligation.id, text);
-    }
-    let mut core = world.restart();
-    let mut outcomes = BTreeMap::new();
-    for look in 0..600 {
-        let trouble = look < 300;
-        if trouble {
-            world.trouble(obligations);
-        } else {
-            world.base_fee = 5 * GWEI;
-            world.mine(None);
-            world.now_ms += BLOCK_S * 1_000;
-        }
-        if !world.round(&mut core, trouble, &mut outcomes) {
-            core = world.restart();
-        }
-    }
-    assert_eq!(core.len(), 0, "seed {seed}: {:?}", core.records().collect::<Vec<_>>());
-    for what in 0..obligations {
-        let id = ObligationId(keccak256([what]));
-        let stored: Record = serde_json::from_str(&world.persisted[&id]).unwrap();
-        let ours =
-            world.mined().filter(|(tx, receipt)| tx.does == Some(what) && receipt.success).count();
-        match stored.outcome().unwrap() {
-            Outcome::Finalized { receipt } => {
-                assert_eq!(ours, 1, "seed {seed}");
-                assert!(
-                    world.find(&[receipt.hash]).is_some(),
-                    "seed {seed}: final and not on the chain"
-                );
-            }
-            Outcome::Refused { .. } => {
-                assert!(!world.twice.contains(&what), "seed {seed}: nobody refused it");
-                assert_eq!(ours, 0, "seed {seed}: gave up what it had done itself");
-                assert!(world.done(what), "seed {seed}: gave up what nobody did");
-            }
-            other => panic!("seed {seed}: {other:?}"),
-        }
-        let paid: U256 = world
-            .mined()
-            .filter(|(tx, _)| tx.does == Some(what))
-            .map(|(_, receipt)| U256::from(receipt.gas_used) * U256::from(receipt.gas_price))
-            .sum();
-        assert!(paid <= stored.obligation.max_cost, "seed {seed}: paid more than it may cost");
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn an_obligation_is_never_lost_and_never_done_twice_whatever_happens(seed in any::<u64>()) {
-        run(seed);
-    }
-}
-
 /// Rounds without trouble, one block before each.
 fn calm(world: &mut World, core: &mut Core, rounds: usize) -> BTreeMap<ObligationId, Outcome> {
     let mut outcomes = BTreeMap::new();
@@ -100,6 +35,12 @@ fn calm(world: &mut World, core: &mut Core, rounds: usize) -> BTreeMap<Obligatio
         world.now_ms += BLOCK_S * 1_000;
     }
     outcomes
+}
+
+fn core_of(obligations: impl IntoIterator<Item = Obligation>) -> Core {
+    let mut core = Core::new(ACCOUNT, PATIENCE);
+    obligations.into_iter().for_each(|obligation| core.add(Record::new(obligation)));
+    core
 }
 
 fn core_with(obligation: Obligation) -> Core {
@@ -212,16 +153,35 @@ fn fees_above_what_is_at_stake_are_waited_out() {
 #[test]
 fn a_failed_attempt_counts_against_what_it_may_cost() {
     let mut record = Record::new(obligation(1, true));
-    let before = record.budget();
+    let none = std::collections::BTreeSet::new();
+    let attempt = |nonce| Attempt {
+        hash: keccak256([0]),
+        nonce,
+        gas_limit: GAS,
+        fees: crate::fees::Fees { max_fee: 7 * GWEI, priority_fee: GWEI },
+        cancel: false,
+        signed_ms: 0,
+        paid_by: None,
+    };
+    record.attempts.push(attempt(1));
+    let before = record.budget(&none);
     let (gas_used, gas_price) = (GAS, 7 * GWEI);
     let block = World::new(1).head().id;
     let receipt =
         Receipt { hash: keccak256([0]), block, success: false, gas_used, gas_price, created: None };
     record.write_off(&receipt);
-    assert_eq!(before - record.budget(), u128::from(GAS) * 7 * GWEI);
+    assert_eq!(before - record.budget(&none), u128::from(GAS) * 7 * GWEI);
+    record.write_off(&receipt);
+    assert_eq!(
+        before - record.budget(&none),
+        u128::from(GAS) * 7 * GWEI,
+        "once, however often seen"
+    );
     let costly = Receipt { gas_price: u128::MAX, ..receipt };
+    record.attempts.push(attempt(2));
+    record.past.clear();
     record.write_off(&costly);
-    assert_eq!(record.budget(), 0);
+    assert_eq!(record.budget(&none), 0);
 }
 
 #[test]

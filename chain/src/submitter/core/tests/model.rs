@@ -13,8 +13,10 @@ use crate::{
     provider::{Header, Receipt},
     refusal::{Refusal, RefusalKind},
     submitter::{
-        message::{Effect, Event, Patience, Report, SendAnswer, Simulation, View},
-        record::{ObligationId, Outcome},
+        message::{
+            Effect, Event, ForeignSpend, Patience, Report, Route, SendAnswer, Simulation, View,
+        },
+        record::{ObligationId, Outcome, Record},
     },
 };
 
@@ -24,8 +26,15 @@ pub(super) const GWEI: u128 = 1_000_000_000;
 pub(super) const GAS: u64 = 3_000_000;
 pub(super) const FINAL_DEPTH: usize = 4;
 pub(super) const BLOCK_S: u64 = 12;
-pub(super) const PATIENCE: Patience =
-    Patience { calm_s: 600, replace_ms: 30_000, replace_urgent_ms: 12_000, resend_ms: 24_000 };
+pub(super) const PATIENCE: Patience = Patience {
+    calm_s: 600,
+    replace_ms: 30_000,
+    replace_urgent_ms: 12_000,
+    resend_ms: 24_000,
+    block_s: BLOCK_S,
+    lead_s: 4,
+    private_percent: 0,
+};
 
 /// What a transaction is to the model: enough to know its hash and its effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +82,18 @@ pub(super) struct World {
     pub(super) known_hashes: BTreeSet<B256>,
     /// What the contract would do twice.
     pub(super) twice: BTreeSet<u8>,
+    /// What the node says that the contract refuses, whatever the contract says.
+    pub(super) lies: BTreeMap<u8, RefusalKind>,
+    /// Who pays for a transaction.
+    pub(super) payers: BTreeMap<B256, ObligationId>,
+    /// What was handed on, to whom.
+    pub(super) sent: Vec<(Tx, Route)>,
+    pub(super) foreign: Vec<ForeignSpend>,
+    pub(super) balance: U256,
+    /// The base fee that the node tells, where it is not the one that blocks have.
+    pub(super) market_base: Option<u128>,
+    /// How many more writes succeed before the machine stops.
+    pub(super) writes: Option<usize>,
 }
 
 impl World {
@@ -88,6 +109,13 @@ impl World {
             persisted: BTreeMap::new(),
             known_hashes: BTreeSet::new(),
             twice: BTreeSet::new(),
+            lies: BTreeMap::new(),
+            payers: BTreeMap::new(),
+            sent: Vec::new(),
+            foreign: Vec::new(),
+            balance: U256::from(10).pow(U256::from(22)),
+            market_base: None,
+            writes: None,
         };
         world.mine(None);
         world
@@ -129,7 +157,7 @@ impl World {
             self.pool.remove(&nonce);
             let success = tx.does.is_none_or(|what| self.twice.contains(&what) || !self.done(what));
             let gas_used = if tx.does.is_some() { GAS } else { 21_000 };
-            let gas_price = tx.fees.max_fee;
+            let gas_price = tx.fees.max_fee.min(self.base_fee + tx.fees.priority_fee);
             let receipt =
                 Receipt { hash: tx.hash(), block: id, success, gas_used, gas_price, created: None };
             self.blocks.last_mut().unwrap().mined.push((tx, receipt));
@@ -172,9 +200,7 @@ impl World {
         }
         match self.pool.get(&tx.nonce) {
             Some(other) if *other == tx => SendAnswer::Taken,
-            Some(other) if tx.fees.max_fee * 10 < other.fees.max_fee * 11 => {
-                SendAnswer::Underpriced
-            }
+            Some(other) if !replaces(tx.fees, other.fees) => SendAnswer::Underpriced,
             _ => {
                 self.pool.insert(tx.nonce, tx);
                 SendAnswer::Taken
@@ -193,9 +219,12 @@ impl World {
             finalized: Some(finalized),
             nonce: self.nonce(),
             final_nonce: Some(final_nonce),
-            balance: U256::from(10).pow(U256::from(22)),
+            pending_nonce: Some(
+                (self.nonce()..).find(|nonce| !self.pool.contains_key(nonce)).unwrap(),
+            ),
+            balance: self.balance,
             market: Market {
-                next_base_fee: self.base_fee,
+                next_base_fee: self.market_base.unwrap_or(self.base_fee),
                 typical_tip: GWEI,
                 urgent_tip: 2 * GWEI,
             },
@@ -223,9 +252,10 @@ impl World {
             let silent = trouble && self.random.gen_bool(0.1);
             let event = match effect {
                 Effect::Persist(record) => {
-                    self.known_hashes.extend(record.attempts.iter().map(|attempt| attempt.hash));
-                    let id = record.obligation.id;
-                    self.persisted.insert(id, serde_json::to_string(&record).unwrap());
+                    self.persist(&record);
+                    if self.is_the_last_write() {
+                        return false;
+                    }
                     None
                 }
                 Effect::Report { id, report } => {
@@ -234,6 +264,10 @@ impl World {
                             outcomes.insert(id, outcome).is_none() || core.obligation(id).is_none()
                         );
                     }
+                    None
+                }
+                Effect::Foreign(spend) => {
+                    self.foreign.push(spend);
                     None
                 }
                 Effect::FindReceipts { id, hashes } if !silent => {
@@ -249,14 +283,8 @@ impl World {
                 Effect::FindReceipts { .. } => None,
                 Effect::Simulate { id, .. } if !silent => {
                     let what = core.obligation(id).unwrap().call.data.first().copied();
-                    let simulation = match what {
-                        Some(what) if self.done(what) && !self.twice.contains(&what) => {
-                            Simulation::Refused(beaten())
-                        }
-                        Some(_) => Simulation::Fits { gas: Some(GAS) },
-                        None => Simulation::Fits { gas: Some(21_000) },
-                    };
-                    Some(Event::Simulated { id, simulation })
+                    let behind = trouble && self.random.gen_bool(0.03);
+                    Some(Event::Simulated { id, simulation: self.simulate(what, behind) })
                 }
                 Effect::Simulate { id, .. } => {
                     Some(Event::Simulated { id, simulation: Simulation::Unknown })
@@ -264,8 +292,9 @@ impl World {
                 Effect::Sign { id, transaction } => {
                     Some(Event::Signed { id, hash: Tx::read(&transaction).hash() })
                 }
-                Effect::Send { id, transaction } => {
+                Effect::Send { id, transaction, route } => {
                     let tx = Tx::read(&transaction);
+                    self.sent.push((tx.clone(), route));
                     assert!(
                         self.known_hashes.contains(&tx.hash()),
                         "sent before it was stored: {tx:?}"
@@ -283,12 +312,58 @@ impl World {
         panic!("a round without end");
     }
 
+    pub(super) fn persist(&mut self, record: &Record) {
+        let id = record.obligation.id;
+        for attempt in record.attempts.iter().chain(&record.past).chain(&record.pays_for) {
+            self.known_hashes.insert(attempt.hash);
+            self.payers.insert(attempt.hash, attempt.paid_by.unwrap_or(id));
+        }
+        self.persisted.insert(id, serde_json::to_string(&record).unwrap());
+    }
+
+    fn is_the_last_write(&mut self) -> bool {
+        let left = self.writes;
+        self.writes = left.and_then(|left| left.checked_sub(1));
+        left == Some(0)
+    }
+
+    fn simulate(&self, what: Option<u8>, behind: bool) -> Simulation {
+        let refusal = |kind| Refusal { kind, text: "no".to_owned(), data: Bytes::new() };
+        match what {
+            Some(_) if behind => Simulation::Refused(refusal(RefusalKind::Other)),
+            Some(what) if self.lies.contains_key(&what) => {
+                Simulation::Refused(refusal(self.lies[&what]))
+            }
+            Some(what) if self.done(what) && !self.twice.contains(&what) => {
+                Simulation::Refused(refusal(RefusalKind::Beaten))
+            }
+            Some(_) => Simulation::Fits { gas: Some(GAS) },
+            None => Simulation::Fits { gas: Some(21_000) },
+        }
+    }
+
+    /// What was paid on the chain as it is, by who pays.
+    pub(super) fn paid(&self, id: ObligationId) -> U256 {
+        self.mined()
+            .filter(|(tx, _)| self.payers.get(&tx.hash()) == Some(&id))
+            .map(|(_, receipt)| U256::from(receipt.gas_used) * U256::from(receipt.gas_price))
+            .sum()
+    }
+
     pub(super) fn restart(&self) -> Core {
         let mut core = Core::new(ACCOUNT, PATIENCE);
         for record in self.persisted.values() {
             core.add(serde_json::from_str(record).unwrap());
         }
         core
+    }
+
+    /// Somebody else uses the key.
+    pub(super) fn stranger(&mut self) {
+        self.salt += 1;
+        let fees = Fees { max_fee: 500 * GWEI, priority_fee: GWEI };
+        let (nonce, stranger) = (self.nonce(), self.salt);
+        self.pool.insert(nonce, Tx { nonce, fees, gas_limit: 21_000, does: None, stranger });
     }
 
     pub(super) fn trouble(&mut self, obligations: u8) {
@@ -305,16 +380,12 @@ impl World {
                     self.pool.remove(nonce);
                 }
             }
-            23 => self.base_fee = self.random.gen_range(1..60) * GWEI,
+            23 => {
+                let top = if self.random.gen_bool(0.2) { 600 } else { 60 };
+                self.base_fee = self.random.gen_range(1..top) * GWEI;
+            }
             24 => {
-                // Somebody else uses the key.
-                self.salt += 1;
-                let fees = Fees { max_fee: 500 * GWEI, priority_fee: GWEI };
-                let nonce = self.nonce();
-                self.pool.insert(
-                    nonce,
-                    Tx { nonce, fees, gas_limit: 21_000, does: None, stranger: self.salt },
-                );
+                self.stranger();
             }
             _ => {}
         }
@@ -322,6 +393,7 @@ impl World {
     }
 }
 
-pub(super) fn beaten() -> Refusal {
-    Refusal { kind: RefusalKind::Beaten, text: "done".to_owned(), data: Bytes::new() }
+/// What nodes ask of a replacement: a tenth more of both.
+fn replaces(new: Fees, old: Fees) -> bool {
+    new.max_fee * 10 >= old.max_fee * 11 && new.priority_fee * 10 >= old.priority_fee * 11
 }
