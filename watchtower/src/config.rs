@@ -6,6 +6,7 @@
 
 mod chain;
 mod layers;
+mod submit;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use chain::{ChainConfig, VerifyMode};
 pub use layers::{ConfigError, KEYS, Kind, Layers, load};
+pub use submit::SubmitConfig;
 
 /// Everything that can be chosen about a tower.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +39,8 @@ pub struct Config {
     pub prover: ProverConfig,
     /// What a transaction may cost.
     pub fees: FeesConfig,
+    /// How transactions are sent.
+    pub submit: SubmitConfig,
     /// The log.
     pub log: LogConfig,
     /// How the process stops.
@@ -54,6 +58,7 @@ impl Default for Config {
             decision: DecisionConfig::default(),
             prover: ProverConfig::default(),
             fees: FeesConfig::default(),
+            submit: SubmitConfig::default(),
             log: LogConfig::default(),
             shutdown: ShutdownConfig::default(),
         }
@@ -290,6 +295,7 @@ impl Config {
         if self.fees.gas_price_max_gwei == 0 {
             return invalid("fees.gas_price_max_gwei", "must be at least 1");
         }
+        self.submit.validate()?;
         if !(Duration::from_millis(100)..=Duration::from_secs(600)).contains(&self.shutdown.grace) {
             return invalid("shutdown.grace", "must be between 100ms and 10m");
         }

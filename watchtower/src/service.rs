@@ -21,7 +21,7 @@ use chain::follower::{ClockBounds, Finality, FollowConfig, Follower, Limits};
 use chain::pending::PendingWatch;
 use chain::provider::startup::{self, Expectations, StartupError};
 use chain::provider::{Endpoint, Rpc};
-use chain::submitter::{Patience, SubmitConfig};
+use chain::submitter::{Outlets, Patience, SubmitConfig, Submitter};
 use protocol::vipe::Rules;
 use protocol::vnode::dispute::Policy;
 use protocol::{Address, Domain};
@@ -311,12 +311,14 @@ async fn spawn(
     let (outbox, wake) = watch::channel(0);
     let (heads, new_heads) = watch::channel(0);
     let (set_deadline, deadlines) = mpsc::channel(submit::DEADLINES_MAX);
+    let submitter = submitter(config, account, &rpc, (vault.chain_id, finality)).await?;
     let shared = Arc::new(Shared {
         store: store.clone(),
         account: account.clone(),
         jump: JumpLimit { per_hour: config.intake.jump_per_hour },
         receipt_validity: config.intake.receipt_validity,
         follower: follower.health(),
+        submitter: submitter.health(),
         prover_ready: prover.ready,
         notices,
         counters: Counters::default(),
@@ -345,13 +347,8 @@ async fn spawn(
         deadlines: set_deadline,
     });
     tasks.spawn(Stage::Node, "node", |stop| node.run(stop, Inputs { batches, told, heard }));
-    let parts = submit::Parts {
-        rpc,
-        account: account.clone(),
-        config: SubmitConfig { chain_id: vault.chain_id, finality, patience: Patience::default() },
-        store: store.clone(),
-        interval: config.chain.poll_interval,
-    };
+    let parts =
+        submit::Parts { submitter, store: store.clone(), interval: config.chain.poll_interval };
     let ends = submit::Ends { wake, heads: new_heads, deadlines, told: tell };
     tasks.spawn(Stage::Submitter, "submitter", |stop| submit::run(stop, parts, ends));
     // The last one to stop keeps the store open for all the others.
@@ -363,10 +360,52 @@ async fn spawn(
     Ok(())
 }
 
+fn patience(config: &Config) -> Patience {
+    Patience {
+        lead_s: config.submit.send_lead.as_secs(),
+        private_percent: config.submit.private_percent,
+        ..Patience::of_blocks(config.submit.block_time.as_secs())
+    }
+}
+
+async fn submitter(
+    config: &Config,
+    account: &Account,
+    rpc: &Rpc,
+    (chain_id, finality): (u64, Finality),
+) -> Result<Submitter, StartError> {
+    let balance_min = U256::from(config.account.balance_min_gwei) * U256::from(WEI_PER_GWEI);
+    let sending = SubmitConfig { chain_id, finality, patience: patience(config), balance_min };
+    let submitter = Submitter::new(rpc.clone(), account.clone(), sending);
+    Ok(submitter.with_outlets(outlets(config).await?))
+}
+
+/// Relays and further nodes. Nothing is asked of them yet: one that is down is no reason not to start.
+async fn outlets(config: &Config) -> Result<Outlets, StartError> {
+    let mut outlets = Outlets::default();
+    for (urls, rpcs) in [
+        (&config.submit.endpoints, &mut outlets.public),
+        (&config.submit.relays, &mut outlets.private),
+    ] {
+        for url in urls {
+            let request_timeout = config.chain.request_timeout;
+            let endpoint = Endpoint { request_timeout, ..Endpoint::new(url.as_str()) };
+            let rpc = Rpc::connect(&endpoint).await;
+            rpcs.push(rpc.map_err(|error| StartError::Rpc { error })?);
+        }
+    }
+    Ok(outlets)
+}
+
 fn policy(config: &Config) -> Policy {
     Policy {
         min_profit: U256::from(config.decision.profit_min_gwei) * U256::from(WEI_PER_GWEI),
         count_fee: config.decision.count_fee,
-        margin: config.decision.margin.as_secs(),
+        // What the submitter would not send any more is not worth proving.
+        margin: config
+            .decision
+            .margin
+            .max(config.submit.block_time + config.submit.send_lead)
+            .as_secs(),
     }
 }

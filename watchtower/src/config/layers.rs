@@ -17,7 +17,7 @@ pub enum Kind {
     Number,
     /// `true` or `false`.
     Flag,
-    /// Texts with commas between them; an empty text is an empty list.
+    /// Texts, separated by commas; empty for none.
     List,
 }
 
@@ -53,6 +53,11 @@ pub const KEYS: &[(&str, Kind)] = &[
     ("prover.threads", Kind::Number),
     ("prover.artifacts", Kind::Text),
     ("fees.gas_price_max_gwei", Kind::Number),
+    ("submit.block_time", Kind::Text),
+    ("submit.send_lead", Kind::Text),
+    ("submit.endpoints", Kind::List),
+    ("submit.relays", Kind::List),
+    ("submit.private_percent", Kind::Number),
     ("log.format", Kind::Text),
     ("log.filter", Kind::Text),
     ("shutdown.grace", Kind::Text),
@@ -248,6 +253,10 @@ fn put(
             Value::Array(parts.map(|part| Value::String(part.to_owned())).collect())
         }
         Kind::Flag => Value::Boolean(text.parse().map_err(|error| refused(format!("{error}")))?),
+        Kind::List => {
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            Value::Array(parts.map(|part| Value::String(part.to_owned())).collect())
+        }
         Kind::Number => Value::Integer(text.parse().map_err(|error| refused(format!("{error}")))?),
     };
     let mut alone = Table::new();

@@ -77,6 +77,7 @@ impl Tower {
             .arg("--deployment")
             .arg(&self.deployment)
             .args(["--set", "chain.poll_interval=200ms"])
+            .args(["--set", "submit.block_time=1s", "--set", "submit.send_lead=0s"])
             .env("WATCHTOWER_KEYSTORE_PASSWORD", &self.password)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

@@ -253,9 +253,7 @@ impl Node {
         let waiting = out.changes.iter().any(
             |change| matches!(change, Change::Outbox { name, .. } if *name == OutboxRow::key(id)),
         );
-        let known = OutboxRow::all(&self.parts.store)?
-            .into_iter()
-            .find(|known| known.record.obligation.id == id);
+        let known = OutboxRow::named(&self.parts.store, &OutboxRow::key(id))?;
         if let Some(known) = known {
             let deadline = row.record.obligation.deadline;
             if let Some(deadline) = deadline

@@ -17,6 +17,7 @@
 //! **Invariant:** a step is on disk, with its line in the journal, before anything is done about it.
 //! **Invariant:** at a restart every dispute that is not closed goes on from its last durable step.
 
+pub(crate) mod backlog;
 pub(crate) mod book;
 pub(crate) mod effects;
 pub(crate) mod journal;

@@ -100,6 +100,13 @@ impl OutboxRow {
         Ok(Change::Outbox { name: Self::key(self.record.obligation.id), body })
     }
 
+    /// The row with this key.
+    pub(crate) fn named(store: &Store, key: &str) -> Result<Option<Self>, StoreError> {
+        let body = store.outbox_row(key)?;
+        body.map(|body| serde_json::from_slice(&body).map_err(|error| row_error(&error)))
+            .transpose()
+    }
+
     /// All rows of the outbox.
     pub(crate) fn all(store: &Store) -> Result<Vec<Self>, StoreError> {
         let rows = store.outbox()?;

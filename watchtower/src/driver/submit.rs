@@ -1,17 +1,16 @@
 //! The submitter's task: takes what is in the outbox to a final block.
 //!
 //! **Invariant:** the outbox is the only way in, so whatever was wanted before a crash is wanted after it.
+//! **Invariant:** nothing that one obligation is, and no number of them, stops the others.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use chain::account::Account;
-use chain::provider::Rpc;
-use chain::submitter::{ObligationId, Report, RoundError, SubmitConfig, Submitter};
+use chain::submitter::{ObligationId, Record, Report, RoundError, Submitter};
 use store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::backlog::Backlog;
 use super::obligation::{OutboxRow, Owner};
 use crate::tasks::TaskFailure;
 
@@ -43,21 +42,15 @@ pub(crate) struct Ends {
 }
 
 /// What the task works with.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Parts {
-    /// The node.
-    pub(crate) rpc: Rpc,
-    /// Who sends.
-    pub(crate) account: Account,
-    /// How.
-    pub(crate) config: SubmitConfig,
+    /// With no obligations yet.
+    pub(crate) submitter: Submitter,
     /// Where records are kept.
     pub(crate) store: Store,
     /// The longest pause between two looks.
     pub(crate) interval: Duration,
 }
-
-type Owners = HashMap<ObligationId, Option<Owner>>;
 
 /// Submits until told to stop.
 ///
@@ -68,18 +61,18 @@ pub(crate) async fn run(
     parts: Parts,
     mut ends: Ends,
 ) -> Result<(), TaskFailure> {
-    let mut owners = Owners::new();
-    let (mut submitter, ended) = load(&parts, &mut owners)?;
+    let Parts { mut submitter, store, interval } = parts;
+    let mut backlog = Backlog::default();
     // What ended just before a crash is reported again; the node knows by its outbox whether it has heard.
-    for (id, outcome) in ended {
-        tell(&owners, &ends, id, Report::Ended(outcome)).await;
+    for (id, outcome) in backlog.scan(&store, &mut submitter)? {
+        tell(&backlog, &ends, id, Report::Ended(outcome)).await;
     }
     loop {
+        backlog.fill(&store, &mut submitter)?;
         let mut reports = Vec::new();
-        let round =
-            submitter.round(|record| persist(&parts.store, &owners, record), &mut reports).await;
+        let round = submitter.round(|record| persist(&store, &backlog, record), &mut reports).await;
         for (id, report) in reports {
-            tell(&owners, &ends, id, report).await;
+            tell(&backlog, &ends, id, report).await;
         }
         match round {
             Ok(()) => {}
@@ -88,84 +81,64 @@ pub(crate) async fn run(
             }
             Err(RoundError::Store(error)) if error.is_retryable() => {
                 tracing::error!(%error, "a transaction waits for the disk");
-                (submitter, _) = load_again(&parts, &mut owners, submitter);
+                start_again(&store, &mut backlog, &mut submitter);
             }
+            // Until the disk can be read again.
+            Err(RoundError::Abandoned) => start_again(&store, &mut backlog, &mut submitter),
             Err(error) => return Err(Box::new(error)),
         }
         tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
             Some((id, deadline)) = ends.deadlines.recv() => {
-                set_deadline(&parts.store, &owners, &mut submitter, (id, deadline)).await?;
+                set_deadline(&store, &mut backlog, &mut submitter, (id, deadline)).await?;
             }
-            Ok(()) = ends.wake.changed() => add_new(&parts.store, &mut owners, &mut submitter)?,
+            Ok(()) = ends.wake.changed() => {
+                backlog.scan(&store, &mut submitter)?;
+            }
             Ok(()) = ends.heads.changed() => {}
-            () = tokio::time::sleep(parts.interval) => {}
+            () = tokio::time::sleep(interval) => {}
         }
     }
 }
 
-type Ended = Vec<(ObligationId, chain::submitter::Outcome)>;
-
-fn load(parts: &Parts, owners: &mut Owners) -> Result<(Submitter, Ended), TaskFailure> {
-    let rows = OutboxRow::all(&parts.store)?;
-    let mut ended = Vec::new();
-    for row in &rows {
-        let id = row.record.obligation.id;
-        owners.insert(id, row.owner);
-        if let Some(outcome) = row.record.outcome() {
-            ended.push((id, outcome.clone()));
-        }
-    }
-    let records = rows.into_iter().map(|row| row.record);
-    let submitter =
-        Submitter::new(parts.rpc.clone(), parts.account.clone(), parts.config, records)?;
-    Ok((submitter, ended))
-}
-
-/// After a record could not be stored: from what is stored, or, while even reading fails, as it was.
-fn load_again(parts: &Parts, owners: &mut Owners, submitter: Submitter) -> (Submitter, Ended) {
-    match load(parts, owners) {
-        Ok(loaded) => loaded,
+/// After a record could not be stored: from what is stored, or, while even reading fails, not at all.
+fn start_again(store: &Store, backlog: &mut Backlog, submitter: &mut Submitter) {
+    let mut fresh = Backlog::default();
+    submitter.restart();
+    match fresh.scan(store, submitter) {
+        Ok(_ended) => *backlog = fresh,
         Err(error) => {
             tracing::error!(%error, "the outbox cannot be read");
-            (submitter, Ended::new())
+            submitter.abandon();
         }
     }
-}
-
-fn add_new(
-    store: &Store,
-    owners: &mut Owners,
-    submitter: &mut Submitter,
-) -> Result<(), TaskFailure> {
-    for row in OutboxRow::all(store)? {
-        owners.insert(row.record.obligation.id, row.owner);
-        submitter.add(row.record)?;
-    }
-    Ok(())
 }
 
 /// An obligation whose deadline has passed frees its nonce and ends.
 async fn set_deadline(
     store: &Store,
-    owners: &Owners,
+    backlog: &mut Backlog,
     submitter: &mut Submitter,
     (id, deadline): (ObligationId, u64),
 ) -> Result<(), TaskFailure> {
-    if let Some(record) = submitter.set_deadline(id, Some(deadline)) {
-        persist(store, owners, record).await?;
+    let record = match submitter.set_deadline(id, Some(deadline)) {
+        Some(record) => Some(record),
+        None => backlog.set_deadline(store, id, deadline)?,
+    };
+    if let Some(record) = record {
+        persist(store, backlog, record).await?;
     }
     Ok(())
 }
 
 fn persist(
     store: &Store,
-    owners: &Owners,
-    record: chain::submitter::Record,
+    backlog: &Backlog,
+    record: Record,
 ) -> impl Future<Output = Result<(), StoreError>> + use<> {
-    let owner = owners.get(&record.obligation.id).copied().flatten();
     let id = record.obligation.id;
+    let owner = backlog.owner(id);
     let over = record.outcome().is_some();
     let store = store.clone();
     async move {
@@ -179,8 +152,8 @@ fn persist(
     }
 }
 
-async fn tell(owners: &Owners, ends: &Ends, id: ObligationId, report: Report) {
-    if let Some(owner) = owners.get(&id).copied().flatten() {
+async fn tell(backlog: &Backlog, ends: &Ends, id: ObligationId, report: Report) {
+    if let Some(owner) = backlog.owner(id) {
         // A node that is gone reads the outbox when it comes back.
         let _ = ends.told.send(Told { owner, id, report }).await;
     }

@@ -24,13 +24,17 @@ impl Node {
         let trouble = |step: &str, message: String| Line::trouble(dispute, step, message);
         let line = match report {
             Report::Ended(outcome) => {
-                let rows = OutboxRow::all(&self.parts.store)?;
                 // Told twice after a restart: the row says whether it was heard.
-                if let Some(row) = rows.into_iter().find(|row| row.record.obligation.id == id) {
+                if let Some(row) = OutboxRow::named(&self.parts.store, &OutboxRow::key(id))? {
                     self.on_ended(owner, &row, &outcome, out);
                 }
                 return Ok(());
             }
+            Report::Sending(attempt) if attempt.paid_by.is_some() => trouble(
+                "makes_way",
+                format!("{purpose} is stuck and makes way for something more urgent"),
+            )
+            .transaction(attempt.hash),
             Report::Sending(attempt) if attempt.cancel => {
                 trouble("cancelling", format!("{purpose} is called back: it would only cost gas"))
                     .transaction(attempt.hash)

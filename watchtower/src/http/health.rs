@@ -36,8 +36,20 @@ fn missing(shared: &Shared) -> Vec<String> {
         let reason = follower.last_error.as_ref().map(ToString::to_string).unwrap_or_default();
         missing.push(format!("the node does not answer: {reason}"));
     }
-    let halted = |alarm: &&Alarm| matches!(alarm, Alarm::Halted(_) | Alarm::HeadOld { .. });
-    missing.extend(follower.alarms.iter().filter(halted).map(ToString::to_string));
+    let submitter = shared.submitter.borrow();
+    if let Some(spend) = submitter.foreign {
+        let where_ = if spend.mined { "in a block" } else { "in the node's pool" };
+        missing.push(format!(
+            "the account's key is used elsewhere: a transaction with nonce {} {where_} is none of ours",
+            spend.nonce
+        ));
+    }
+    if submitter.low_balance {
+        missing.push("the account has less ether than account.balance_min_gwei".to_owned());
+    } else if submitter.unfunded > 0 {
+        missing.push(format!("{} transactions wait for ether", submitter.unfunded));
+    }
+    drop(submitter);
     if !*shared.prover_ready.borrow() {
         missing.push("the prover is warming up".to_owned());
     }
@@ -98,6 +110,7 @@ pub(crate) async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Val
         })
     };
     let missing = missing(&shared);
+    let submitter = shared.submitter.borrow().clone();
     let counters = &shared.counters;
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     Ok(Json(json!({
@@ -109,7 +122,16 @@ pub(crate) async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Val
         "uptime_s": shared.started.elapsed().as_secs(),
         "ready": missing.is_empty(),
         "missing": missing,
-        "chain": chain,
+        "chain": {"head": head, "finalized": finalized, "read": cursor, "behind": behind, "failures": failures},
+        "transactions": {
+            "open": submitter.open,
+            "unmined": submitter.unmined,
+            "waiting": submitter.backlog.count,
+            "without_ether": submitter.unfunded,
+            "foreign": submitter.foreign_total,
+            "balance_wei": submitter.treasury.map(|treasury| treasury.balance.to_string()),
+            "possible_cost_wei": submitter.treasury.map(|treasury| treasury.possible.to_string()),
+        },
         "backups": {
             "stored": count(&counters.stored),
             "repeated": count(&counters.repeated),

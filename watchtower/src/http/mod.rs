@@ -21,6 +21,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use chain::account::Account;
 use chain::follower::Health;
+use chain::submitter::SubmitHealth;
 use store::{JumpLimit, Store};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -59,6 +60,8 @@ pub struct Shared {
     pub receipt_validity: Duration,
     /// How the follower fares.
     pub follower: watch::Receiver<Health>,
+    /// How the submitter fares.
+    pub submitter: watch::Receiver<SubmitHealth>,
     /// Whether the prover is warm.
     pub prover_ready: watch::Receiver<bool>,
     /// Tells the node of slots with something newer.

@@ -150,4 +150,30 @@ impl Store {
             Ok(found)
         })
     }
+
+    /// The names of all obligations that have not ended: cheap beside their bodies, which hold proofs.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn outbox_names(&self) -> Result<Vec<String>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::OUTBOX)?;
+            let mut found = Vec::new();
+            for entry in table.iter()? {
+                found.push(entry?.0.value().to_owned());
+            }
+            Ok(found)
+        })
+    }
+
+    /// The obligation with this name.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn outbox_row(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::OUTBOX)?;
+            Ok(table.get(name)?.map(|body| body.value().to_vec()))
+        })
+    }
 }

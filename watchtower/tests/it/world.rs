@@ -255,6 +255,8 @@ impl World {
             ("chain.deployment".to_owned(), text(self.directory.path().join("deployment.json"))),
             ("chain.rpc".to_owned(), self.devnet.http_url()),
             ("chain.poll_interval".to_owned(), "50ms".to_owned()),
+            ("submit.block_time".to_owned(), "1s".to_owned()),
+            ("submit.send_lead".to_owned(), "0s".to_owned()),
             ("http.listen".to_owned(), "127.0.0.1:0".to_owned()),
         ];
         all.extend(flags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
