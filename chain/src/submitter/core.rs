@@ -36,7 +36,7 @@ use super::{
     record::{Attempt, Obligation, ObligationId, Outcome, Rank, Record, Stage, Standing},
 };
 use crate::{
-    provider::Receipt,
+    provider::{Header, Receipt},
     refusal::{Refusal, RefusalKind},
 };
 
@@ -238,7 +238,7 @@ impl Core {
             }
         } else if is_final || record.obligation.repeat_safe {
             // It took its nonce and did nothing. If the contract refuses a repetition, another try needs no waiting.
-            record.write_off(&receipt);
+            record.write_off(&receipt, view.head.id.number);
             effects.push(Effect::Persist(Box::new(record.clone())));
             effects.extend(self.consider(id, &view));
         }
@@ -266,10 +266,15 @@ impl Core {
         let Some(record) = self.records.get_mut(&id) else { return effects };
         if record.nonce().is_some_and(|nonce| nonce < view.nonce) {
             let Some(taken) = plan::nonce_lost(record, view) else { return effects };
-            record.retire();
+            record.retire(view.head.id.number);
             effects.push(Effect::Persist(Box::new(record.clone())));
             effects.push(Effect::Report { id, report: Report::NonceTaken(taken) });
             effects.extend(self.nonce_was_taken(taken));
+        }
+        let Some(record) = self.records.get_mut(&id) else { return effects };
+        if record.nonce().is_some_and(|nonce| nonce >= view.nonce) {
+            // A reorganisation gave it back.
+            record.nonce_lost = None;
         }
         let Some(record) = self.records.get(&id) else { return effects };
         let now = view.head.timestamp;
@@ -306,7 +311,9 @@ impl Core {
             return self.cancel(id, view);
         }
         let deadline = record.obligation.deadline.unwrap_or(u64::MAX);
-        if view.finalized.is_some_and(|block| block.timestamp >= deadline) {
+        let over =
+            |block: Header| block.timestamp >= deadline && record.is_decided(block.id.number);
+        if view.finalized.is_some_and(over) {
             return self.end(id, Outcome::Expired);
         }
         Vec::new()
@@ -358,7 +365,9 @@ impl Core {
             effects.push(Effect::Persist(Box::new(record.clone())));
             effects.push(Effect::Report { id, report: Report::Refused(refusal.clone()) });
         }
-        let is_final = view.finalized.is_some_and(|block| standing.is_final(block.id.number));
+        let is_final = view.finalized.is_some_and(|block| {
+            standing.is_final(block.id.number) && record.is_decided(block.id.number)
+        });
         if record.attempts.is_empty() {
             if is_final {
                 effects.extend(self.end(id, Outcome::Refused { refusal }));

@@ -159,10 +159,16 @@ pub struct Standing {
 /// Blocks at which a refusal must have been seen, without one that says otherwise, before an obligation is given up for
 /// it, if its kind does not say that it is for good: a node that is behind, or that mixes two states, says so now and then.
 const LOOKS_MIN: u32 = 8;
+/// The most blocks between two looks at a refusal that count as one stretch.
+const LOOK_PAUSE_MAX: u64 = 4;
 
 impl Standing {
-    /// Takes note of one more look.
+    /// Takes note of one more look. After a pause it begins anew: a reorganisation may have come between.
     pub(super) const fn look(&mut self, block: u64) {
+        if block > self.last.saturating_add(LOOK_PAUSE_MAX) {
+            self.since = block;
+            self.looks = 0;
+        }
         if block > self.last || self.looks == 0 {
             self.last = block;
             self.looks = self.looks.saturating_add(1);
@@ -212,6 +218,10 @@ pub struct Record {
     pub nonce_lost: Option<u64>,
     /// For an obligation that only fills a gap: the nonce.
     pub fills: Option<u64>,
+    /// The newest block when attempts were last given up for another nonce. Until it is final one of them may prove to have
+    /// done the work.
+    #[serde(default)]
+    pub retired_at: Option<u64>,
 }
 
 /// The version of [`Record`]'s stored form.
@@ -237,6 +247,7 @@ impl Record {
             since: None,
             nonce_lost: None,
             fills: None,
+            retired_at: None,
         }
     }
 
@@ -328,9 +339,9 @@ impl Record {
     }
 
     /// Accounts for an attempt that was mined without doing what it should, and frees the record for another try.
-    pub(super) fn write_off(&mut self, receipt: &Receipt) {
+    pub(super) fn write_off(&mut self, receipt: &Receipt, head: u64) {
         self.charge(receipt);
-        self.retire();
+        self.retire(head);
     }
 
     /// Accounts for a mined attempt that is this record's to pay; for the same nonce again, instead of before. Returns
@@ -356,8 +367,14 @@ impl Record {
         }
     }
 
-    /// Frees the record for a try with another nonce.
-    pub(super) fn retire(&mut self) {
+    /// Whether what became of all earlier attempts is final.
+    pub(super) fn is_decided(&self, finalized: u64) -> bool {
+        self.retired_at.is_none_or(|block| finalized >= block)
+    }
+
+    /// Frees the record for a try with another nonce, as of the newest block.
+    pub(super) fn retire(&mut self, head: u64) {
+        self.retired_at = Some(head);
         self.past.append(&mut self.attempts);
         self.stage = Stage::Waiting;
         self.nonce_lost = None;

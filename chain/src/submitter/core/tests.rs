@@ -169,9 +169,9 @@ fn a_failed_attempt_counts_against_what_it_may_cost() {
     let block = World::new(1).head().id;
     let receipt =
         Receipt { hash: keccak256([0]), block, success: false, gas_used, gas_price, created: None };
-    record.write_off(&receipt);
+    record.write_off(&receipt, 1);
     assert_eq!(before - record.budget(&none), u128::from(GAS) * 7 * GWEI);
-    record.write_off(&receipt);
+    record.write_off(&receipt, 1);
     assert_eq!(
         before - record.budget(&none),
         u128::from(GAS) * 7 * GWEI,
@@ -180,7 +180,7 @@ fn a_failed_attempt_counts_against_what_it_may_cost() {
     let costly = Receipt { gas_price: u128::MAX, ..receipt };
     record.attempts.push(attempt(2));
     record.past.clear();
-    record.write_off(&costly);
+    record.write_off(&costly, 1);
     assert_eq!(record.budget(&none), 0);
 }
 

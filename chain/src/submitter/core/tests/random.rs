@@ -147,6 +147,12 @@ fn urgent_behind_cheap(seed: u64, cheap: u8, spike: u128, blocks: u64) {
     }
 }
 
+/// Once ended as beaten by its own success: an old refusal and an old loss of the nonce stood, from before a reorganisation.
+#[test]
+fn an_old_refusal_ends_nothing_that_a_newer_transaction_of_ours_did() {
+    run(17_631_027_124_770_033_907);
+}
+
 /// The same schedule, stopped at the first write, the second, and so on: always the same end.
 #[test]
 fn a_crash_at_each_write_changes_nothing_about_the_end() {
