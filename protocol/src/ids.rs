@@ -35,6 +35,9 @@ pub enum IdError {
     /// Escrow versions are below 2^56.
     #[error("escrow version {0} is not below 2^56")]
     EscrowVersion(u64),
+    /// Sequences are 1 to 2^56 - 1.
+    #[error("payment sequence {0} is not in 1 .. 2^56")]
+    Sequence(u64),
     /// Amounts are below 2^112.
     #[error("amount {0} is not below 2^112")]
     Amount(u128),
@@ -141,6 +144,7 @@ number!(
     EscrowVersion,
     "A version of a channel's escrow ledger: below 2^56; version 0 is the empty ledger."
 );
+number!(Sequence, 1, Sequence, "The place of a payment among its payer's: 1 to 2^56 - 1.");
 
 impl Nonce {
     /// The nonce of the first checkpoint; no signed state has it.

@@ -25,6 +25,7 @@ pub mod hash;
 pub mod ids;
 pub mod keys;
 pub mod network;
+pub mod payment;
 pub mod schnorr;
 pub mod seed;
 pub mod session;
@@ -36,7 +37,7 @@ pub mod vnode;
 pub mod zksc;
 
 pub use alloy_primitives::{Address, B256, U256};
-pub use ids::{Amount, ChannelId, Domain, EscrowVersion, IdError, Nonce, Role};
+pub use ids::{Amount, ChannelId, Domain, EscrowVersion, IdError, Nonce, Role, Sequence};
 
 /// The field of all elements that are hashed, signed and proven: Goldilocks, p = 2^64 - 2^32 + 1.
 pub type F = plonky2_field::goldilocks_field::GoldilocksField;

@@ -37,12 +37,19 @@ pub enum Tag {
     Propose,
     /// A party's backup envelope.
     Envelope,
+    /// A payee's word that a payment reached it.
+    Receipt,
 }
 
 impl Tag {
     /// Every tag there is.
-    pub const ALL: [Self; 4] =
-        [Self::StateParticipant, Self::StateCounterparty, Self::Propose, Self::Envelope];
+    pub const ALL: [Self; 5] = [
+        Self::StateParticipant,
+        Self::StateCounterparty,
+        Self::Propose,
+        Self::Envelope,
+        Self::Receipt,
+    ];
 
     /// The tag of the challenge's hash.
     #[must_use]
@@ -52,6 +59,7 @@ impl Tag {
             Self::StateCounterparty => tags::SIGN_STATE_COUNTERPARTY,
             Self::Propose => tags::SIGN_PROPOSE,
             Self::Envelope => tags::SIGN_ENVELOPE,
+            Self::Receipt => tags::SIGN_RECEIPT,
         }
     }
 }

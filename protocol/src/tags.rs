@@ -53,13 +53,25 @@ pub const PROPOSAL: PoseidonTag = PoseidonTag::named(b"PROPOSE");
 pub const APP_ROOT: PoseidonTag = PoseidonTag::named(b"APPROOT");
 /// The digest of an envelope that its signature covers.
 pub const ENVELOPE: PoseidonTag = PoseidonTag::named(b"ENVELOP");
+/// The Schnorr challenge of a payee's receipt: R (5), key (5), digest (4).
+pub const SIGN_RECEIPT: PoseidonTag = PoseidonTag::named(b"SIGRCPT");
+/// The id of a payment: domain (3), both channels, amount (2), fee (2), sequence, reference (5), part, parts.
+pub const PAYMENT: PoseidonTag = PoseidonTag::named(b"PAYMENT");
+/// What a payee's receipt signs: payment (5).
+pub const RECEIPT: PoseidonTag = PoseidonTag::named(b"RECEIPT");
+/// One update in a channel's history: kind, amount (2), payment (5), nonce.
+pub const HISTORY_ENTRY: PoseidonTag = PoseidonTag::named(b"HISTENT");
+/// A node of a channel's history: left (4), right (4).
+pub const HISTORY_NODE: PoseidonTag = PoseidonTag::named(b"HISTNOD");
+/// The root of a channel's history: count, origin (4), peaks (4).
+pub const HISTORY_ROOT: PoseidonTag = PoseidonTag::named(b"HISTROO");
 /// The search for the offset point U of the acceptance chain: counter, half.
 pub const OFFSET_U: PoseidonTag = PoseidonTag::named(b"OFFSETU");
 /// The search for the offset point H of the acceptance chain: counter, half.
 pub const OFFSET_H: PoseidonTag = PoseidonTag::named(b"OFFSETH");
 
 /// Every tag there is. A new tag belongs in this list, where a test compares all of them.
-pub const ALL: [PoseidonTag; 12] = [
+pub const ALL: [PoseidonTag; 18] = [
     STATE,
     KEYS,
     SIGN_STATE_PARTICIPANT,
@@ -70,6 +82,12 @@ pub const ALL: [PoseidonTag; 12] = [
     PROPOSAL,
     APP_ROOT,
     ENVELOPE,
+    SIGN_RECEIPT,
+    PAYMENT,
+    RECEIPT,
+    HISTORY_ENTRY,
+    HISTORY_NODE,
+    HISTORY_ROOT,
     OFFSET_U,
     OFFSET_H,
 ];

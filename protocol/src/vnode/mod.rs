@@ -2,9 +2,17 @@
 //!
 //! - [`dispute`]: one look at one dispute: is it worth an override, and why not
 //! - [`rescue`]: the whole life of one dispute at a tower, step by durable step
+//! - [`coverage`]: which backups are due, what towers promised, and whether they keep it
+//! - [`exit`]: when a node leaves a channel, by written policy
+//! - [`restore`]: the way back from a seed alone
+//! - [`view`]: whether the view of the chain may be signed on
 
+pub mod coverage;
 pub mod dispute;
+pub mod exit;
 pub mod rescue;
+pub mod restore;
+pub mod view;
 
 pub use dispute::{Conditions, Evidence, Facts, Policy, Verdict, decide};
 pub use rescue::{Effect, Event, Outcome, Record, Rescue, Step};

@@ -8,7 +8,10 @@ use crate::{
     zksc::FinalState,
 };
 
+mod coverage;
+mod exit;
 mod rescue;
+mod restore;
 
 const SIDE: u128 = Pair::SIDE;
 

@@ -12,7 +12,7 @@
 
 use core::fmt;
 
-use alloy_primitives::hex;
+use alloy_primitives::{B256, hex};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -63,7 +63,20 @@ pub enum TransitionError {
 
 /// One payment through the hub: the same id stands in the debit on one channel and in the credit on another.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "B256", into = "B256")]
 pub struct PaymentId(pub [u8; 32]);
+
+impl From<B256> for PaymentId {
+    fn from(bytes: B256) -> Self {
+        Self(bytes.0)
+    }
+}
+
+impl From<PaymentId> for B256 {
+    fn from(id: PaymentId) -> Self {
+        Self::new(id.0)
+    }
+}
 
 impl fmt::Display for PaymentId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,12 +101,28 @@ impl Salt {
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
+
+    /// The bytes, for whoever opens the commitment.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
 }
 
 impl fmt::Debug for Salt {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("Salt(..)")
     }
+}
+
+/// The hiding commitment: Poseidon(tag, payment (5), salt (5), content (4)).
+#[must_use]
+pub fn commit(payment: &PaymentId, salt: &Salt, content: &Digest) -> AppRoot {
+    let [p0, p1, p2, p3, p4] = bytes32_elements(&payment.0);
+    let [s0, s1, s2, s3, s4] = bytes32_elements(&salt.0);
+    let [c0, c1, c2, c3] = content.elements();
+    let inputs = [p0, p1, p2, p3, p4, s0, s1, s2, s3, s4, c0, c1, c2, c3];
+    poseidon(tags::APP_ROOT, inputs).elements()
 }
 
 /// What an update does to the balance.
@@ -137,15 +166,11 @@ impl Transition {
         }
     }
 
-    /// The hiding commitment of the next state: Poseidon(tag, payment (5), salt (5), content (4)).
+    /// The hiding commitment of the next state.
     #[must_use]
     pub fn app_root(&self) -> AppRoot {
         let (_, _, payment) = self.parts();
-        let [p0, p1, p2, p3, p4] = bytes32_elements(&payment.0);
-        let [s0, s1, s2, s3, s4] = bytes32_elements(&self.salt.0);
-        let [c0, c1, c2, c3] = self.content.elements();
-        let inputs = [p0, p1, p2, p3, p4, s0, s1, s2, s3, s4, c0, c1, c2, c3];
-        poseidon(tags::APP_ROOT, inputs).elements()
+        commit(&payment, &self.salt, &self.content)
     }
 
     /// Poseidon(tag, kind, amount (2), payment (5), version, salt (5), content (4)): what a proposal signs beside the state.

@@ -138,6 +138,9 @@ pub enum Event {
     Consented(State),
     /// A newer final state was found elsewhere: at a tower, or in the other party's hands.
     Restored(Box<FinalState>),
+    /// The counterparty refused the proposal: this participant may make another. If the counterparty signed it all the
+    /// same, it can sign nothing else with that nonce, and its reminder brings the proposal back.
+    Abandon,
     /// The node decided to exit, or saw a dispute of this channel.
     Stop,
 }

@@ -60,7 +60,13 @@ impl Participant {
         match event {
             Event::Update(transition) => self.on_update(transition, now, hedge),
             Event::Message(message) => self.on_message(message, now, hedge),
-            other => self.shared.on_event(other, now),
+            Event::Persisted(number) => Ok(self.shared.on_persisted(number)),
+            Event::Tick => Ok(self.shared.on_tick(now)),
+            Event::Ledger(ledger) => self.shared.on_ledger(ledger),
+            Event::Consented(state) => self.shared.on_consented(state),
+            Event::Restored(state) => self.shared.adopt(*state, Vec::new()),
+            Event::Abandon => self.on_abandon(),
+            Event::Stop => Ok(self.shared.on_stop()),
         }
     }
 
@@ -100,6 +106,18 @@ impl Participant {
         shared.record.pending = Pending::Proposed(proposal);
         shared.start_wait(now);
         Ok(shared.persist(vec![Effect::Send(Message::Propose(Box::new(proposal)))]))
+    }
+
+    fn on_abandon(&mut self) -> Result<Vec<Effect>, Refusal> {
+        let shared = &mut self.shared;
+        shared.check_active()?;
+        shared.check_durable()?;
+        if !matches!(shared.record.pending, Pending::Proposed(_)) {
+            return Err(Refusal::Unexpected);
+        }
+        shared.record.pending = Pending::None;
+        let recovered = shared.end_wait(shared.record.base.nonce);
+        Ok(shared.persist(recovered.into_iter().collect()))
     }
 
     /// The counterparty signed. Its answer may be a repetition of one that was finished before.

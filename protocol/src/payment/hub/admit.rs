@@ -1,0 +1,219 @@
+//! The hub and the participants' messages: which payments it takes, and what it answers.
+
+use super::{Effect, Ending, Hub, HubError, HubPayment, HubStage, Turn};
+use crate::{
+    ids::{Amount, ChannelId, Sequence},
+    payment::{
+        message::{Message, Reason},
+        receipt::SignedReceipt,
+        terms::Terms,
+    },
+    zksc::PaymentId,
+};
+
+impl Hub {
+    /// A participant's message; one that fits nothing changes nothing.
+    pub(super) fn on_message(
+        &mut self,
+        from: ChannelId,
+        message: Message,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), HubError> {
+        self.lane(from)?;
+        match message {
+            Message::Request(terms) => self.on_request(from, terms, turn)?,
+            Message::Receipt(receipt) => self.on_receipt(from, receipt, turn)?,
+            Message::Done(id) => {
+                let ended = self.payments.get(&id).is_some_and(|one| {
+                    let paid = one.stage == HubStage::Credited && one.receipt.is_some();
+                    let over = matches!(one.stage, HubStage::PaidBack | HubStage::Void);
+                    one.terms.fields().payer == from && (paid || over)
+                });
+                if ended {
+                    self.forget(id, turn);
+                }
+            }
+            // A hub's own messages.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn on_request(
+        &mut self,
+        from: ChannelId,
+        terms: Terms,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), HubError> {
+        let id = terms.id();
+        if let Some(payment) = self.payments.get(&id) {
+            if payment.terms.fields().payer == from {
+                let answer = self.standing(payment);
+                turn.then.extend(answer.map(|message| Effect::Payment(from, message)));
+            }
+            return Ok(());
+        }
+        if let Err(reason) = self.admit(from, &terms) {
+            turn.then.push(self.refusal(from, id, reason));
+            return Ok(());
+        }
+        let payment = HubPayment {
+            terms,
+            stage: HubStage::Admitted,
+            reason: None,
+            debit: None,
+            credit: None,
+            shown: None,
+            receipt: None,
+        };
+        self.payments.insert(id, payment);
+        self.lane_mut(from)?.last = Some(terms.fields().sequence);
+        turn.lanes.insert(from);
+        self.go(id, HubStage::Admitted, turn);
+        turn.then.push(Effect::Payment(from, Message::Accepted(id)));
+        Ok(())
+    }
+
+    /// What the payer is told of a payment that the hub knows.
+    pub(super) fn standing(&self, payment: &HubPayment) -> Option<Message> {
+        let id = payment.terms.id();
+        match payment.stage {
+            HubStage::Admitted => Some(Message::Accepted(id)),
+            HubStage::PayingBack => Some(Message::PayBack(payment.terms)),
+            HubStage::Credited => payment.receipt.map(Message::Receipt),
+            HubStage::PaidBack => Some(self.refused(payment, Reason::PaidBack)),
+            HubStage::Void => Some(self.refused(payment, Reason::Ending)),
+            HubStage::DebitSigned
+            | HubStage::Debited
+            | HubStage::CreditSigned
+            | HubStage::PayBackSigned => None,
+        }
+    }
+
+    fn refused(&self, payment: &HubPayment, reason: Reason) -> Message {
+        let next = self.next_sequence(payment.terms.fields().payer);
+        Message::Refused { payment: payment.terms.id(), reason, next }
+    }
+
+    pub(super) fn refusal(&self, to: ChannelId, payment: PaymentId, reason: Reason) -> Effect {
+        let next = self.next_sequence(to);
+        Effect::Payment(to, Message::Refused { payment, reason, next })
+    }
+
+    fn next_sequence(&self, payer: ChannelId) -> Sequence {
+        let last = self.lanes.get(&payer).and_then(|lane| lane.last);
+        last.map_or(Sequence::MIN, |last| last.next().unwrap_or(Sequence::MAX))
+    }
+
+    /// Whether a new payment is taken.
+    fn admit(&self, from: ChannelId, terms: &Terms) -> Result<(), Reason> {
+        let fields = terms.fields();
+        let payer = self.lanes.get(&from).ok_or(Reason::Ending)?;
+        if fields.payer != from || fields.domain != payer.channel.domain() {
+            return Err(Reason::UnknownPayee);
+        }
+        if payer.last.is_some_and(|last| fields.sequence <= last) {
+            return Err(Reason::Past);
+        }
+        let payee = self.lanes.get(&fields.payee).ok_or(Reason::UnknownPayee)?;
+        let (one, two) = (payer.channel.terms(), payee.channel.terms());
+        if payee.channel.domain() != fields.domain || one.asset != two.asset {
+            return Err(Reason::UnknownPayee);
+        }
+        let lives = |lane: &super::Lane| {
+            lane.ending == Ending::None && !lane.handshake.record().is_stopped()
+        };
+        if !lives(payer) || !lives(payee) {
+            return Err(Reason::Ending);
+        }
+        if self.config.fee.fee(fields.amount).is_none_or(|fee| fields.fee < fee) {
+            return Err(Reason::Fee);
+        }
+        let most = self.config.handshake.max_update;
+        if fields.amount < self.config.amount_min || terms.debit() > most {
+            return Err(Reason::Amount);
+        }
+        self.check_payer(from, terms)?;
+        self.check_liquidity(terms)
+    }
+
+    /// The payer's limits, and that its balance covers the debit.
+    fn check_payer(&self, from: ChannelId, terms: &Terms) -> Result<(), Reason> {
+        let open = self.payments.values().filter(|one| one.terms.fields().payer == from);
+        if open.clone().count() >= self.config.payments_max {
+            return Err(Reason::Limit);
+        }
+        let held = |one: &HubPayment| match one.stage {
+            HubStage::Credited | HubStage::PaidBack | HubStage::Void => Amount::ZERO,
+            _ => one.terms.debit(),
+        };
+        let total = sum(open.map(held)).and_then(|sum| sum.checked_add(terms.debit()));
+        if total.is_none_or(|total| total > self.config.payer_max) {
+            return Err(Reason::Limit);
+        }
+        let (balance, _) = self.room(from).ok_or(Reason::Amount)?;
+        if terms.debit() > balance { Err(Reason::Amount) } else { Ok(()) }
+    }
+
+    /// The payee's escrow can hold this credit beside everything that may still be credited there.
+    fn check_liquidity(&self, terms: &Terms) -> Result<(), Reason> {
+        let payee = terms.fields().payee;
+        let (balance, escrow) = self.room(payee).ok_or(Reason::Liquidity)?;
+        let reserved = sum(self.payments.values().map(|one| {
+            let fields = one.terms.fields();
+            if fields.payee == payee {
+                one.reserved_for_payee()
+            } else if fields.payer == payee {
+                one.reserved_for_payer()
+            } else {
+                Amount::ZERO
+            }
+        }));
+        let total = reserved
+            .and_then(|reserved| reserved.checked_add(balance))
+            .and_then(|total| total.checked_add(terms.fields().amount));
+        if total.is_none_or(|total| total > escrow) { Err(Reason::Liquidity) } else { Ok(()) }
+    }
+
+    /// A lane's balance moved to the newest version, and that version's escrow.
+    fn room(&self, id: ChannelId) -> Option<(Amount, Amount)> {
+        let lane = self.lanes.get(&id)?;
+        let base = lane.handshake.record().base();
+        let payout = lane.ledger.payout(base.version, base.balance).ok()?;
+        Some((payout.participant, lane.ledger.newest().escrow()))
+    }
+
+    /// The payee's signed word that a payment reached it.
+    fn on_receipt(
+        &mut self,
+        from: ChannelId,
+        receipt: SignedReceipt,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), HubError> {
+        let id = receipt.payment;
+        let kept = Effect::Payment(from, Message::ReceiptKept(id));
+        let channel = self.lane(from)?.channel;
+        let Some(payment) = self.payments.get_mut(&id) else {
+            // It was kept and handed on before, and the payment is forgotten.
+            turn.then.push(kept);
+            return Ok(());
+        };
+        let fits = payment.terms.fields().payee == from && payment.stage == HubStage::Credited;
+        if !fits || (payment.receipt.is_none() && receipt.verify(&channel).is_err()) {
+            return Ok(());
+        }
+        let payer = payment.terms.fields().payer;
+        if payment.receipt.is_none() {
+            payment.receipt = Some(receipt);
+            turn.payments.insert(id);
+            self.start_timer(id, turn.at);
+            turn.then.push(Effect::Payment(payer, Message::Receipt(receipt)));
+        }
+        turn.then.push(kept);
+        Ok(())
+    }
+}
+
+fn sum(amounts: impl Iterator<Item = Amount>) -> Option<Amount> {
+    amounts.into_iter().try_fold(Amount::ZERO, Amount::checked_add)
+}

@@ -1,0 +1,279 @@
+//! The hub and the handshakes: what a participant may propose, and what a new final state means for a payment.
+
+use super::{Ending, Hub, HubError, HubStage, Turn};
+use crate::{
+    ids::{ChannelId, Nonce},
+    payment::{
+        history::{Entry, EntryKind, History},
+        message::Reason,
+        note::Commitment,
+        wallet::extended,
+    },
+    zksc::{
+        Change, PaymentId, State, Transition, TransitionError,
+        handshake::{self, Pending, Proposal, Refusal},
+    },
+};
+
+/// What a permitted proposal does to its payment.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    payment: PaymentId,
+    signed: HubStage,
+}
+
+impl Hub {
+    /// A message of a lane's handshake.
+    pub(super) fn on_handshake(
+        &mut self,
+        id: ChannelId,
+        message: handshake::Message,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), HubError> {
+        let lane = self.lane(id)?;
+        let record = lane.handshake.record();
+        match message {
+            handshake::Message::Propose(proposal)
+                if proposal.state.nonce > record.base().nonce
+                    && !matches!(record.pending(), Pending::Outstanding(..)) =>
+            {
+                self.on_propose(id, proposal, turn)
+            }
+            other => self.follow(id, handshake::Event::Message(other), turn),
+        }
+    }
+
+    /// A proposal of something new: permitted by the payment's stage, then checked and signed by the handshake.
+    fn on_propose(
+        &mut self,
+        id: ChannelId,
+        proposal: Box<Proposal>,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), HubError> {
+        self.check_fresh(turn.at)?;
+        let (change, nonce) = (proposal.transition.change, proposal.state.nonce);
+        let step = match self.permit(id, &proposal) {
+            Ok(step) => step,
+            Err(reason) => return self.refuse(id, &proposal, reason, turn),
+        };
+        let event = handshake::Event::Message(handshake::Message::Propose(proposal.clone()));
+        match self.feed(id, event, turn) {
+            Err(HubError::Handshake(Refusal::Transition(
+                TransitionError::BalanceOutOfRange | TransitionError::AboveMaxUpdate { .. },
+            ))) => return self.refuse(id, &proposal, Reason::Liquidity, turn),
+            other => other?,
+        }
+        if let Some(Step { payment, signed }) = step {
+            if let Some(one) = self.payments.get_mut(&payment) {
+                match change {
+                    Change::Debit(..) => one.debit = Some(nonce),
+                    Change::Credit(..) | Change::Rebase => one.credit = Some(nonce),
+                }
+            }
+            self.go(payment, signed, turn);
+        }
+        Ok(())
+    }
+
+    /// Whether the hub would sign this now.
+    fn permit(&self, id: ChannelId, proposal: &Proposal) -> Result<Option<Step>, Reason> {
+        let lane = self.lanes.get(&id).ok_or(Reason::Ending)?;
+        let (base, change) = (lane.handshake.record().base(), &proposal.transition.change);
+        let entry = Entry::of(change, proposal.state.nonce);
+        if extended(&lane.history, base, &entry, &proposal.transition).is_none() {
+            return Err(Reason::History);
+        }
+        let (Change::Debit(_, payment) | Change::Credit(_, payment)) = *change else {
+            return Ok(None);
+        };
+        let one = self.payments.get(&payment).ok_or(Reason::Debit)?;
+        let fields = one.terms.fields();
+        let signed = match (entry.kind, one.stage) {
+            (EntryKind::Debit, HubStage::Admitted)
+                if fields.payer == id && entry.amount == one.terms.debit() =>
+            {
+                HubStage::DebitSigned
+            }
+            (EntryKind::Credit, HubStage::Debited)
+                if fields.payee == id && entry.amount == fields.amount && self.is_backed(one) =>
+            {
+                HubStage::CreditSigned
+            }
+            (EntryKind::Credit, HubStage::PayingBack)
+                if fields.payer == id && entry.amount == one.terms.debit() =>
+            {
+                HubStage::PayBackSigned
+            }
+            _ => return Err(one.reason.unwrap_or(Reason::Debit)),
+        };
+        Ok(Some(Step { payment, signed }))
+    }
+
+    /// Says no to a proposal that the participant really made; nothing of it is signed, now or later.
+    fn refuse(
+        &mut self,
+        id: ChannelId,
+        proposal: &Proposal,
+        reason: Reason,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), HubError> {
+        let lane = self.lane(id)?;
+        proposal.verify(&lane.channel).map_err(Refusal::Verify)?;
+        let payment = match proposal.transition.change {
+            Change::Debit(_, payment) | Change::Credit(_, payment) => payment,
+            Change::Rebase => PaymentId([0; 32]),
+        };
+        if reason != Reason::History {
+            self.drop_refused(id, payment, reason, turn);
+        }
+        turn.then.push(self.refusal(id, payment, reason));
+        Ok(())
+    }
+
+    /// A refused debit is not admitted any more; a refused credit is paid back.
+    fn drop_refused(
+        &mut self,
+        id: ChannelId,
+        payment: PaymentId,
+        reason: Reason,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(one) = self.payments.get_mut(&payment) else { return };
+        let fields = one.terms.fields();
+        if fields.payer == id && one.stage == HubStage::Admitted {
+            self.forget(payment, turn);
+        } else if fields.payee == id && one.stage == HubStage::Debited {
+            one.reason = Some(reason);
+            self.go(payment, HubStage::PayingBack, turn);
+        }
+    }
+
+    /// Gives a lane's handshake an event that may make a state final, and follows what it did.
+    pub(super) fn follow(
+        &mut self,
+        id: ChannelId,
+        event: handshake::Event,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), HubError> {
+        let before = *self.lane(id)?.handshake.record();
+        self.feed(id, event, turn)?;
+        let base = *self.lane(id)?.handshake.record().base();
+        if base == *before.base() {
+            return Ok(());
+        }
+        match before.pending() {
+            Pending::Outstanding(proposal, _) if proposal.state == base => {
+                self.applied(id, &proposal.transition, before.base(), turn)
+            }
+            _ => self.history_lost(id),
+        }
+    }
+
+    fn history_lost(&mut self, id: ChannelId) -> Result<(), HubError> {
+        let lane = self.lane_mut(id)?;
+        lane.history = History::restarted(lane.handshake.record().base().app_root);
+        Ok(())
+    }
+
+    /// The update that `transition` explains is final on this lane.
+    fn applied(
+        &mut self,
+        id: ChannelId,
+        transition: &Transition,
+        base: &State,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), HubError> {
+        let lane = self.lane_mut(id)?;
+        let record = *lane.handshake.record();
+        let entry = Entry::of(&transition.change, record.base().nonce);
+        let Some((history, proof)) = extended(&lane.history, base, &entry, transition) else {
+            return self.history_lost(id);
+        };
+        lane.history = history;
+        let (Change::Debit(_, payment) | Change::Credit(_, payment)) = transition.change else {
+            return Ok(());
+        };
+        let Some(latest) = record.latest() else { return Ok(()) };
+        let (state, salt) = (latest.unverified(), transition.salt);
+        let shown = Commitment { state, payment, salt, entry, proof };
+        let Some(one) = self.payments.get_mut(&payment) else { return Ok(()) };
+        let stage = match one.stage {
+            HubStage::DebitSigned => HubStage::Debited,
+            HubStage::CreditSigned => HubStage::Credited,
+            HubStage::PayBackSigned => HubStage::PaidBack,
+            _ => return Ok(()),
+        };
+        if stage != HubStage::Debited {
+            one.shown = Some(shown);
+        }
+        self.go(payment, stage, turn);
+        if stage == HubStage::PaidBack {
+            turn.then.push(self.refusal(id, payment, Reason::PaidBack));
+        }
+        self.offer_all(turn);
+        Ok(())
+    }
+
+    /// The debit is final, protected, and no dispute of the payer's channel stands below it.
+    pub(super) fn is_backed(&self, one: &super::HubPayment) -> bool {
+        let (Some(debit), Some(payer)) = (one.debit, self.lanes.get(&one.terms.fields().payer))
+        else {
+            return false;
+        };
+        let undisputed = match payer.ending {
+            Ending::None => !payer.handshake.record().is_stopped(),
+            Ending::Disputed(_) => false,
+            Ending::Settled(nonce) => nonce >= debit,
+        };
+        undisputed && payer.protected >= debit
+    }
+
+    /// How a channel stands on the chain.
+    pub(super) fn on_ending(
+        &mut self,
+        id: ChannelId,
+        ending: Ending,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), HubError> {
+        if ending != Ending::None {
+            self.feed(id, handshake::Event::Stop, turn)?;
+        }
+        self.lane_mut(id)?.ending = ending;
+        if let Ending::Settled(nonce) = ending {
+            let touched: Vec<PaymentId> = self.payments.keys().copied().collect();
+            touched.into_iter().for_each(|payment| self.settled(id, nonce, payment, turn));
+        }
+        self.offer_all(turn);
+        Ok(())
+    }
+
+    /// What the end of a channel with `nonce` decides about a payment.
+    fn settled(&mut self, id: ChannelId, nonce: Nonce, payment: PaymentId, turn: &mut Turn<'_>) {
+        let Some(one) = self.payments.get_mut(&payment) else { return };
+        let (payer, payee) = (one.terms.fields().payer, one.terms.fields().payee);
+        let has = |at: Option<Nonce>| at.is_some_and(|at| at <= nonce);
+        let stage = match one.stage {
+            HubStage::Admitted if id == payer => return self.forget(payment, turn),
+            HubStage::Admitted if id == payee => return self.forget(payment, turn),
+            HubStage::DebitSigned if id == payer && has(one.debit) => HubStage::Debited,
+            HubStage::DebitSigned | HubStage::Debited if id == payer && !has(one.debit) => {
+                HubStage::Void
+            }
+            HubStage::CreditSigned if id == payee && has(one.credit) => HubStage::Credited,
+            HubStage::CreditSigned | HubStage::Debited if id == payee => {
+                one.reason = Some(Reason::Ending);
+                HubStage::PayingBack
+            }
+            HubStage::PayBackSigned if id == payer && has(one.credit) => HubStage::PaidBack,
+            _ => return,
+        };
+        self.go(payment, stage, turn);
+    }
+
+    /// Whether anything can still be signed on this lane.
+    pub(super) fn can_answer(&self, id: ChannelId) -> bool {
+        self.lanes.get(&id).is_some_and(|lane| {
+            lane.ending == Ending::None && !lane.handshake.record().is_stopped()
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! The hub's waits: offers, reminders, reservations that expire, debits that are held too long.
+
+use super::{Effect, Hub, HubError, HubStage, Timer, Turn};
+use crate::{
+    ids::ChannelId,
+    payment::message::{Message, Reason},
+    zksc::{
+        PaymentId,
+        handshake::{self, Millis},
+    },
+};
+
+impl Hub {
+    pub(super) fn start_timer(&mut self, id: PaymentId, now: Millis) {
+        let pause = self.config.handshake.retry_first;
+        let timer = Timer { since: now, next: now.saturating_add(pause), pause };
+        self.timers.insert(id, timer);
+    }
+
+    /// Offers every payment whose debit is backed and that was not offered since it changed.
+    pub(super) fn offer_all(&mut self, turn: &mut Turn<'_>) {
+        for one in self.payments.values() {
+            let payee = one.terms.fields().payee;
+            let due = one.stage == HubStage::Debited && self.is_backed(one);
+            if due && self.can_answer(payee) {
+                turn.then.push(Effect::Payment(payee, Message::Offer(one.terms)));
+            }
+        }
+    }
+
+    pub(super) fn on_tick(&mut self, turn: &mut Turn<'_>) -> Result<(), HubError> {
+        let lanes: Vec<ChannelId> = self.lanes.keys().copied().collect();
+        for id in lanes {
+            self.feed(id, handshake::Event::Tick, turn)?;
+        }
+        let payments: Vec<PaymentId> = self.payments.keys().copied().collect();
+        for id in payments {
+            if !self.timers.contains_key(&id) {
+                self.start_timer(id, turn.at);
+            }
+            self.expire(id, turn);
+            self.remind(id, turn);
+        }
+        Ok(())
+    }
+
+    /// A reservation that no debit came for, and a debit that no payee came for.
+    fn expire(&mut self, id: PaymentId, turn: &mut Turn<'_>) {
+        let waited = self.timers.get(&id).map_or(0, |timer| turn.at.saturating_sub(timer.since));
+        let (reserve_for, hold_for) = (self.config.reserve_for, self.config.hold_for);
+        let Some(one) = self.payments.get_mut(&id) else { return };
+        let payer = one.terms.fields().payer;
+        match one.stage {
+            HubStage::Admitted if waited >= reserve_for => self.forget(id, turn),
+            HubStage::Debited if waited >= hold_for => {
+                let ended =
+                    self.lanes.get(&payer).is_none_or(|lane| lane.handshake.record().is_stopped());
+                // A payer whose channel ended cannot be paid back there: the payee is waited for.
+                if !ended {
+                    one.reason = Some(Reason::Unreachable);
+                    self.go(id, HubStage::PayingBack, turn);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn remind(&mut self, id: PaymentId, turn: &mut Turn<'_>) {
+        let most = self.config.handshake.retry_most;
+        let Some(timer) = self.timers.get_mut(&id).filter(|timer| turn.at >= timer.next) else {
+            return;
+        };
+        timer.pause = timer.pause.saturating_mul(2).min(most);
+        timer.next = turn.at.saturating_add(timer.pause);
+        let Some(one) = self.payments.get(&id) else { return };
+        let fields = one.terms.fields();
+        match one.stage {
+            HubStage::Debited if self.is_backed(one) && self.can_answer(fields.payee) => {
+                turn.then.push(Effect::Payment(fields.payee, Message::Offer(one.terms)));
+            }
+            // The payee's receipt is asked for by offering once more what it has.
+            HubStage::Credited if one.receipt.is_none() => {
+                turn.then.push(Effect::Payment(fields.payee, Message::Offer(one.terms)));
+            }
+            HubStage::Admitted => {}
+            _ => turn
+                .then
+                .extend(self.standing(one).map(|message| Effect::Payment(fields.payer, message))),
+        }
+    }
+}

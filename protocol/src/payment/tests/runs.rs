@@ -1,0 +1,167 @@
+//! Whole payments: fair weather first, then every single fault, then all of them from many seeds.
+
+use super::world::{Faults, MAX_IN_FLIGHT, World, id};
+use crate::{
+    payment::{
+        hub::{self, Ending, HubStage},
+        message::Reason,
+        wallet::{self, Direction, PayError, Stage},
+    },
+    testing::{amount, nonce},
+};
+
+fn world() -> World {
+    let mut world = World::new(1, 3, Faults::NONE);
+    world.fund();
+    world
+}
+
+/// The one payment's stage at its payer.
+fn outgoing(world: &World) -> Stage {
+    let all = world.stages();
+    *all.values().next().unwrap().get(&Direction::Outgoing).unwrap()
+}
+
+#[test]
+fn a_payment_goes_through_its_stages_and_the_fee_stays_with_the_hub() {
+    let mut world = world();
+    assert!(world.pay(1, 2, 10_000));
+    world.calm_down(4_000);
+    assert_eq!(world.wallets[&id(1)].balance(), amount(1_000_000 - 10_000 - 13));
+    assert_eq!(world.wallets[&id(2)].balance(), amount(1_010_000));
+    let trails: Vec<_> = world.trail.values().map(Vec::as_slice).collect();
+    use Stage::{Credited, Debited, Proposed, Protected, Received};
+    assert_eq!(
+        trails,
+        [&[Proposed, Debited, Protected, Received][..], &[Protected, Credited, Received][..]]
+    );
+}
+
+#[test]
+fn a_large_payment_is_split_and_its_parts_stay_within_the_bound() {
+    let mut world = world();
+    assert!(world.pay(1, 2, 5 * MAX_IN_FLIGHT));
+    world.calm_down(16_000);
+    assert_eq!(world.wallets[&id(2)].balance(), amount(1_000_000 + 5 * MAX_IN_FLIGHT));
+    assert!(world.stages().len() > 5);
+}
+
+#[test]
+fn a_payment_to_somebody_offline_is_held_and_then_paid_back() {
+    let mut world = world();
+    world.offline.insert(Some(id(2)));
+    assert!(world.pay(1, 2, 10_000));
+    world.run(400);
+    assert!(matches!(outgoing(&world), Stage::Debited | Stage::Protected));
+    for _ in 0..200 {
+        world.now += 300;
+        world.offline.insert(Some(id(2)));
+        world.run(60);
+    }
+    assert_eq!(outgoing(&world), Stage::Refused);
+    assert_eq!(world.wallets[&id(1)].balance(), amount(1_000_000));
+    let one = world.wallets[&id(1)].book().payments.values().next().unwrap().clone();
+    assert_eq!(one.reason, Some(Reason::PaidBack));
+    world.calm_down(4_000);
+}
+
+#[test]
+fn a_hub_that_dies_between_debit_and_credit_leaves_a_note_and_pays_when_it_is_back() {
+    let mut world = world();
+    world.offline.insert(Some(id(2)));
+    assert!(world.pay(1, 2, 10_000));
+    world.run(400);
+    world.offline.insert(None);
+    world.now += 30_000;
+    let (payment, one) = world.wallets[&id(1)].book().payments.first_key_value().unwrap();
+    assert_eq!(world.wallets[&id(1)].stage(payment, world.now), Some(Stage::Owed));
+    let (payer, payee) = (world.pairs[&id(1)].channel, world.pairs[&id(2)].channel);
+    let debt = one.note().unwrap().verify(&payer, &payee).unwrap();
+    assert_eq!((debt.amount, debt.debited), (amount(10_000), amount(10_013)));
+    world.restart(None);
+    world.calm_down(6_000);
+    assert_eq!(outgoing(&world), Stage::Received);
+}
+
+#[test]
+fn a_payer_that_disputes_meanwhile_is_settled_with_or_without_its_debit() {
+    for (settled, stage) in [(2, HubStage::Debited), (1, HubStage::Void)] {
+        let mut world = world();
+        world.offline.insert(Some(id(2)));
+        assert!(world.pay(1, 2, 10_000));
+        world.run(400);
+        assert!(world.give_hub(hub::Event::Ending(id(1), Ending::Disputed(nonce(1)))));
+        world.offline.clear();
+        world.run(2_000);
+        assert_eq!(world.wallets[&id(2)].balance(), amount(1_000_000), "held while disputed");
+        assert!(world.give_hub(hub::Event::Ending(id(1), Ending::Settled(nonce(settled)))));
+        let found = world.hub.payments().values().next().unwrap().stage;
+        assert_eq!(found, stage);
+        world.run(2_000);
+        let paid = if stage == HubStage::Debited { 10_000 } else { 0 };
+        assert_eq!(world.wallets[&id(2)].balance(), amount(1_000_000 + paid));
+    }
+}
+
+#[test]
+fn a_payment_beyond_the_payees_escrow_is_refused_before_the_debit() {
+    let mut world = world();
+    for _ in 0..3 {
+        assert!(world.pay(1, 2, 300_000));
+        assert!(world.pay(3, 2, 300_000));
+        world.run(24_000);
+    }
+    world.calm_down(24_000);
+    let refused = world.wallets.values().flat_map(|w| w.book().payments.values());
+    assert!(refused.clone().any(|one| one.reason == Some(Reason::Liquidity)));
+    assert!(world.wallets[&id(2)].balance() <= amount(2_000_000));
+}
+
+#[test]
+fn nothing_is_signed_on_a_stale_view() {
+    let mut world = world();
+    let before = *world.wallets[&id(1)].handshake().record();
+    world.give_wallet(id(1), wallet::Event::View(world.now));
+    world.now += 1;
+    assert!(world.pay(1, 2, 10_000));
+    world.run(600);
+    assert_eq!(*world.wallets[&id(1)].handshake().record(), before);
+    let at = world.now;
+    let machine = world.wallets.get_mut(&id(1)).unwrap();
+    assert_eq!(machine.handle(wallet::Event::Rebase, at, &[0; 32]), Err(PayError::Stale));
+    world.give_wallet(id(1), wallet::Event::View(u64::MAX));
+    world.give_hub(hub::Event::View(world.now - 1));
+    world.run(600);
+    assert_eq!(*world.wallets[&id(1)].handshake().record().base(), *before.base());
+    world.give_hub(hub::Event::View(u64::MAX));
+    world.calm_down(4_000);
+    assert_eq!(outgoing(&world), Stage::Received);
+}
+
+/// Crashes, loss, repetition, reordering and absence, in many orders.
+#[test]
+fn whatever_happens_every_payment_ends_once_and_no_money_is_made_or_lost() {
+    let (mut crashes, mut received, mut refused) = (0, 0, 0);
+    for seed in 0..24 {
+        let mut world = World::new(seed, 3, Faults::NONE);
+        world.fund();
+        world.faults = Faults { lose: 10, repeat: 15, crash: 2, offline: 10 };
+        for _ in 0..8 {
+            let (from, to) = (1 + world.dice.below(3), 1 + world.dice.below(3));
+            let size = 10 + u128::from(world.dice.below(60_000));
+            if from != to {
+                world.pay(from, to, size);
+            }
+            world.run(500);
+        }
+        world.calm_down(12_000);
+        crashes += world.crashes;
+        for sides in world.stages().values() {
+            match sides.get(&Direction::Outgoing) {
+                Some(Stage::Received) => received += 1,
+                _ => refused += 1,
+            }
+        }
+    }
+    assert!(crashes > 500 && received > 50 && refused > 0, "{crashes}, {received}, {refused}");
+}

@@ -1,0 +1,297 @@
+//! The wallet and the hub's messages about payments; orders, and what is sent again.
+
+use super::{Direction, Effect, OPEN_MAX, Order, PayError, Payment, Stage, Timer, Turn, Wallet};
+use crate::{
+    ids::{Amount, Role, Sequence},
+    payment::{
+        message::{Message, Reason},
+        receipt::SignedReceipt,
+        terms::{Terms, TermsError, TermsFields, split},
+    },
+    zksc::{
+        Change, PaymentId,
+        handshake::{self, Pending},
+    },
+};
+
+impl Wallet {
+    /// Splits the order into parts and asks for the first.
+    pub(super) fn on_pay(&mut self, order: &Order, turn: &mut Turn<'_>) -> Result<(), PayError> {
+        let (own, payee) = (&self.channel, &*order.payee);
+        let hub = |channel: &crate::zksc::Channel| channel.party(Role::Counterparty).account;
+        let reached = own.domain() == payee.domain() && hub(own) == hub(payee);
+        if !reached || own.terms().asset != payee.terms().asset {
+            return Err(PayError::OtherHub);
+        }
+        let debit_max = self.config.max_in_flight.min(self.config.handshake.max_update);
+        let parts = split(order.amount, &self.config.fee, debit_max, self.config.credit_max)?;
+        if self.book.open().saturating_add(parts.len()) > OPEN_MAX {
+            return Err(PayError::TooMany);
+        }
+        let terms = self.terms(order, &parts)?;
+        let waiting = self.book.payments.values().filter(|one| one.stage == Stage::Proposed);
+        let debits = terms.iter().chain(waiting.map(|one| &one.terms)).map(Terms::debit);
+        let total =
+            debits.fold(Amount::ZERO, |sum, debit| sum.checked_add(debit).unwrap_or(Amount::MAX));
+        if total > self.balance() {
+            return Err(PayError::Balance { balance: self.balance() });
+        }
+        for terms in terms {
+            let mut payment = Payment::new(terms, Direction::Outgoing, Stage::Proposed);
+            payment.payee = Some(*order.payee);
+            let next = terms.fields().sequence.next();
+            self.book.head.sequence = next.unwrap_or(Sequence::MAX);
+            self.book.payments.insert(terms.id(), payment);
+            self.go(terms.id(), Stage::Proposed, turn);
+        }
+        Ok(())
+    }
+
+    fn terms(&self, order: &Order, parts: &[Amount]) -> Result<Vec<Terms>, PayError> {
+        let count = u16::try_from(parts.len()).unwrap_or(u16::MAX);
+        let mut sequence = Some(self.book.head.sequence);
+        let mut made = Vec::with_capacity(parts.len());
+        for (part, amount) in (0..count).zip(parts) {
+            let place = sequence.ok_or(PayError::TooMany)?;
+            made.push(Terms::try_from(TermsFields {
+                domain: self.channel.domain(),
+                payer: self.channel.id(),
+                payee: order.payee.id(),
+                amount: *amount,
+                fee: self.config.fee.fee(*amount).ok_or(TermsError::TooLarge)?,
+                sequence: place,
+                reference: order.reference,
+                part,
+                parts: count,
+            })?);
+            sequence = place.next();
+        }
+        Ok(made)
+    }
+
+    /// A message from the hub; one that fits nothing changes nothing.
+    pub(super) fn on_message(&mut self, message: Message, turn: &mut Turn<'_>) {
+        match message {
+            Message::Accepted(id) => {
+                let found = self.book.payments.get_mut(&id);
+                if let Some(one) = found.filter(|one| one.stage == Stage::Proposed && !one.accepted)
+                {
+                    one.accepted = true;
+                    turn.changed.insert(id);
+                }
+            }
+            Message::Refused { payment, reason, next } => {
+                self.on_refused(payment, reason, next, turn);
+            }
+            Message::PayBack(terms) => self.on_pay_back(terms, turn),
+            Message::Offer(terms) => self.on_offer(terms, turn),
+            Message::Receipt(receipt) => self.on_receipt(receipt, turn),
+            Message::ReceiptKept(id) => {
+                let found = self.book.payments.get_mut(&id);
+                let incoming = |one: &&mut Payment| one.direction == Direction::Incoming;
+                if let Some(one) = found.filter(incoming).filter(|one| one.stage == Stage::Received)
+                {
+                    one.receipt_kept = true;
+                    self.close(id, turn);
+                }
+            }
+            Message::Request(_) | Message::Done(_) => {}
+        }
+    }
+
+    fn on_refused(&mut self, id: PaymentId, reason: Reason, next: Sequence, turn: &mut Turn<'_>) {
+        if reason == Reason::Past && next > self.book.head.sequence {
+            self.book.head.sequence = next;
+            turn.dirty = true;
+        }
+        if reason == Reason::History {
+            if self.abandon(id, turn) {
+                let app_root = self.handshake.record().base().app_root;
+                self.book.head.history = crate::payment::History::restarted(app_root);
+            }
+            return;
+        }
+        let Some(one) = self.book.payments.get(&id) else {
+            return turn.then.push(Effect::Payment(Message::Done(id)));
+        };
+        match (one.direction, one.stage) {
+            (Direction::Outgoing, Stage::Proposed) => {
+                let (reference, parts) = (one.terms.fields().reference, one.terms.fields().parts);
+                if self.is_proposed(id) && !self.abandon(id, turn) {
+                    return;
+                }
+                self.refuse_parts(reference, parts, reason, turn);
+            }
+            (Direction::Outgoing, Stage::Refused | Stage::Received) => {
+                turn.then.push(Effect::Payment(Message::Done(id)));
+            }
+            (Direction::Incoming, Stage::Protected) => {
+                if !self.is_proposed(id) || self.abandon(id, turn) {
+                    self.refuse(id, reason, turn);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A part that is refused takes the parts after it along.
+    fn refuse_parts(
+        &mut self,
+        reference: [u8; 32],
+        parts: u16,
+        reason: Reason,
+        turn: &mut Turn<'_>,
+    ) {
+        let same = |one: &Payment| {
+            let fields = one.terms.fields();
+            one.direction == Direction::Outgoing
+                && one.stage == Stage::Proposed
+                && (fields.reference, fields.parts) == (reference, parts)
+        };
+        let all: Vec<PaymentId> =
+            self.book.payments.iter().filter(|(_, one)| same(one)).map(|(id, _)| *id).collect();
+        all.into_iter().for_each(|id| self.refuse(id, reason, turn));
+    }
+
+    fn refuse(&mut self, id: PaymentId, reason: Reason, turn: &mut Turn<'_>) {
+        if let Some(payment) = self.book.payments.get_mut(&id) {
+            payment.reason = Some(reason);
+            self.go(id, Stage::Refused, turn);
+            self.close(id, turn);
+        }
+    }
+
+    fn is_proposed(&self, id: PaymentId) -> bool {
+        match self.handshake.record().pending() {
+            Pending::Proposed(proposal) => match proposal.transition.change {
+                Change::Debit(_, found) | Change::Credit(_, found) => found == id,
+                Change::Rebase => id == PaymentId([0; 32]),
+            },
+            _ => false,
+        }
+    }
+
+    /// Takes the proposal of this payment back. False when there is none, or the handshake is busy.
+    fn abandon(&mut self, id: PaymentId, turn: &mut Turn<'_>) -> bool {
+        self.is_proposed(id) && self.feed(handshake::Event::Abandon, turn).is_ok()
+    }
+
+    fn on_pay_back(&mut self, terms: Terms, turn: &mut Turn<'_>) {
+        let fields = terms.fields();
+        if fields.payer != self.channel.id() || fields.domain != self.channel.domain() {
+            return;
+        }
+        let id = terms.id();
+        if !self.book.payments.contains_key(&id) && self.book.open() < OPEN_MAX {
+            // This wallet lost its memory of it.
+            let payment = Payment::new(terms, Direction::Outgoing, Stage::Debited);
+            self.book.payments.insert(id, payment);
+        }
+        let Some(one) = self.book.payments.get_mut(&id) else { return };
+        if one.credit.is_none() && one.stage != Stage::Received && !one.pay_back {
+            one.pay_back = true;
+            one.closed = None;
+            turn.changed.insert(id);
+        }
+    }
+
+    fn on_offer(&mut self, terms: Terms, turn: &mut Turn<'_>) {
+        let (fields, id) = (terms.fields(), terms.id());
+        if fields.payee != self.channel.id() || fields.domain != self.channel.domain() {
+            return;
+        }
+        match self.book.payments.get(&id) {
+            Some(one) => {
+                let receipt = one.receipt.map(|receipt| Effect::Payment(Message::Receipt(receipt)));
+                turn.then.extend(receipt);
+            }
+            None if self.book.open() < OPEN_MAX => {
+                let payment = Payment::new(terms, Direction::Incoming, Stage::Protected);
+                self.book.payments.insert(id, payment);
+                self.go(id, Stage::Protected, turn);
+            }
+            // At the bound the hub offers again later.
+            None => {}
+        }
+    }
+
+    fn on_receipt(&mut self, receipt: SignedReceipt, turn: &mut Turn<'_>) {
+        let id = receipt.payment;
+        let done = Effect::Payment(Message::Done(id));
+        let Some(one) = self.book.payments.get_mut(&id) else { return turn.then.push(done) };
+        if one.closed.is_some() && one.reason != Some(Reason::PaidBack) && one.receipt.is_some() {
+            return turn.then.push(done);
+        }
+        let signed = one.payee.as_ref().is_some_and(|payee| receipt.verify(payee).is_ok());
+        if one.direction == Direction::Outgoing && signed {
+            one.receipt = Some(receipt);
+            one.reason = None;
+            self.go(id, Stage::Received, turn);
+            self.close(id, turn);
+            turn.then.push(done);
+        }
+    }
+
+    /// Asks for the first payment that is not debited yet, if it was not asked for since the start.
+    pub(super) fn ask(&mut self, turn: &mut Turn<'_>) {
+        let Some(one) = self.book.current().filter(|one| self.may_fly(one)) else { return };
+        let terms = one.terms;
+        if !self.handshake.record().is_stopped() && !self.timers.contains_key(&terms.id()) {
+            self.start_timer(terms.id(), turn);
+            turn.then.push(Effect::Payment(Message::Request(terms)));
+        }
+    }
+
+    /// Sends again what was not answered.
+    pub(super) fn on_tick(&mut self, turn: &mut Turn<'_>) {
+        let current = self.book.current().map(|one| one.terms.id());
+        let waiting: Vec<(PaymentId, Message)> = self
+            .book
+            .payments
+            .iter()
+            .filter_map(|(id, one)| match (one.direction, one.stage) {
+                _ if one.closed.is_some() => None,
+                (Direction::Outgoing, Stage::Proposed) if current != Some(*id) => None,
+                (Direction::Outgoing, _) => Some((*id, Message::Request(one.terms))),
+                (Direction::Incoming, _) => Some((*id, Message::Receipt(one.receipt?))),
+            })
+            .collect();
+        for (id, message) in waiting {
+            if !self.timers.contains_key(&id) {
+                self.start_timer(id, turn);
+            }
+            let most = self.config.handshake.retry_most;
+            let Some(timer) = self.timers.get_mut(&id) else { continue };
+            if turn.at >= timer.next {
+                timer.pause = timer.pause.saturating_mul(2).min(most);
+                timer.next = turn.at.saturating_add(timer.pause);
+                turn.then.push(Effect::Payment(message));
+            }
+        }
+    }
+
+    pub(super) fn start_timer(&mut self, id: PaymentId, turn: &Turn<'_>) {
+        let pause = self.config.handshake.retry_first;
+        let (since, next) = (turn.at, turn.at.saturating_add(pause));
+        self.timers.insert(id, Timer { since, next, pause });
+    }
+
+    /// The payment has come to `stage`.
+    pub(super) fn go(&mut self, id: PaymentId, stage: Stage, turn: &mut Turn<'_>) {
+        if let Some(payment) = self.book.payments.get_mut(&id) {
+            payment.stage = stage;
+            turn.changed.insert(id);
+            turn.then.push(Effect::Changed(id, stage));
+        }
+    }
+
+    /// Nothing more will happen to the payment.
+    pub(super) fn close(&mut self, id: PaymentId, turn: &mut Turn<'_>) {
+        self.timers.remove(&id);
+        if let Some(payment) = self.book.payments.get_mut(&id) {
+            self.book.head.closed = self.book.head.closed.saturating_add(1);
+            payment.closed = Some(self.book.head.closed);
+            turn.changed.insert(id);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The wallet and the handshake: what is proposed when, and what a new final state means for a payment.
+
+use alloy_primitives::keccak256;
+
+use super::{Direction, Effect, PayError, Payment, Stage, Turn, Wallet};
+use crate::{
+    payment::{
+        history::{Entry, History, HistoryProof},
+        message::{Message, Reason},
+        note::Commitment,
+        receipt::SignedReceipt,
+    },
+    zksc::{
+        Change, FinalState, PaymentId, Salt, State, Transition,
+        handshake::{self, Pending, Proposal},
+    },
+};
+
+impl Wallet {
+    /// Proposes an update that makes `change`.
+    pub(super) fn propose(&mut self, change: Change, turn: &mut Turn<'_>) -> Result<(), PayError> {
+        self.check_fresh(turn.at)?;
+        let nonce = self.handshake.record().base().nonce.next().unwrap_or(crate::ids::Nonce::MAX);
+        let (next, _) = self.book.head.history.append(&Entry::of(&change, nonce));
+        let salt = keccak256([b"vrc app root salt v1".as_slice(), turn.hedge].concat());
+        let transition = Transition {
+            change,
+            version: self.ledger.last(),
+            salt: Salt::new(salt.0),
+            content: next.root(),
+        };
+        self.feed(handshake::Event::Update(transition), turn)
+    }
+
+    /// A message of the handshake. Nothing is signed while the view of the chain is stale.
+    pub(super) fn on_handshake(
+        &mut self,
+        message: handshake::Message,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), PayError> {
+        let reminded = match &message {
+            handshake::Message::Outstanding(proposal, _) => {
+                self.check_fresh(turn.at)?;
+                Some(**proposal)
+            }
+            handshake::Message::Partial(_) => {
+                self.check_fresh(turn.at)?;
+                None
+            }
+            _ => None,
+        };
+        self.follow(handshake::Event::Message(message), reminded, turn)
+    }
+
+    pub(super) fn on_restored(
+        &mut self,
+        state: Box<FinalState>,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), PayError> {
+        self.follow(handshake::Event::Restored(state), None, turn)
+    }
+
+    /// Gives the handshake an event that may make a state final, and follows what it did.
+    fn follow(
+        &mut self,
+        event: handshake::Event,
+        reminded: Option<Proposal>,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), PayError> {
+        let before = *self.handshake.record();
+        let proposed = match before.pending() {
+            Pending::Proposed(proposal) => Some(*proposal),
+            _ => None,
+        };
+        self.feed(event, turn)?;
+        let base = *self.handshake.record().base();
+        if base != *before.base() {
+            let applied = [reminded, proposed].into_iter().flatten().find(|one| one.state == base);
+            match applied {
+                Some(proposal) => self.applied(&proposal.transition, before.base(), turn),
+                None => self.history_lost(turn),
+            }
+        }
+        Ok(())
+    }
+
+    fn history_lost(&mut self, turn: &mut Turn<'_>) {
+        self.book.head.history = History::restarted(self.handshake.record().base().app_root);
+        turn.dirty = true;
+    }
+
+    /// The update that `transition` explains is final.
+    fn applied(&mut self, transition: &Transition, base: &State, turn: &mut Turn<'_>) {
+        let record = *self.handshake.record();
+        let entry = Entry::of(&transition.change, record.base().nonce);
+        turn.dirty = true;
+        let Some((history, proof)) = extended(&self.book.head.history, base, &entry, transition)
+        else {
+            return self.history_lost(turn);
+        };
+        self.book.head.history = history;
+        let (Change::Debit(_, id) | Change::Credit(_, id)) = transition.change else { return };
+        let Some(latest) = record.latest() else { return };
+        let (state, salt) = (latest.unverified(), transition.salt);
+        let shown = Commitment { state, payment: id, salt, entry, proof };
+        self.settle(id, matches!(transition.change, Change::Debit(..)), shown, turn);
+    }
+
+    fn settle(&mut self, id: PaymentId, debit: bool, shown: Commitment, turn: &mut Turn<'_>) {
+        let Some(payment) = self.book.payments.get_mut(&id) else { return };
+        match (payment.direction, debit) {
+            (Direction::Outgoing, true) => {
+                payment.debit = Some(shown);
+                payment.reason = None;
+                payment.closed = None;
+                self.go(id, Stage::Debited, turn);
+                self.start_timer(id, turn);
+            }
+            (Direction::Outgoing, false) => {
+                payment.credit = Some(shown);
+                payment.reason = Some(Reason::PaidBack);
+                self.go(id, Stage::Refused, turn);
+                self.close(id, turn);
+                turn.then.push(Effect::Payment(Message::Done(id)));
+            }
+            (Direction::Incoming, false) => {
+                payment.credit = Some(shown);
+                payment.reason = None;
+                payment.closed = None;
+                self.go(id, Stage::Credited, turn);
+            }
+            (Direction::Incoming, true) => {}
+        }
+        self.on_protected(turn);
+    }
+
+    /// Enough towers hold the state of a debit or a credit.
+    pub(super) fn on_protected(&mut self, turn: &mut Turn<'_>) {
+        let protected = self.protected;
+        let covered =
+            |shown: Option<&Commitment>| shown.is_some_and(|shown| shown.entry.nonce <= protected);
+        let forward: Vec<(PaymentId, Stage)> = self
+            .book
+            .payments
+            .iter()
+            .filter_map(|(id, one)| match one.stage {
+                Stage::Debited if covered(one.debit.as_ref()) => Some((*id, Stage::Protected)),
+                Stage::Credited if covered(one.credit.as_ref()) => Some((*id, Stage::Received)),
+                _ => None,
+            })
+            .collect();
+        for (id, stage) in forward {
+            if stage == Stage::Received {
+                let receipt = SignedReceipt::sign(id, self.signer.channel_key(), turn.hedge);
+                if let Some(payment) = self.book.payments.get_mut(&id) {
+                    payment.receipt = Some(receipt);
+                }
+                turn.then.push(Effect::Payment(Message::Receipt(receipt)));
+                self.start_timer(id, turn);
+            }
+            self.go(id, stage, turn);
+        }
+    }
+
+    /// Begins the next update, when nothing is under way: money that comes in first.
+    pub(super) fn advance(&mut self, turn: &mut Turn<'_>) {
+        self.ask(turn);
+        let record = self.handshake.record();
+        let idle = *record.pending() == Pending::None && !record.is_stopped();
+        if !idle || turn.inner.is_some() || !self.ahead.is_durable() {
+            return;
+        }
+        if let Some(change) = self.next_change() {
+            // What is refused now is tried again with the next event: a stale view, a version not final yet.
+            let _refused = self.propose(change, turn);
+        }
+    }
+
+    fn next_change(&self) -> Option<Change> {
+        let payments = self.book.payments.iter();
+        let back = |one: &&Payment| one.pay_back && one.credit.is_none() && one.closed.is_none();
+        let due =
+            |one: &&Payment| one.direction == Direction::Incoming && one.stage == Stage::Protected;
+        if let Some((id, one)) = payments.clone().find(|(_, one)| back(one)) {
+            return Some(Change::Credit(one.terms.debit(), *id));
+        }
+        if let Some((id, one)) = payments.clone().find(|(_, one)| due(one)) {
+            return Some(Change::Credit(one.terms.fields().amount, *id));
+        }
+        let one = self.book.current().filter(|one| one.accepted && self.may_fly(one))?;
+        Some(Change::Debit(one.terms.debit(), one.terms.id()))
+    }
+
+    /// Whether the debit keeps what is in flight within its bound.
+    pub(super) fn may_fly(&self, one: &Payment) -> bool {
+        let sum = self.book.in_flight().checked_add(one.terms.debit());
+        sum.is_some_and(|sum| sum <= self.config.max_in_flight)
+    }
+}
+
+/// The history after `entry`, if `transition` commits to it: gone on with, or begun anew from `base` by a side that lost
+/// its own.
+pub(in crate::payment) fn extended(
+    history: &History,
+    base: &State,
+    entry: &Entry,
+    transition: &Transition,
+) -> Option<(History, HistoryProof)> {
+    [history, &History::restarted(base.app_root)]
+        .into_iter()
+        .map(|history| history.append(entry))
+        .find(|(next, _)| next.root() == transition.content)
+}

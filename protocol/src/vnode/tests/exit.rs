@@ -1,0 +1,147 @@
+use super::*;
+use crate::vnode::{
+    exit::{Effect, Event, Exit, ExitPolicy, Notice, Step},
+    view::{ChainView, Finalized, ViewError},
+};
+use crate::zksc::handshake::ExitAdvice;
+
+fn advice(claim: u128) -> ExitAdvice {
+    let state = Some(Pair::new(1).final_state(5, 700_000));
+    ExitAdvice { state, claim: amount(claim) }
+}
+
+fn automatic() -> ExitPolicy {
+    ExitPolicy { automatic: true, claim_min: amount(100), close_for: 60_000, override_stale: true }
+}
+
+fn exit(role: Role, policy: ExitPolicy) -> Exit {
+    Exit::resume(role, policy, Step::Live, 0)
+}
+
+#[test]
+fn without_a_policy_that_says_so_nothing_is_disputed() {
+    let mut exit = exit(Role::Participant, ExitPolicy::default());
+    let effects = exit.handle(Event::MayDispute(advice(700_000)), 0);
+    assert_eq!(effects, [Effect::Notice(Notice::MayDispute { claim: amount(700_000) })]);
+    for now in [1, 1_000_000, u64::MAX] {
+        assert!(exit.handle(Event::Tick, now).is_empty());
+    }
+    assert_eq!(exit.step(), Step::Live);
+}
+
+#[test]
+fn signing_stops_first_then_consent_is_asked_for_and_only_then_a_dispute_is_opened() {
+    let mut exit = exit(Role::Participant, automatic());
+    let effects = exit.handle(Event::MayDispute(advice(700_000)), 0);
+    let ask = Effect::AskClose(Box::new(advice(700_000)));
+    assert_eq!(
+        effects,
+        [
+            Effect::StopSigning,
+            Effect::Persist(Step::Closing),
+            ask.clone(),
+            Effect::Notice(Notice::Leaving)
+        ]
+    );
+    assert!(exit.handle(Event::Tick, 29_999).is_empty());
+    assert_eq!(exit.handle(Event::Tick, 30_000), [ask]);
+    let open = Effect::OpenDispute(Box::new(advice(700_000)));
+    let effects = exit.handle(Event::Tick, 60_000);
+    assert_eq!(effects, [Effect::Persist(Step::Opening), open.clone()]);
+    assert!(exit.handle(Event::Tick, 60_001).is_empty());
+    assert_eq!(exit.handle(Event::Tick, 90_000), [open]);
+    assert_eq!(
+        exit.handle(Event::Over, 90_001),
+        [Effect::StopSigning, Effect::Persist(Step::Over)]
+    );
+}
+
+#[test]
+fn a_close_by_consent_ends_it_without_a_dispute() {
+    let mut exit = exit(Role::Counterparty, automatic());
+    let _asked = exit.handle(Event::Order(advice(5)), 0);
+    assert_eq!(exit.handle(Event::CloseConsented, 10), [Effect::SubmitClose]);
+    let _over = exit.handle(Event::Over, 20);
+    assert!(exit.handle(Event::Tick, 1_000_000).is_empty());
+}
+
+#[test]
+fn a_claim_below_the_policys_least_is_left_to_the_person() {
+    let mut exit = exit(Role::Counterparty, automatic());
+    let effects = exit.handle(Event::MayDispute(advice(99)), 0);
+    assert_eq!(effects, [Effect::Notice(Notice::TooSmall { claim: amount(99) })]);
+    assert!(!exit.handle(Event::Order(advice(99)), 0).is_empty(), "an order is an order");
+}
+
+#[test]
+fn after_a_crash_the_decision_stands_and_goes_on() {
+    let mut exit = Exit::resume(Role::Participant, automatic(), Step::Opening, 0);
+    assert!(exit.handle(Event::Tick, 10).is_empty(), "nothing before it knows what to claim");
+    assert!(exit.handle(Event::Advice(advice(7)), 20).is_empty());
+    let effects = exit.handle(Event::Tick, 30);
+    assert_eq!(effects, [Effect::OpenDispute(Box::new(advice(7)))]);
+}
+
+fn disputed(by: Role, at: u64, claim: u128, held: Option<(u64, u128)>) -> Event {
+    let pair = Pair::new(1);
+    let mut standing = *game(at, claim).standing();
+    standing.disputer = by;
+    let latest = held.map(|(nonce, balance)| Box::new(pair.final_state(nonce, balance)));
+    Event::Disputed { standing, ledger: pair.ledger, latest }
+}
+
+#[test]
+fn a_stale_dispute_against_oneself_is_overridden_once() {
+    let mut exit = exit(Role::Counterparty, ExitPolicy::default());
+    let effects = exit.handle(disputed(Role::Participant, 4, 900_000, Some((9, 100_000))), 5);
+    let state = Box::new(Pair::new(1).final_state(9, 100_000));
+    assert_eq!(
+        effects,
+        [Effect::StopSigning, Effect::Persist(Step::Disputed), Effect::Override(state)]
+    );
+    let again = exit.handle(disputed(Role::Participant, 4, 900_000, Some((9, 100_000))), 6);
+    assert!(again.is_empty());
+}
+
+#[test]
+fn a_live_or_harmless_or_own_dispute_is_left_alone_but_stops_signing() {
+    let stopped = [Effect::StopSigning, Effect::Persist(Step::Disputed)];
+    for (by, held) in [
+        (Role::Participant, Some((4, 100_000))),
+        (Role::Participant, Some((9, 900_000))),
+        (Role::Participant, None),
+        (Role::Counterparty, Some((9, 100_000))),
+    ] {
+        let mut exit = exit(Role::Counterparty, automatic());
+        assert_eq!(exit.handle(disputed(by, 4, 900_000, held), 5), stopped);
+    }
+    let quiet = ExitPolicy { override_stale: false, ..automatic() };
+    let mut exit = exit(Role::Counterparty, quiet);
+    let effects = exit.handle(disputed(Role::Participant, 4, 900_000, Some((9, 1))), 5);
+    assert!(effects.contains(&Effect::Notice(Notice::StaleDispute { standing: nonce(4) })));
+}
+
+#[test]
+fn a_policy_file_with_an_unknown_word_is_refused() {
+    let text = r#"{"automatic":true,"claim_min":"100","close_for":60000,"override_stale":true}"#;
+    assert_eq!(serde_json::from_str::<ExitPolicy>(text).unwrap(), automatic());
+    let typo = text.replace("automatic", "automatik");
+    assert!(serde_json::from_str::<ExitPolicy>(&typo).is_err());
+    let more = text.replace('{', r#"{"also":1,"#);
+    assert!(serde_json::from_str::<ExitPolicy>(&more).is_err());
+}
+
+#[test]
+fn a_view_that_does_not_move_or_contradicts_itself_is_not_signed_on() {
+    let block = |number: u64, hash: u8| Finalized { number, hash: [hash; 32].into() };
+    let mut view = ChainView::new(1_000);
+    assert_eq!(view.good_until(0), Err(ViewError::Nothing));
+    view.see(10, block(8, 1), 100);
+    assert_eq!(view.good_until(100), Ok(1_100));
+    view.see(10, block(8, 1), 900);
+    assert_eq!(view.good_until(1_101), Err(ViewError::Stale { ago: 1_001 }));
+    view.see(11, block(9, 2), 1_200);
+    assert_eq!(view.good_until(1_300), Ok(2_200));
+    view.see(12, block(9, 3), 1_300);
+    assert_eq!(view.good_until(1_300), Err(ViewError::Contradiction { number: 9 }));
+}
