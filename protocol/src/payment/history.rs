@@ -172,7 +172,7 @@ pub struct HistoryProof {
 
 /// The sizes of the perfect trees of `count` entries, as powers of two, largest first.
 fn sizes(count: u64) -> impl Iterator<Item = u32> {
-    (0..LIMB_BITS).rev().filter(move |bit| count >> bit & 1 == 1)
+    (0..LIMB_BITS).rev().filter(move |bit| count.checked_shr(*bit).unwrap_or(0) & 1 == 1)
 }
 
 impl HistoryProof {
@@ -185,8 +185,9 @@ impl HistoryProof {
         let mut rest = entries;
         let (mut siblings, mut peaks, mut start) = (None, Vec::new(), 0_u64);
         for size in sizes(count) {
-            let (tree, after) = rest.split_at_checked(usize::try_from(1_u64 << size).ok()?)?;
-            let end = start.checked_add(1 << size)?;
+            let (tree, after) =
+                rest.split_at_checked(usize::try_from(1_u64.checked_shl(size)?).ok()?)?;
+            let end = start.checked_add(1_u64.checked_shl(size)?)?;
             let mut row: Vec<Digest> = tree.iter().map(Entry::digest).collect();
             let mut path = Vec::new();
             let mut place = (start..end).contains(&index).then(|| index.saturating_sub(start));
@@ -217,7 +218,7 @@ impl HistoryProof {
         let (mut start, mut peaks, mut others) = (0_u64, Vec::new(), self.peaks.iter());
         let mut proven = false;
         for size in sizes(self.count) {
-            let end = start.checked_add(1 << size)?;
+            let end = start.checked_add(1_u64.checked_shl(size)?)?;
             if (start..end).contains(&self.index) {
                 peaks.push(self.climb(entry, size, self.index.saturating_sub(start))?);
                 proven = true;

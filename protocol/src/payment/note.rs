@@ -126,9 +126,9 @@ pub enum Answer {
     /// The payee says that it was paid.
     Receipt(SignedReceipt),
     /// The payee's final state has the credit.
-    Credit(Commitment),
+    Credit(Box<Commitment>),
     /// The payer's own final state has the payment paid back.
-    PaidBack(Commitment),
+    PaidBack(Box<Commitment>),
 }
 
 /// What follows from a note and the hub's answer.

@@ -152,7 +152,9 @@ impl Coverage {
             }
             Event::Published(envelope) => self.on_published(&envelope),
             Event::Receipt(receipt, seconds) => self.on_receipt(receipt.receipt(), seconds, now),
-            Event::Fetched(channel, tower, served) => self.on_fetched(channel, tower, served),
+            Event::Fetched(channel, tower, served) => {
+                self.on_fetched(channel, tower, served.as_deref())
+            }
             Event::Flush => {
                 self.flushing = true;
                 let mut effects = Vec::new();
@@ -243,12 +245,12 @@ impl Coverage {
         &mut self,
         channel: ChannelId,
         tower: Address,
-        served: Option<Box<Envelope>>,
+        served: Option<&Envelope>,
     ) -> Vec<Effect> {
         let target = self.config.target;
         let Some(slot) = self.slots.get_mut(&channel) else { return Vec::new() };
         let Some(receipt) = slot.receipts.get(&tower).copied() else { return Vec::new() };
-        let found = served.as_ref().filter(|envelope| {
+        let found = served.filter(|envelope| {
             let header = envelope.header();
             (header.channel_id, header.role) == (receipt.channel_id, receipt.role)
         });

@@ -67,13 +67,13 @@ pub enum Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The handshake reports that `exit_timeout` has passed, with what a dispute would put forward.
-    MayDispute(ExitAdvice),
+    MayDispute(Box<ExitAdvice>),
     /// The outstanding update came to its end after all.
     Recovered,
     /// The person orders the exit.
-    Order(ExitAdvice),
+    Order(Box<ExitAdvice>),
     /// A late final state changed what a dispute would put forward.
-    Advice(ExitAdvice),
+    Advice(Box<ExitAdvice>),
     /// The other party consented to a close.
     CloseConsented,
     /// A dispute of this channel is seen, pending or mined, or it changed.
@@ -168,10 +168,10 @@ impl Exit {
     #[must_use]
     pub fn handle(&mut self, event: Event, now: Millis) -> Vec<Effect> {
         match event {
-            Event::MayDispute(advice) => self.on_may_dispute(advice, now),
-            Event::Order(advice) if self.step == Step::Live => self.leave(advice, now),
+            Event::MayDispute(advice) => self.on_may_dispute(*advice, now),
+            Event::Order(advice) if self.step == Step::Live => self.leave(*advice, now),
             Event::Advice(advice) => {
-                self.advice = Some(advice);
+                self.advice = Some(*advice);
                 Vec::new()
             }
             Event::CloseConsented if matches!(self.step, Step::Closing) => {

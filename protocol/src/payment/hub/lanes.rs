@@ -37,7 +37,7 @@ impl Hub {
                 if proposal.state.nonce > record.base().nonce
                     && !matches!(record.pending(), Pending::Outstanding(..)) =>
             {
-                self.on_propose(id, proposal, turn)
+                self.on_propose(id, &proposal, turn)
             }
             other => self.follow(id, handshake::Event::Message(other), turn),
         }
@@ -47,20 +47,20 @@ impl Hub {
     fn on_propose(
         &mut self,
         id: ChannelId,
-        proposal: Box<Proposal>,
+        proposal: &Proposal,
         turn: &mut Turn<'_>,
     ) -> Result<(), HubError> {
         self.check_fresh(turn.at)?;
         let (change, nonce) = (proposal.transition.change, proposal.state.nonce);
-        let step = match self.permit(id, &proposal) {
+        let step = match self.permit(id, proposal) {
             Ok(step) => step,
-            Err(reason) => return self.refuse(id, &proposal, reason, turn),
+            Err(reason) => return self.refuse(id, proposal, reason, turn),
         };
-        let event = handshake::Event::Message(handshake::Message::Propose(proposal.clone()));
+        let event = handshake::Event::Message(handshake::Message::Propose(Box::new(*proposal)));
         match self.feed(id, event, turn) {
             Err(HubError::Handshake(Refusal::Transition(
                 TransitionError::BalanceOutOfRange | TransitionError::AboveMaxUpdate { .. },
-            ))) => return self.refuse(id, &proposal, Reason::Liquidity, turn),
+            ))) => return self.refuse(id, proposal, Reason::Liquidity, turn),
             other => other?,
         }
         if let Some(Step { payment, signed }) = step {

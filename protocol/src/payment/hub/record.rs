@@ -73,9 +73,11 @@ impl HubPayment {
     #[must_use]
     pub fn answer(&self) -> Option<Answer> {
         match (self.stage, self.receipt, &self.shown) {
-            (HubStage::PaidBack, _, Some(shown)) => Some(Answer::PaidBack(shown.clone())),
+            (HubStage::PaidBack, _, Some(shown)) => Some(Answer::PaidBack(Box::new(shown.clone()))),
             (HubStage::Credited, Some(receipt), _) => Some(Answer::Receipt(receipt)),
-            (HubStage::Credited, None, Some(shown)) => Some(Answer::Credit(shown.clone())),
+            (HubStage::Credited, None, Some(shown)) => {
+                Some(Answer::Credit(Box::new(shown.clone())))
+            }
             _ => None,
         }
     }

@@ -45,13 +45,13 @@ fn a_note_is_owed_until_the_hub_answers_with_the_receipt_or_the_credit() {
     assert_eq!(judge(None), Ok(Ruling::Owed(debt)));
     assert_eq!(judge(Some(&Answer::Receipt(receipt))), Ok(Ruling::Received(debt)));
     let credited = Ruling::Credited { debt, nonce: nonce(2) };
-    assert_eq!(judge(Some(&Answer::Credit(credit.clone()))), Ok(credited));
+    assert_eq!(judge(Some(&Answer::Credit(Box::new(credit.clone())))), Ok(credited));
     assert!(
-        judge(Some(&Answer::PaidBack(credit))).is_err(),
+        judge(Some(&Answer::PaidBack(Box::new(credit)))).is_err(),
         "the payee's state is not the payer's"
     );
     let debit = note.debit.clone();
-    assert_eq!(judge(Some(&Answer::Credit(debit))), Err(NoteError::OtherEntry));
+    assert_eq!(judge(Some(&Answer::Credit(Box::new(debit)))), Err(NoteError::OtherEntry));
     let other = SignedReceipt { payment: PaymentId([1; 32]), ..receipt };
     assert_eq!(judge(Some(&Answer::Receipt(other))), Err(NoteError::OtherEntry));
 }

@@ -6,12 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+mod ending;
+
 use crate::{
     ids::{ChannelId, Role},
     payment::{
         FeePolicy, Message,
         hub::{self, Hub, HubPayment, LaneRecord},
-        wallet::{self, Direction, Order, Stage, Wallet},
+        wallet::{self, Stage, Wallet},
     },
     testing::{Pair, account, amount},
     zksc::{
@@ -90,7 +92,7 @@ fn hub_of(payments: BTreeMap<PaymentId, HubPayment>) -> Hub {
         amount_min: amount(10),
         payer_max: amount(200_000),
         payments_max: 8,
-        reserve_for: 10_000,
+        reserve_for: 30_000,
         hold_for: 40_000,
     };
     Hub::new(config, payments)
@@ -340,8 +342,11 @@ impl World {
                     self.give_wallet(channel, wallet::Event::Tick);
                 }
                 let who = self.any();
-                if !self.offline.remove(&who) && self.dice.chance(self.faults.offline) {
-                    self.offline.insert(who);
+                if self.faults.offline > 0 {
+                    let goes = self.dice.chance(self.faults.offline);
+                    if !self.offline.remove(&who) && goes {
+                        self.offline.insert(who);
+                    }
                 }
             }
             1..=3 if !self.towers.is_empty() => {
@@ -361,66 +366,5 @@ impl World {
 
     pub(super) fn run(&mut self, steps: u64) {
         (0..steps).for_each(|_| self.step());
-    }
-
-    /// One participant pays another.
-    pub(super) fn pay(&mut self, from: u64, to: u64, size: u128) -> bool {
-        let payee = Box::new(self.pairs[&id(to)].channel);
-        let reference = crate::testing::derived(self.dice.roll(), "reference").0;
-        let order = Order { payee, amount: amount(size), reference };
-        self.give_wallet(id(from), wallet::Event::Pay(order))
-    }
-
-    /// Every participant brings its deposit into its balance.
-    pub(super) fn fund(&mut self) {
-        for channel in self.pairs.keys().copied().collect::<Vec<_>>() {
-            while self.wallets[&channel].balance().get() != Pair::SIDE {
-                self.give_wallet(channel, wallet::Event::Rebase);
-                self.run(60);
-            }
-        }
-    }
-
-    pub(super) fn stages(&self) -> BTreeMap<PaymentId, BTreeMap<Direction, Stage>> {
-        let mut all: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
-        for machine in self.wallets.values() {
-            for (id, one) in &machine.book().payments {
-                all.entry(*id).or_default().insert(one.direction, one.stage);
-            }
-        }
-        all
-    }
-
-    /// The faults end; then every payment ends, once and alike on both sides, and no money was made or lost.
-    pub(super) fn calm_down(&mut self, steps: u64) {
-        self.faults = Faults::NONE;
-        self.offline.clear();
-        self.run(steps);
-        let mut fees = 0;
-        for (id, sides) in self.stages() {
-            let found = (sides.get(&Direction::Outgoing), sides.get(&Direction::Incoming));
-            let sound = matches!(
-                found,
-                (Some(Stage::Received), Some(Stage::Received))
-                    | (Some(Stage::Refused), None | Some(Stage::Refused))
-            );
-            assert!(sound, "seed {}: payment {id} stands {found:?}", self.seed);
-            let one = self.wallets.values().find_map(|w| {
-                w.book().payments.get(&id).filter(|one| one.direction == Direction::Outgoing)
-            });
-            if found.0 == Some(&Stage::Received) {
-                fees += one.unwrap().terms.fields().fee.get();
-            }
-        }
-        let mut total = 0;
-        for (channel, machine) in &self.wallets {
-            let (one, two) =
-                (machine.handshake().record(), self.hub.handshake(*channel).unwrap().record());
-            assert_eq!(one.base(), two.base(), "seed {}: the ends of {channel}", self.seed);
-            total += machine.balance().get();
-        }
-        let count = u128::try_from(self.pairs.len()).unwrap();
-        assert_eq!(total + fees, count * Pair::SIDE, "seed {}: money", self.seed);
-        assert!(self.hub.payments().is_empty(), "seed {}: {:?}", self.seed, self.hub.payments());
     }
 }

@@ -5,9 +5,9 @@ use crate::vnode::{
 };
 use crate::zksc::handshake::ExitAdvice;
 
-fn advice(claim: u128) -> ExitAdvice {
+fn advice(claim: u128) -> Box<ExitAdvice> {
     let state = Some(Pair::new(1).final_state(5, 700_000));
-    ExitAdvice { state, claim: amount(claim) }
+    Box::new(ExitAdvice { state, claim: amount(claim) })
 }
 
 fn automatic() -> ExitPolicy {
@@ -33,7 +33,7 @@ fn without_a_policy_that_says_so_nothing_is_disputed() {
 fn signing_stops_first_then_consent_is_asked_for_and_only_then_a_dispute_is_opened() {
     let mut exit = exit(Role::Participant, automatic());
     let effects = exit.handle(Event::MayDispute(advice(700_000)), 0);
-    let ask = Effect::AskClose(Box::new(advice(700_000)));
+    let ask = Effect::AskClose(advice(700_000));
     assert_eq!(
         effects,
         [
@@ -45,7 +45,7 @@ fn signing_stops_first_then_consent_is_asked_for_and_only_then_a_dispute_is_open
     );
     assert!(exit.handle(Event::Tick, 29_999).is_empty());
     assert_eq!(exit.handle(Event::Tick, 30_000), [ask]);
-    let open = Effect::OpenDispute(Box::new(advice(700_000)));
+    let open = Effect::OpenDispute(advice(700_000));
     let effects = exit.handle(Event::Tick, 60_000);
     assert_eq!(effects, [Effect::Persist(Step::Opening), open.clone()]);
     assert!(exit.handle(Event::Tick, 60_001).is_empty());
@@ -79,7 +79,7 @@ fn after_a_crash_the_decision_stands_and_goes_on() {
     assert!(exit.handle(Event::Tick, 10).is_empty(), "nothing before it knows what to claim");
     assert!(exit.handle(Event::Advice(advice(7)), 20).is_empty());
     let effects = exit.handle(Event::Tick, 30);
-    assert_eq!(effects, [Effect::OpenDispute(Box::new(advice(7)))]);
+    assert_eq!(effects, [Effect::OpenDispute(advice(7))]);
 }
 
 fn disputed(by: Role, at: u64, claim: u128, held: Option<(u64, u128)>) -> Event {
