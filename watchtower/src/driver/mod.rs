@@ -19,6 +19,7 @@
 
 pub(crate) mod backlog;
 pub(crate) mod book;
+pub(crate) mod disk;
 pub(crate) mod effects;
 pub(crate) mod journal;
 pub(crate) mod life;

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::book::{Book, Vault};
+use super::disk::wait_for_disk;
 use super::effects::{Done, cost_of};
 use super::journal::{Line, ether};
 use super::life::{Life, Out, Terms};
@@ -30,9 +31,6 @@ use crate::tasks::TaskFailure;
 
 /// The most disputes of a store that are looked at on a restart: more than a day's worth of any chain's blocks holds.
 const DISPUTES_MAX: usize = 100_000;
-
-/// How long to wait before asking a full disk again.
-const DISK_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often disputes are looked at when no block comes.
 const TICK: Duration = Duration::from_secs(1);
@@ -160,33 +158,6 @@ impl Node {
         }
     }
 
-    /// Makes changes and lines durable; waits while the disk is full.
-    async fn commit(&mut self, out: &mut Out) -> Result<(), StoreError> {
-        let lines = std::mem::take(&mut out.lines);
-        let mut changes = std::mem::take(&mut out.changes);
-        changes.extend(lines.iter().map(Line::change));
-        if changes.is_empty() {
-            return Ok(());
-        }
-        loop {
-            match self.parts.store.commit(changes.clone()).await {
-                Ok(()) => break,
-                Err(error) if error.is_retryable() => {
-                    tracing::error!(%error, "the node waits for the disk");
-                    tokio::time::sleep(DISK_PAUSE).await;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        for line in lines {
-            line.log();
-        }
-        if std::mem::take(&mut self.wake) {
-            self.parts.outbox.send_modify(|count| *count = count.wrapping_add(1));
-        }
-        Ok(())
-    }
-
     /// The channel's newest dispute.
     fn current(&mut self, channel: ChannelId) -> Option<&mut Life> {
         let of = |epoch| DisputeId { channel_id: channel, epoch };
@@ -209,6 +180,7 @@ impl Node {
     async fn on_batch(&mut self, delivery: Delivery, out: &mut Out) -> Result<(), StoreError> {
         let Delivery { batch, durable } = delivery;
         let store = self.parts.store.clone();
+        wait_for_disk(&store).await?;
         let mut book = Book::new(&store, self.parts.vault);
         for event in &batch.removed {
             book.remove(&event.event)?;

@@ -1,8 +1,11 @@
-//! The storage under the database, watched for the one failure that cannot be retried.
+//! The storage under the database, watched for what went wrong.
 //!
 //! A failed `sync` leaves the operating system free to forget the dirty pages, so the file may afterwards read
 //! differently from what the disk holds. The engine reports such an error like any other; this wrapper remembers
 //! that it was a sync, and the writer then refuses to go on.
+//!
+//! A full disk is waited out. But the engine names the cause of a failure only once, to whoever met it; everything after that
+//! fails for "a previous error". This wrapper remembers that the cause was a full disk.
 //!
 //! **Invariant:** after a failed sync no request is ever answered with success.
 
@@ -17,7 +20,42 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 
-use crate::error::StoreError;
+use crate::error::{StoreError, is_full};
+
+/// What went wrong under the database.
+#[derive(Debug, Default)]
+pub(crate) struct Trouble {
+    /// A sync failed: for good.
+    sync_failed: AtomicBool,
+    /// No space was left, since the database was opened last.
+    full: AtomicBool,
+}
+
+impl Trouble {
+    /// The database is about to be opened: what is full shows anew.
+    pub(crate) fn reset(&self) {
+        self.full.store(false, Ordering::SeqCst);
+    }
+
+    /// The error, by its cause.
+    pub(crate) fn classify(&self, error: StoreError) -> StoreError {
+        match error {
+            failed if self.sync_failed.load(Ordering::SeqCst) && !failed.is_refusal() => {
+                StoreError::DiskFailed { detail: failed.to_string() }
+            }
+            StoreError::DiskFailed { .. } if self.full.load(Ordering::SeqCst) => {
+                StoreError::DiskFull
+            }
+            other => other,
+        }
+    }
+
+    fn note(&self, error: &io::Error) {
+        if is_full(error) {
+            self.full.store(true, Ordering::SeqCst);
+        }
+    }
+}
 
 /// Where the bytes live: a file, or what a test puts in its place.
 pub trait Storage: Debug + Send + Sync + 'static {
@@ -61,16 +99,16 @@ impl Storage for FileStorage {
     }
 }
 
-/// Passes everything through and remembers whether a sync failed.
+/// Passes everything through and remembers what failed.
 #[derive(Debug)]
 pub(crate) struct Watched {
     inner: Box<dyn StorageBackend>,
-    sync_failed: Arc<AtomicBool>,
+    trouble: Arc<Trouble>,
 }
 
 impl Watched {
-    pub(crate) fn new(inner: Box<dyn StorageBackend>, sync_failed: Arc<AtomicBool>) -> Self {
-        Self { inner, sync_failed }
+    pub(crate) fn new(inner: Box<dyn StorageBackend>, trouble: Arc<Trouble>) -> Self {
+        Self { inner, trouble }
     }
 }
 
@@ -84,15 +122,16 @@ impl StorageBackend for Watched {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.inner.set_len(len)
+        self.inner.set_len(len).inspect_err(|error| self.trouble.note(error))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.inner.sync_data().inspect_err(|_error| self.sync_failed.store(true, Ordering::SeqCst))
+        let failed = |_error: &io::Error| self.trouble.sync_failed.store(true, Ordering::SeqCst);
+        self.inner.sync_data().inspect_err(failed)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.inner.write(offset, data)
+        self.inner.write(offset, data).inspect_err(|error| self.trouble.note(error))
     }
 
     fn close(&self) -> io::Result<()> {

@@ -13,7 +13,6 @@
 //! **Invariant:** after the disk was full the database is opened again from the last commit; after a failed sync it
 //! is never trusted again in this process.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use redb::{
@@ -21,7 +20,7 @@ use redb::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use crate::backend::{Storage, Watched};
+use crate::backend::{Storage, Trouble, Watched};
 use crate::error::StoreError;
 
 /// The most jobs that share one commit: enough to hide the cost of the sync, small enough that a failure
@@ -84,7 +83,7 @@ enum State {
 pub(crate) struct Engine {
     storage: Box<dyn Storage>,
     state: RwLock<State>,
-    sync_failed: Arc<AtomicBool>,
+    trouble: Arc<Trouble>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -96,9 +95,9 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Opens the database and verifies the checksum of every page.
     pub(crate) fn open(storage: Box<dyn Storage>) -> Result<Self, StoreError> {
-        let sync_failed = Arc::new(AtomicBool::new(false));
-        let database = open_database(storage.as_ref(), &sync_failed)?;
-        Ok(Self { storage, state: RwLock::new(State::Open(database)), sync_failed })
+        let trouble = Arc::new(Trouble::default());
+        let database = open_database(storage.as_ref(), &trouble)?;
+        Ok(Self { storage, state: RwLock::new(State::Open(database)), trouble })
     }
 
     fn lock(&self) -> RwLockReadGuard<'_, State> {
@@ -112,7 +111,10 @@ impl Engine {
         read: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         match &*self.lock() {
-            State::Open(database) => read(&database.begin_read()?),
+            State::Open(database) => {
+                let read = || read(&database.begin_read()?);
+                read().map_err(|error| self.trouble.classify(error))
+            }
             State::Closed(error) | State::Failed(error) => Err(error.clone()),
         }
     }
@@ -141,7 +143,7 @@ impl Engine {
     fn reopen_if_closed(&self) -> Result<(), StoreError> {
         let mut state = self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let State::Closed(_) = &*state {
-            match open_database(self.storage.as_ref(), &self.sync_failed) {
+            match open_database(self.storage.as_ref(), &self.trouble) {
                 Ok(database) => {
                     tracing::info!("the store resumes");
                     *state = State::Open(database);
@@ -155,16 +157,12 @@ impl Engine {
     /// Takes the database out of use when the failure touched the disk.
     fn after_failure(&self, error: StoreError) -> StoreError {
         let mut state = self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if self.sync_failed.load(Ordering::SeqCst) {
-            let failure = StoreError::DiskFailed { detail: error.to_string() };
-            *state = State::Failed(failure.clone());
-            return failure;
-        }
+        let error = self.trouble.classify(error);
         match error {
             StoreError::DiskFull => {
                 *state = State::Closed(StoreError::DiskFull);
                 // At once, so that readers go on while the disk is full.
-                if let Ok(database) = open_database(self.storage.as_ref(), &self.sync_failed) {
+                if let Ok(database) = open_database(self.storage.as_ref(), &self.trouble) {
                     *state = State::Open(database);
                 }
             }
@@ -191,16 +189,14 @@ impl Engine {
     }
 }
 
-fn open_database(
-    storage: &dyn Storage,
-    sync_failed: &Arc<AtomicBool>,
-) -> Result<Database, StoreError> {
-    let backend = Watched::new(storage.open()?, Arc::clone(sync_failed));
+fn open_database(storage: &dyn Storage, trouble: &Arc<Trouble>) -> Result<Database, StoreError> {
+    trouble.reset();
+    let backend = Watched::new(storage.open()?, Arc::clone(trouble));
     Database::builder()
         .set_cache_size(CACHE_BYTES)
         .set_check_integrity_on_open(true)
         .create_with_backend(backend)
-        .map_err(|error| open_error(storage, error))
+        .map_err(|error| trouble.classify(open_error(storage, error)))
 }
 
 fn open_error(storage: &dyn Storage, error: DatabaseError) -> StoreError {

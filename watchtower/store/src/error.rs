@@ -169,7 +169,7 @@ from_engine!(
 );
 
 /// Whether an I/O error says that no space is left, rather than that the device failed.
-fn is_full(error: &std::io::Error) -> bool {
+pub(crate) fn is_full(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded)
 }

@@ -1,9 +1,59 @@
-//! What goes wrong while a dispute runs: a backup that comes at the very moment.
+//! What goes wrong while a dispute runs: a full disk, a backup that comes at the very moment.
+
+use std::time::Duration;
 
 use protocol::Role;
 use serde_json::Value;
 
+use crate::disk::Disk;
+use crate::story::{assert_in_order, rescued, steps};
 use crate::world::{SIDE, WINDOW_S, World};
+
+/// How long the disk stays full: long enough for several attempts of every part.
+const FULL: Duration = Duration::from_secs(4);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_fills_up_during_a_dispute_loses_nothing_and_the_tower_goes_on_when_there_is_space()
+ {
+    let world = World::start(WINDOW_S).await;
+    let pair = world.open(21).await;
+    let channel = pair.channel.id();
+    let disk = Disk::default();
+    let tower = world.start_tower_on(&disk).await;
+    tower.wait("/readyz", 240, |status, _| status == 200).await;
+    tower.caught_up(&world).await;
+    let live = pair.final_state(40, SIDE);
+    let kept = pair.seal(Role::Participant, &live);
+    assert_eq!(tower.back_up(&kept.to_bytes()).await.0, 200);
+
+    disk.platter().writes_refused = true;
+    let newer = pair.seal(Role::Participant, &pair.final_state(41, SIDE + 1));
+    let (status, refused) = tower.back_up(&newer.to_bytes()).await;
+    assert_eq!((status, refused["error"]["code"].as_str()), (507, Some("disk_full")), "{refused}");
+    world.dispute(&pair, &pair.final_state(3, 100)).await;
+    tokio::time::sleep(FULL).await;
+    assert_eq!(tower.get("/healthz").await.0, 200, "the tower is alive");
+    let (_, served) = tower.get(&format!("/v1/backups/{channel}/participant")).await;
+    assert_eq!(served["nonce"], 40, "what was receipted is served: {served}");
+    let (_, lives) = tower.get(&format!("/v1/disputes/{channel}")).await;
+    assert!(lives[0].is_null(), "nothing is told that is not on disk: {lives}");
+    let before = world.vipe.dispute_of(&world.rpc, channel, chain::provider::At::Latest).await;
+    assert_eq!(before.unwrap().nonce.get(), 3, "nothing is sent that is not on disk");
+
+    disk.platter().writes_refused = false;
+    let path = format!("/v1/disputes/{channel}");
+    let sent =
+        |_, lives: &Value| lives[0]["journal"].is_array() && steps(&lives[0]).contains(&"sent");
+    tower.wait(&path, 60, sent).await;
+    // And once more, between the override and its settlement.
+    disk.platter().writes_refused = true;
+    tokio::time::sleep(FULL).await;
+    disk.platter().writes_refused = false;
+    let life = rescued(&world, &tower, &channel.to_string(), 1).await;
+    assert_eq!(life["dispute"]["outcome"]["outcome"], "won", "{life:#}");
+    assert_in_order(&steps(&life), &["seen", "proved", "sent", "overridden", "settled", "closed"]);
+    tower.stop().await.unwrap();
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_that_comes_while_the_dispute_is_opened_is_the_one_that_is_brought() {

@@ -7,6 +7,9 @@
 )]
 
 mod cli;
+#[path = "../../store/tests/it/disk.rs"]
+#[allow(dead_code, reason = "shared with the store's tests, which need more of it")]
+mod disk;
 mod faults;
 mod intake;
 mod refusals;

@@ -18,11 +18,14 @@ use protocol::backup::DisputeKey;
 use protocol::testing::{Pair, amount};
 use protocol::zksc::{FinalState, PartyTerms};
 use serde_json::Value;
+use store::Store;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use watchtower::config::{Config, Layers, load};
 use watchtower::service::Tower;
 use watchtower::tasks::TaskError;
+
+use crate::disk::Disk;
 
 pub(crate) const CHAIN_ID: u64 = 31_337;
 
@@ -268,12 +271,26 @@ impl World {
         Self::run(Tower::start(&self.config(&[]), self.tower.clone()).await.unwrap())
     }
 
+    /// Starts a tower whose store is on this disk.
+    pub(crate) async fn start_tower_on(&self, disk: &Disk) -> Running {
+        let open = |facts| Store::open_on(Box::new(disk.clone()), facts);
+        let tower = Tower::start_with(&self.config(&[]), self.tower.clone(), open).await;
+        Self::run(tower.unwrap())
+    }
+
     fn run(tower: Tower) -> Running {
         let url = format!("http://{}", tower.address());
         let (stop, mut signals) = mpsc::channel(2);
         // Tests may spawn; the program itself spawns through `Tasks` alone.
         #[expect(clippy::disallowed_methods, reason = "the harness is not the program")]
-        let task = tokio::spawn(async move { tower.run(&mut signals).await });
+        let task = tokio::spawn(async move {
+            let ended = tower.run(&mut signals).await;
+            // A tower that stops by itself: whoever talks to it only sees that nobody answers.
+            if let Err(error) = &ended {
+                say(error);
+            }
+            ended
+        });
         Running { url, stop, task, client: reqwest::Client::new() }
     }
 }
@@ -291,6 +308,11 @@ pub(crate) fn revealed(key: &DisputeKey) -> alloy_primitives::B256 {
 pub(crate) fn sessions(state: &FinalState) -> SessionSignatures {
     let of = |role| state.signatures(role).session.to_bytes();
     SessionSignatures { participant: of(Role::Participant), counterparty: of(Role::Counterparty) }
+}
+
+#[expect(clippy::print_stderr, reason = "shown with a failed test")]
+fn say(error: &TaskError) {
+    eprintln!("the tower stopped: {error:?}");
 }
 
 /// A tower that runs.
