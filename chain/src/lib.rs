@@ -1,8 +1,9 @@
 //! The settlement layer as the rest of the system sees it.
 //!
 //! The only crate that knows alloy and revm. Towards the chain: connections ([`provider`]), what happened there
-//! ([`follower`], [`events`]), what is to be done ([`calls`], [`consent`], [`allocation`]) and how it gets there ([`submitter`],
-//! [`fees`]), and the contracts themselves ([`artifact`], [`deploy`]). Towards the other crates it speaks the protocol's own types, plain integers, and addresses.
+//! ([`follower`], [`events`]; believed as far as [`verify`] goes) or may happen soon ([`pending`]), what is to be done
+//! ([`calls`], [`consent`], [`allocation`]) and how it gets there ([`submitter`], [`fees`]), and the contracts themselves
+//! ([`artifact`], [`deploy`]). Towards the other crates it speaks the protocol's own types, plain integers, and addresses.
 
 pub mod account;
 pub mod allocation;

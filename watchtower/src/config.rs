@@ -12,10 +12,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-pub use chain::{ChainConfig, VerifyMode};
+pub use chain::{ChainConfig, Deployed, VerifyMode};
 pub use layers::{ConfigError, KEYS, Kind, Layers, load};
 pub use submit::SubmitConfig;
 
@@ -63,15 +63,6 @@ impl Default for Config {
             shutdown: ShutdownConfig::default(),
         }
     }
-}
-
-/// Contracts of a deployment file, each with the hash of its code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deployed {
-    /// The vault.
-    pub vipe: (Address, B256),
-    /// The verifier that it was made with.
-    pub verifier: (Address, B256),
 }
 
 /// The account that pays for gas and is the beneficiary of overrides.

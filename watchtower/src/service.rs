@@ -8,28 +8,28 @@
 //! **Invariant:** a tower that started has checked that the node is on its chain, that vault and verifier there have the code
 //! that the deployment file says, that the vault is the one that its domain says, that its store is of the same vault and account, and that the account can pay.
 
+mod checks;
+mod settings;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use alloy_primitives::{B256, U256};
 use chain::account::Account;
-use chain::calls::{ReadError, Vipe};
+use chain::calls::ReadError;
 use chain::cursor::Cursor;
 use chain::error::RpcError;
-use chain::follower::{ClockBounds, Finality, FollowConfig, Follower, Limits};
+use chain::follower::Follower;
 use chain::pending::PendingWatch;
-use chain::provider::startup::{self, Expectations, StartupError};
-use chain::provider::{Endpoint, Rpc};
-use chain::submitter::{Outlets, Patience, SubmitConfig, Submitter};
-use protocol::vipe::Rules;
-use protocol::vnode::dispute::Policy;
+use chain::provider::Rpc;
+use chain::provider::startup::StartupError;
 use protocol::{Address, Domain};
 use store::{Facts, JumpLimit, Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
+use self::checks::{Checked, check_chain};
+use self::settings::{following, policy, submitter};
 use crate::config::{Config, ConfigError, WEI_PER_GWEI};
-use crate::driver::book::Vault;
 use crate::driver::life::Terms;
 use crate::driver::node::{Inputs, Node, Parts};
 use crate::driver::notices::notices;
@@ -39,9 +39,6 @@ use crate::tasks::{Stage, TaskError, Tasks};
 
 /// Reports of the submitter that may wait for the node: a handful for each of its obligations.
 const REPORTS_MAX: usize = 1_024;
-
-/// How far the newest block may be ahead of our clock, where blocks come on their own.
-const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);
 
 /// Why a tower does not start.
 #[derive(Debug, thiserror::Error)]
@@ -119,14 +116,6 @@ pub struct Tower {
     grace: Duration,
 }
 
-/// What is known of the vault once it was checked.
-struct Checked {
-    rpc: Rpc,
-    vipe: Vipe,
-    vault: Vault,
-    rules: Rules,
-}
-
 impl Tower {
     /// Builds and starts everything. Returns once HTTP answers; `/readyz` says when the chain is read and the prover warm.
     ///
@@ -194,91 +183,11 @@ impl Tower {
     }
 }
 
-fn connect(config: &Config) -> Result<Rpc, RpcError> {
-    let endpoint =
-        |url| Endpoint { request_timeout: config.chain.request_timeout, ..Endpoint::new(url) };
-    let endpoints: Vec<_> = config.chain.urls().map(|(_, url)| endpoint(url)).collect();
-    Rpc::connect_all(&endpoints, config.chain.quorum)
-}
-
-/// What the deployment file says of the contracts, if it is the file of this vault.
-fn deployed(config: &Config, vault: Address) -> Vec<(&'static str, Address, B256)> {
-    let Some(deployed) = config.chain.deployed.filter(|deployed| deployed.vipe.0 == vault) else {
-        return Vec::new();
-    };
-    [("the vault", deployed.vipe), ("the verifier", deployed.verifier)]
-        .map(|(name, (address, code_hash))| (name, address, code_hash))
-        .to_vec()
-}
-
-fn missing(key: &'static str) -> ConfigError {
-    ConfigError::Invalid { key, reason: "is missing".to_owned() }
-}
-
-/// Reaches the node and checks everything that can be checked before anything is written.
-async fn check_chain(config: &Config, account: Address) -> Result<Checked, StartError> {
-    let chain_id = config.chain.chain_id.ok_or_else(|| missing("chain.chain_id"))?;
-    let address = config.chain.vipe.ok_or_else(|| missing("chain.vipe"))?;
-    let rpc = connect(config).map_err(|error| StartError::Rpc { error })?;
-    let needed = U256::from(config.account.balance_min_gwei) * U256::from(WEI_PER_GWEI);
-    let expected = Expectations {
-        chain_id,
-        head_age_max: config.chain.head_age_max,
-        clock_skew_max: config.chain.head_age_max.map(|_| CLOCK_SKEW_MAX),
-        contracts: deployed(config, address),
-        account: Some((account, needed)),
-    };
-    startup::check(&rpc, &expected, crate::clock::now_s())
-        .await
-        .map_err(|error| StartError::Chain { error })?;
-    let code = rpc.code(address).await.map_err(|error| StartError::Rpc { error })?;
-    if code.is_empty() {
-        let error = StartupError::NoContract { name: "the vault", address };
-        return Err(StartError::Chain { error });
-    }
-    let vipe = Vipe::new(address);
-    let no_vault = |source| StartError::NoVault { vipe: address, source };
-    let found = vipe.domain(&rpc).await.map_err(no_vault)?;
-    let domain = Domain::derive(chain_id, address);
-    if found != domain {
-        return Err(StartError::OtherDomain { vipe: address, expected: domain, found });
-    }
-    let rules = vipe.rules(&rpc).await.map_err(no_vault)?;
-    let rules = Rules {
-        dispute_window: rules.dispute_window_s,
-        response_extension: rules.response_extension_s,
-        max_extension: rules.max_extension_s,
-        fee_floor: u128::try_from(rules.fee_floor)
-            .map_err(|_wide| StartError::Rules(format!("fee floor {}", rules.fee_floor)))?,
-        fee_gas: rules.fee_gas,
-        tower_bps: rules.tower_bps,
-        slash_bps: rules.slash_bps,
-    };
-    rules.validate().map_err(|error| StartError::Rules(error.to_string()))?;
-    Ok(Checked { rpc, vipe, vault: Vault { chain_id, vipe: address }, rules })
-}
-
 fn read_cursor(store: &Store) -> Result<Option<Cursor>, StartError> {
     let Some(row) = store.cursor()? else { return Ok(None) };
     serde_json::from_str(&row.state)
         .map(Some)
         .map_err(|error| StartError::Cursor(error.to_string()))
-}
-
-/// How the chain is followed.
-fn following(config: &Config, vipe: Address) -> FollowConfig {
-    FollowConfig {
-        vipe,
-        start_block: config.chain.start_block.unwrap_or(0),
-        finality: config.chain.finality_depth.map_or(Finality::Tag, Finality::Depth),
-        verify: config.chain.verify.into(),
-        poll_interval: config.chain.poll_interval,
-        limits: Limits::default(),
-        clock: ClockBounds {
-            head_age_max: config.chain.head_age_max,
-            skew_max: config.chain.head_age_max.map(|_| CLOCK_SKEW_MAX),
-        },
-    }
 }
 
 /// Watches what waits to be mined, where that is wanted.
@@ -358,54 +267,4 @@ async fn spawn(
         Ok(())
     });
     Ok(())
-}
-
-fn patience(config: &Config) -> Patience {
-    Patience {
-        lead_s: config.submit.send_lead.as_secs(),
-        private_percent: config.submit.private_percent,
-        ..Patience::of_blocks(config.submit.block_time.as_secs())
-    }
-}
-
-async fn submitter(
-    config: &Config,
-    account: &Account,
-    rpc: &Rpc,
-    (chain_id, finality): (u64, Finality),
-) -> Result<Submitter, StartError> {
-    let balance_min = U256::from(config.account.balance_min_gwei) * U256::from(WEI_PER_GWEI);
-    let sending = SubmitConfig { chain_id, finality, patience: patience(config), balance_min };
-    let submitter = Submitter::new(rpc.clone(), account.clone(), sending);
-    Ok(submitter.with_outlets(outlets(config).await?))
-}
-
-/// Relays and further nodes. Nothing is asked of them yet: one that is down is no reason not to start.
-async fn outlets(config: &Config) -> Result<Outlets, StartError> {
-    let mut outlets = Outlets::default();
-    for (urls, rpcs) in [
-        (&config.submit.endpoints, &mut outlets.public),
-        (&config.submit.relays, &mut outlets.private),
-    ] {
-        for url in urls {
-            let request_timeout = config.chain.request_timeout;
-            let endpoint = Endpoint { request_timeout, ..Endpoint::new(url.as_str()) };
-            let rpc = Rpc::connect(&endpoint).await;
-            rpcs.push(rpc.map_err(|error| StartError::Rpc { error })?);
-        }
-    }
-    Ok(outlets)
-}
-
-fn policy(config: &Config) -> Policy {
-    Policy {
-        min_profit: U256::from(config.decision.profit_min_gwei) * U256::from(WEI_PER_GWEI),
-        count_fee: config.decision.count_fee,
-        // What the submitter would not send any more is not worth proving.
-        margin: config
-            .decision
-            .margin
-            .max(config.submit.block_time + config.submit.send_lead)
-            .as_secs(),
-    }
 }

@@ -11,6 +11,7 @@ pub mod bond;
 pub mod consent;
 pub mod game;
 pub mod ledger;
+mod refusal;
 
 pub use bond::{Rate, Rules, bond, opening_fee};
 pub use consent::{Channel, Closing, ConsentRefusal, Withdrawal};

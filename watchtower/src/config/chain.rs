@@ -2,14 +2,23 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use chain::verify::Verify;
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, Deployed};
+use super::ConfigError;
 
 /// Nodes of one tower; each is asked for its head at every look.
 const NODES_MAX: usize = 16;
+
+/// Contracts of a deployment file, each with the hash of its code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deployed {
+    /// The vault.
+    pub vipe: (Address, B256),
+    /// The verifier that it was made with.
+    pub verifier: (Address, B256),
+}
 
 /// The settlement layer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

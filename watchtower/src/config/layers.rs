@@ -17,7 +17,7 @@ pub enum Kind {
     Number,
     /// `true` or `false`.
     Flag,
-    /// Texts, separated by commas; empty for none.
+    /// Texts with commas between them; an empty text is an empty list.
     List,
 }
 
@@ -253,10 +253,6 @@ fn put(
             Value::Array(parts.map(|part| Value::String(part.to_owned())).collect())
         }
         Kind::Flag => Value::Boolean(text.parse().map_err(|error| refused(format!("{error}")))?),
-        Kind::List => {
-            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-            Value::Array(parts.map(|part| Value::String(part.to_owned())).collect())
-        }
         Kind::Number => Value::Integer(text.parse().map_err(|error| refused(format!("{error}")))?),
     };
     let mut alone = Table::new();

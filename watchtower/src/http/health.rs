@@ -36,6 +36,8 @@ fn missing(shared: &Shared) -> Vec<String> {
         let reason = follower.last_error.as_ref().map(ToString::to_string).unwrap_or_default();
         missing.push(format!("the node does not answer: {reason}"));
     }
+    let halted = |alarm: &&Alarm| matches!(alarm, Alarm::Halted(_) | Alarm::HeadOld { .. });
+    missing.extend(follower.alarms.iter().filter(halted).map(ToString::to_string));
     let submitter = shared.submitter.borrow();
     if let Some(spend) = submitter.foreign {
         let where_ = if spend.mined { "in a block" } else { "in the node's pool" };
@@ -122,7 +124,7 @@ pub(crate) async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Val
         "uptime_s": shared.started.elapsed().as_secs(),
         "ready": missing.is_empty(),
         "missing": missing,
-        "chain": {"head": head, "finalized": finalized, "read": cursor, "behind": behind, "failures": failures},
+        "chain": chain,
         "transactions": {
             "open": submitter.open,
             "unmined": submitter.unmined,

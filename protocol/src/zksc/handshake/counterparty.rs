@@ -58,7 +58,6 @@ impl Counterparty {
         hedge: &[u8; 32],
     ) -> Result<Vec<Effect>, Refusal> {
         match event {
-            Event::Update(_) | Event::Abandon => Err(Refusal::Unexpected),
             Event::Message(Message::Propose(proposal)) => self.on_propose(*proposal, now, hedge),
             Event::Message(Message::Final(state)) => self.on_final(&state),
             other => self.shared.on_event(other, now),

@@ -60,13 +60,8 @@ impl Participant {
         match event {
             Event::Update(transition) => self.on_update(transition, now, hedge),
             Event::Message(message) => self.on_message(message, now, hedge),
-            Event::Persisted(number) => Ok(self.shared.on_persisted(number)),
-            Event::Tick => Ok(self.shared.on_tick(now)),
-            Event::Ledger(ledger) => self.shared.on_ledger(ledger),
-            Event::Consented(state) => self.shared.on_consented(state),
-            Event::Restored(state) => self.shared.adopt(*state, Vec::new()),
             Event::Abandon => self.on_abandon(),
-            Event::Stop => Ok(self.shared.on_stop()),
+            other => self.shared.on_event(other, now),
         }
     }
 

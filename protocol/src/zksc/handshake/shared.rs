@@ -61,7 +61,7 @@ impl Shared {
     /// The events that mean the same at both ends. Updates and messages do not: each end takes its own before.
     pub(super) fn on_event(&mut self, event: Event, now: Millis) -> Result<Vec<Effect>, Refusal> {
         match event {
-            Event::Update(_) | Event::Message(_) => Err(Refusal::Unexpected),
+            Event::Update(_) | Event::Message(_) | Event::Abandon => Err(Refusal::Unexpected),
             Event::Persisted(number) => Ok(self.on_persisted(number)),
             Event::Tick => Ok(self.on_tick(now)),
             Event::Ledger(ledger) => self.on_ledger(ledger),

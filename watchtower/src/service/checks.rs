@@ -1,0 +1,93 @@
+//! What must hold before a tower starts: the node is on its chain and keeps up, the contracts are those of the deployment, the
+//! vault is the one that its domain says, and the account can pay.
+//!
+//! **Invariant:** nothing is written here: a tower that refuses to start leaves everything as it was.
+
+use std::time::Duration;
+
+use alloy_primitives::{B256, U256};
+use chain::calls::Vipe;
+use chain::error::RpcError;
+use chain::provider::startup::{self, Expectations, StartupError};
+use chain::provider::{Endpoint, Rpc};
+use protocol::vipe::Rules;
+use protocol::{Address, Domain};
+
+use super::StartError;
+use crate::config::{Config, ConfigError, WEI_PER_GWEI};
+use crate::driver::book::Vault;
+
+/// How far the newest block may be ahead of our clock, where blocks come on their own.
+pub(super) const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);
+
+/// What is known of the vault once it was checked.
+pub(super) struct Checked {
+    pub(super) rpc: Rpc,
+    pub(super) vipe: Vipe,
+    pub(super) vault: Vault,
+    pub(super) rules: Rules,
+}
+
+fn connect(config: &Config) -> Result<Rpc, RpcError> {
+    let endpoint =
+        |url| Endpoint { request_timeout: config.chain.request_timeout, ..Endpoint::new(url) };
+    let endpoints: Vec<_> = config.chain.urls().map(|(_, url)| endpoint(url)).collect();
+    Rpc::connect_all(&endpoints, config.chain.quorum)
+}
+
+/// What the deployment file says of the contracts, if it is the file of this vault.
+fn deployed(config: &Config, vault: Address) -> Vec<(&'static str, Address, B256)> {
+    let Some(deployed) = config.chain.deployed.filter(|deployed| deployed.vipe.0 == vault) else {
+        return Vec::new();
+    };
+    [("the vault", deployed.vipe), ("the verifier", deployed.verifier)]
+        .map(|(name, (address, code_hash))| (name, address, code_hash))
+        .to_vec()
+}
+
+fn missing(key: &'static str) -> ConfigError {
+    ConfigError::Invalid { key, reason: "is missing".to_owned() }
+}
+
+/// Reaches the node and checks everything that can be checked before anything is written.
+pub(super) async fn check_chain(config: &Config, account: Address) -> Result<Checked, StartError> {
+    let chain_id = config.chain.chain_id.ok_or_else(|| missing("chain.chain_id"))?;
+    let address = config.chain.vipe.ok_or_else(|| missing("chain.vipe"))?;
+    let rpc = connect(config).map_err(|error| StartError::Rpc { error })?;
+    let needed = U256::from(config.account.balance_min_gwei) * U256::from(WEI_PER_GWEI);
+    let expected = Expectations {
+        chain_id,
+        head_age_max: config.chain.head_age_max,
+        clock_skew_max: config.chain.head_age_max.map(|_| CLOCK_SKEW_MAX),
+        contracts: deployed(config, address),
+        account: Some((account, needed)),
+    };
+    startup::check(&rpc, &expected, crate::clock::now_s())
+        .await
+        .map_err(|error| StartError::Chain { error })?;
+    let code = rpc.code(address).await.map_err(|error| StartError::Rpc { error })?;
+    if code.is_empty() {
+        let error = StartupError::NoContract { name: "the vault", address };
+        return Err(StartError::Chain { error });
+    }
+    let vipe = Vipe::new(address);
+    let no_vault = |source| StartError::NoVault { vipe: address, source };
+    let found = vipe.domain(&rpc).await.map_err(no_vault)?;
+    let domain = Domain::derive(chain_id, address);
+    if found != domain {
+        return Err(StartError::OtherDomain { vipe: address, expected: domain, found });
+    }
+    let rules = vipe.rules(&rpc).await.map_err(no_vault)?;
+    let rules = Rules {
+        dispute_window: rules.dispute_window_s,
+        response_extension: rules.response_extension_s,
+        max_extension: rules.max_extension_s,
+        fee_floor: u128::try_from(rules.fee_floor)
+            .map_err(|_wide| StartError::Rules(format!("fee floor {}", rules.fee_floor)))?,
+        fee_gas: rules.fee_gas,
+        tower_bps: rules.tower_bps,
+        slash_bps: rules.slash_bps,
+    };
+    rules.validate().map_err(|error| StartError::Rules(error.to_string()))?;
+    Ok(Checked { rpc, vipe, vault: Vault { chain_id, vipe: address }, rules })
+}
