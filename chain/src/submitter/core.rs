@@ -311,8 +311,10 @@ impl Core {
             return self.cancel(id, view);
         }
         let deadline = record.obligation.deadline.unwrap_or(u64::MAX);
-        let over =
-            |block: Header| block.timestamp >= deadline && record.is_decided(block.id.number);
+        let over = |block: Header| {
+            let decided = record.is_decided(block.id.number) && !record.may_be_done(view.nonce);
+            block.timestamp >= deadline && decided
+        };
         if view.finalized.is_some_and(over) {
             return self.end(id, Outcome::Expired);
         }
@@ -366,7 +368,9 @@ impl Core {
             effects.push(Effect::Report { id, report: Report::Refused(refusal.clone()) });
         }
         let is_final = view.finalized.is_some_and(|block| {
-            standing.is_final(block.id.number) && record.is_decided(block.id.number)
+            standing.is_final(block.id.number)
+                && record.is_decided(block.id.number)
+                && !record.may_be_done(view.nonce)
         });
         if record.attempts.is_empty() {
             if is_final {

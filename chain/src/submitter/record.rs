@@ -372,6 +372,12 @@ impl Record {
         self.retired_at.is_none_or(|block| finalized >= block)
     }
 
+    /// Whether an earlier call of ours, whose nonce the chain has passed and not yet made final, may prove to have done the work:
+    /// the index of receipts may follow the newest block with a delay, and a refusal may be the mark of our own success.
+    pub(super) fn may_be_done(&self, next_nonce: u64) -> bool {
+        self.past.iter().any(|attempt| !attempt.cancel && attempt.nonce < next_nonce)
+    }
+
     /// Frees the record for a try with another nonce, as of the newest block.
     pub(super) fn retire(&mut self, head: u64) {
         self.retired_at = Some(head);
