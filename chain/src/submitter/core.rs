@@ -312,7 +312,7 @@ impl Core {
         }
         let deadline = record.obligation.deadline.unwrap_or(u64::MAX);
         let over = |block: Header| {
-            let decided = record.is_decided(block.id.number) && !record.may_be_done(view.nonce);
+            let decided = record.is_decided(block.id.number) && !plan::may_be_done(record, view);
             block.timestamp >= deadline && decided
         };
         if view.finalized.is_some_and(over) {
@@ -370,7 +370,7 @@ impl Core {
         let is_final = view.finalized.is_some_and(|block| {
             standing.is_final(block.id.number)
                 && record.is_decided(block.id.number)
-                && !record.may_be_done(view.nonce)
+                && !plan::may_be_done(record, view)
         });
         if record.attempts.is_empty() {
             if is_final {

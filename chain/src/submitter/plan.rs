@@ -98,6 +98,12 @@ pub(super) fn account_for(
     changed
 }
 
+/// Whether an earlier call of ours, whose nonce the chain has passed and not yet made final, may prove to have done the
+/// work: the index of receipts may follow the newest block with a delay, and a refusal may be the mark of our own success.
+pub(super) fn may_be_done(record: &Record, view: &View) -> bool {
+    record.past.iter().any(|attempt| !attempt.cancel && attempt.nonce < view.nonce)
+}
+
 /// The nonce of a record whose transactions are in no block.
 pub(super) fn unmined_nonce(record: &Record, view: &View) -> Option<u64> {
     record.nonce().filter(|nonce| *nonce >= view.nonce)

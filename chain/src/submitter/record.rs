@@ -156,8 +156,8 @@ pub struct Standing {
     pub looks: u32,
 }
 
-/// Blocks at which a refusal must have been seen, without one that says otherwise, before an obligation is given up for
-/// it, if its kind does not say that it is for good: a node that is behind, or that mixes two states, says so now and then.
+/// Blocks at which a refusal must have been seen without a break before an obligation is given up for it, if its kind does
+/// not say that it is for good: a node that is behind says so now and then.
 const LOOKS_MIN: u32 = 8;
 /// The most blocks between two looks at a refusal that count as one stretch.
 const LOOK_PAUSE_MAX: u64 = 4;
@@ -370,12 +370,6 @@ impl Record {
     /// Whether what became of all earlier attempts is final.
     pub(super) fn is_decided(&self, finalized: u64) -> bool {
         self.retired_at.is_none_or(|block| finalized >= block)
-    }
-
-    /// Whether an earlier call of ours, whose nonce the chain has passed and not yet made final, may prove to have done the work:
-    /// the index of receipts may follow the newest block with a delay, and a refusal may be the mark of our own success.
-    pub(super) fn may_be_done(&self, next_nonce: u64) -> bool {
-        self.past.iter().any(|attempt| !attempt.cancel && attempt.nonce < next_nonce)
     }
 
     /// Frees the record for a try with another nonce, as of the newest block.

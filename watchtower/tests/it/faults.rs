@@ -32,7 +32,9 @@ async fn a_disk_that_fills_up_during_a_dispute_loses_nothing_and_the_tower_goes_
     assert_eq!((status, refused["error"]["code"].as_str()), (507, Some("disk_full")), "{refused}");
     world.dispute(&pair, &pair.final_state(3, 100)).await;
     tokio::time::sleep(FULL).await;
-    assert_eq!(tower.get("/healthz").await.0, 200, "the tower is alive");
+    let (status, health) = tower.get("/healthz").await;
+    assert_eq!(status, 503, "it answers, and says what is wrong: {health}");
+    assert!(health["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{health}");
     let (_, served) = tower.get(&format!("/v1/backups/{channel}/participant")).await;
     assert_eq!(served["nonce"], 40, "what was receipted is served: {served}");
     let (_, lives) = tower.get(&format!("/v1/disputes/{channel}")).await;
