@@ -126,7 +126,8 @@ impl Wallet {
                 turn.then.push(Effect::Payment(Message::Done(id)));
             }
             (Direction::Incoming, Stage::Protected) => {
-                if !self.is_proposed(id) || self.abandon(id, turn) {
+                let is_free = !self.is_proposed(id) || self.abandon(id, turn);
+                if is_free {
                     self.refuse(id, reason, turn);
                 }
             }
