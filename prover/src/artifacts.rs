@@ -9,7 +9,7 @@
 //! A file has some hundred kilobytes and loads in milliseconds; the prover's 2^17-leaf commitment is made anew by the first
 //! proof, which checks it (see [`crate::zksc::LiveStateCircuit`]).
 //!
-//! **Invariant:** what was loaded is, byte for byte, what this program would store ([`PAYLOAD_HASH`]), or it was refused: nothing
+//! **Invariant:** what was loaded is, byte for byte, what this program would store (`PAYLOAD_HASH`), or it was refused: nothing
 //! in a file is believed, not even its own digest.
 //! **Invariant:** a file is either whole or not there: it is written beside its place, flushed and renamed.
 
