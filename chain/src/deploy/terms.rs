@@ -26,19 +26,19 @@ const L2_WINDOW_MARGIN_S: u64 = 12 * HOUR_S;
 /// The rules of a vault but its verifier, which is known only once it is deployed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
-    /// See [`Rules::dispute_window_s`].
+    /// See `Rules::dispute_window_s`.
     pub dispute_window_s: u64,
-    /// See [`Rules::response_extension_s`].
+    /// See `Rules::response_extension_s`.
     pub response_extension_s: u64,
-    /// See [`Rules::max_extension_s`].
+    /// See `Rules::max_extension_s`.
     pub max_extension_s: u64,
-    /// See [`Rules::fee_floor`].
+    /// See `Rules::fee_floor`.
     pub fee_floor: u128,
-    /// See [`Rules::fee_gas`].
+    /// See `Rules::fee_gas`.
     pub fee_gas: u64,
-    /// See [`Rules::tower_bps`].
+    /// See `Rules::tower_bps`.
     pub tower_bps: u16,
-    /// See [`Rules::slash_bps`].
+    /// See `Rules::slash_bps`.
     pub slash_bps: u16,
 }
 

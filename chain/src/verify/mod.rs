@@ -10,7 +10,7 @@
 //! everybody else sees: nothing here checks a consensus. That is what several endpoints and a quorum are for. A
 //! receipts root does not cover transaction hashes either: the hash in an event is the node's word.
 //!
-//! **Invariant:** a [`VerifiedHeader`] hashes to its own id; [`receipts::logs`] returns the block's logs of a contract,
+//! **Invariant:** a `VerifiedHeader` hashes to its own id; `receipts::logs` returns the block's logs of a contract,
 //! complete and in order, or an error.
 
 pub(crate) mod receipts;
