@@ -97,12 +97,22 @@ async fn a_node_without_batches_and_block_receipts_is_read_all_the_same() {
 async fn a_node_that_hides_logs_is_not_believed_and_nothing_is_read_past_them() {
     let world = with_history().await;
     let truth = truth(&world).await;
+    let first = truth.events[0].block.number;
     for fault in [Fault::EmptyLogs, Fault::LyingLogs, Fault::EmptyBloom] {
         let proxy = FaultProxy::start(&world.http, 1).await;
         let mut follower =
             Follower::open(through(&proxy).await, config(&world, LIMITS), None).await.unwrap();
         proxy.always(fault);
-        let waited = tokio::time::timeout(Duration::from_millis(700), follower.next()).await;
+        let waited = loop {
+            let next = tokio::time::timeout(Duration::from_millis(700), follower.next()).await;
+            match next {
+                // Before the vault's first event there is nothing to hide.
+                Ok(Ok(batch)) if batch.to < first && batch.added.is_empty() => {
+                    follower.acknowledge();
+                }
+                other => break other,
+            }
+        };
         assert!(waited.is_err(), "{fault:?}: {waited:?}");
         let health = follower.health().borrow().clone();
         assert!(

@@ -44,7 +44,7 @@ async fn a_loss_is_in_the_price_when_the_channel_is_settled_and_a_gain_is_not() 
         let channel = world.open(seed).await;
         let call = world.dispute_call(channel, seed, 3, balance).await;
         world.hub.send(&call).await.unwrap();
-        world.pass(DISPUTE_WINDOW_S + 1).await;
+        world.pass(2 * DISPUTE_WINDOW_S).await;
         world.mine(1).await;
         world.tower.send(&world.vipe.settle(channel)).await.unwrap();
     }
