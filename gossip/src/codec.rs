@@ -25,6 +25,16 @@ impl AsRef<str> for Wire {
     }
 }
 
+/// A request as it came: the router of requests keeps failed readings to itself, so one that breaks the bound is handed on as
+/// what it is, and its sender can be held to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Frame {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// Its length says that it is longer than any request may be; nothing of it was read.
+    TooLong,
+}
+
 /// Reads and writes frames.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Codec;
@@ -62,14 +72,18 @@ async fn write_frame<T: AsyncWrite + Unpin + Send>(
 
 impl request_response::Codec for Codec {
     type Protocol = Wire;
-    type Request = Vec<u8>;
+    type Request = Frame;
     type Response = Vec<u8>;
 
-    async fn read_request<T>(&mut self, wire: &Wire, io: &mut T) -> io::Result<Vec<u8>>
+    async fn read_request<T>(&mut self, wire: &Wire, io: &mut T) -> io::Result<Frame>
     where
         T: AsyncRead + Unpin + Send,
     {
-        read_frame(io, wire.request_max).await
+        match read_frame(io, wire.request_max).await {
+            Ok(bytes) => Ok(Frame::Whole(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Frame::TooLong),
+            Err(error) => Err(error),
+        }
     }
 
     async fn read_response<T>(&mut self, wire: &Wire, io: &mut T) -> io::Result<Vec<u8>>
@@ -79,11 +93,14 @@ impl request_response::Codec for Codec {
         read_frame(io, wire.response_max).await
     }
 
-    async fn write_request<T>(&mut self, wire: &Wire, io: &mut T, bytes: Vec<u8>) -> io::Result<()>
+    async fn write_request<T>(&mut self, wire: &Wire, io: &mut T, frame: Frame) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
-        write_frame(io, &bytes, wire.request_max).await
+        match frame {
+            Frame::Whole(bytes) => write_frame(io, &bytes, wire.request_max).await,
+            Frame::TooLong => Err(io::ErrorKind::InvalidInput.into()),
+        }
     }
 
     async fn write_response<T>(&mut self, wire: &Wire, io: &mut T, bytes: Vec<u8>) -> io::Result<()>
@@ -124,6 +141,14 @@ mod tests {
         assert_eq!(read(over).unwrap_err().kind(), io::ErrorKind::InvalidData);
         let written = block_on(write_frame(&mut Cursor::new(Vec::new()), &[0; 101], MAX));
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_request_that_is_too_long_is_handed_on_as_that() {
+        let mut huge = Cursor::new([u32::MAX.to_be_bytes().as_slice(), &[0; 10]].concat());
+        let wire = Wire { name: "/test/1", request_max: MAX, response_max: MAX };
+        let read = block_on(request_response::Codec::read_request(&mut Codec, &wire, &mut huge));
+        assert_eq!(read.unwrap(), Frame::TooLong);
     }
 
     #[test]

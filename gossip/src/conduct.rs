@@ -13,6 +13,8 @@ pub(crate) enum Fault {
     Malformed,
     /// More work than a peer may hand in.
     Flood,
+    /// A request of a peer that is below the graylist line: none is taken.
+    Insistence,
 }
 
 impl Fault {
@@ -23,6 +25,8 @@ impl Fault {
             Self::Malformed => 400.0,
             // A burst of a hundred too many is forgiven within seconds; a flood is not.
             Self::Flood => 8.0,
+            // From the graylist line to a ban in three dozen requests: a peer that waits for its debt to fade makes none.
+            Self::Insistence => 100.0,
         }
     }
 }

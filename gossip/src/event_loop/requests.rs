@@ -4,7 +4,6 @@
 //! others' beyond their lane are dropped, which they see as a closed stream.
 
 use std::collections::HashMap;
-use std::io;
 
 use libp2p::PeerId;
 use libp2p::request_response::{
@@ -12,6 +11,7 @@ use libp2p::request_response::{
 };
 
 use super::EventLoop;
+use crate::codec::Frame;
 use crate::conduct::Fault;
 use crate::desk::Job;
 use crate::error::RequestError;
@@ -69,27 +69,33 @@ impl<N: Intake> EventLoop<N> {
             Kind::Backup => &mut behaviour.backup,
             Kind::Sync => &mut behaviour.sync,
         };
-        let id = requests.send_request_with_addresses(&peer.0, bytes, addresses);
+        let id = requests.send_request_with_addresses(&peer.0, Frame::Whole(bytes), addresses);
         self.open.insert((kind, id), peer.0, answer);
     }
 
-    pub(super) fn on_backup(&mut self, event: Event<Vec<u8>, Vec<u8>>) {
+    pub(super) fn on_backup(&mut self, event: Event<Frame, Vec<u8>>) {
         self.on_requests(Kind::Backup, event, |bytes, channel| Job::Backup { bytes, channel });
     }
 
-    pub(super) fn on_sync(&mut self, event: Event<Vec<u8>, Vec<u8>>) {
+    pub(super) fn on_sync(&mut self, event: Event<Frame, Vec<u8>>) {
         self.on_requests(Kind::Sync, event, |bytes, channel| Job::Sync { bytes, channel });
     }
 
     fn on_requests(
         &mut self,
         kind: Kind,
-        event: Event<Vec<u8>, Vec<u8>>,
+        event: Event<Frame, Vec<u8>>,
         job: impl FnOnce(Vec<u8>, libp2p::request_response::ResponseChannel<Vec<u8>>) -> Job,
     ) {
         match event {
             Event::Message { peer, message: Message::Request { request, channel, .. }, .. } => {
-                self.take_request(peer, job(request, channel));
+                match request {
+                    Frame::Whole(bytes) => self.take_request(peer, job(bytes, channel)),
+                    Frame::TooLong => {
+                        self.counters.requests_malformed.one();
+                        self.blame(peer, Fault::Malformed);
+                    }
+                }
             }
             Event::Message { message: Message::Response { request_id, response }, .. } => {
                 self.answered((kind, request_id), Ok(response));
@@ -97,7 +103,12 @@ impl<N: Intake> EventLoop<N> {
             Event::OutboundFailure { peer, request_id, error, .. } => {
                 self.answered((kind, request_id), Err(failure(Peer(peer), &error)));
             }
-            Event::InboundFailure { peer, error, .. } => self.on_inbound_failure(peer, &error),
+            Event::InboundFailure { peer, error, .. } => {
+                tracing::debug!(%peer, %error, "a request failed");
+                if !matches!(error, InboundFailure::ResponseOmission) {
+                    self.counters.requests_abandoned.one();
+                }
+            }
             Event::ResponseSent { .. } => {}
         }
     }
@@ -107,21 +118,11 @@ impl<N: Intake> EventLoop<N> {
         let shunned = score.unwrap_or_else(|| self.conduct.score(&peer)) < GRAYLIST_LINE;
         if shunned {
             self.counters.requests_turned_away.one();
+            // Whoever goes on regardless comes nearer to a ban.
+            self.blame(peer, Fault::Insistence);
         } else if self.desk.take(peer, job).is_err() {
             self.counters.requests_turned_away.one();
             self.blame(peer, Fault::Flood);
-        }
-    }
-
-    fn on_inbound_failure(&mut self, peer: PeerId, error: &InboundFailure) {
-        tracing::debug!(%peer, %error, "a request failed");
-        match error {
-            InboundFailure::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
-                self.counters.requests_malformed.one();
-                self.blame(peer, Fault::Malformed);
-            }
-            InboundFailure::ResponseOmission => {}
-            _ => self.counters.requests_abandoned.one(),
         }
     }
 
