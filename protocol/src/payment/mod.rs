@@ -34,6 +34,7 @@ pub mod message;
 pub mod note;
 pub mod receipt;
 pub mod terms;
+mod timer;
 pub mod wallet;
 mod wire;
 

@@ -31,6 +31,7 @@ use super::{
     ahead::Ahead,
     message::{Message, Reason},
     terms::FeePolicy,
+    timer::Timer,
 };
 use crate::{
     ids::{Amount, ChannelId, Nonce, Sequence},
@@ -148,13 +149,6 @@ struct Lane {
     last: Option<Sequence>,
     protected: Nonce,
     ending: Ending,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Timer {
-    since: Millis,
-    next: Millis,
-    pause: Millis,
 }
 
 /// One event being handled.

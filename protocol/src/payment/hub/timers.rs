@@ -1,9 +1,12 @@
 //! The hub's waits: offers, reminders, reservations that expire, debits that are held too long.
 
-use super::{Effect, Hub, HubError, HubStage, Timer, Turn};
+use super::{Effect, Hub, HubError, HubStage, Turn};
 use crate::{
     ids::ChannelId,
-    payment::message::{Message, Reason},
+    payment::{
+        message::{Message, Reason},
+        timer::Timer,
+    },
     zksc::{
         PaymentId,
         handshake::{self, Millis},
@@ -12,9 +15,7 @@ use crate::{
 
 impl Hub {
     pub(super) fn start_timer(&mut self, id: PaymentId, now: Millis) {
-        let pause = self.config.handshake.retry_first;
-        let timer = Timer { since: now, next: now.saturating_add(pause), pause };
-        self.timers.insert(id, timer);
+        self.timers.insert(id, Timer::start(now, self.config.handshake.retry_first));
     }
 
     /// Offers every payment whose debit is backed and that was not offered since it changed.
@@ -46,7 +47,7 @@ impl Hub {
 
     /// A reservation that no debit came for, and a debit that no payee came for.
     fn expire(&mut self, id: PaymentId, turn: &mut Turn<'_>) {
-        let waited = self.timers.get(&id).map_or(0, |timer| turn.at.saturating_sub(timer.since));
+        let waited = self.timers.get(&id).map_or(0, |timer| timer.waited(turn.at));
         let (reserve_for, hold_for) = (self.config.reserve_for, self.config.hold_for);
         let Some(one) = self.payments.get_mut(&id) else { return };
         let payer = one.terms.fields().payer;
@@ -67,11 +68,9 @@ impl Hub {
 
     fn remind(&mut self, id: PaymentId, turn: &mut Turn<'_>) {
         let most = self.config.handshake.retry_most;
-        let Some(timer) = self.timers.get_mut(&id).filter(|timer| turn.at >= timer.next) else {
+        if !self.timers.get_mut(&id).is_some_and(|timer| timer.is_due(turn.at, most)) {
             return;
-        };
-        timer.pause = timer.pause.saturating_mul(2).min(most);
-        timer.next = turn.at.saturating_add(timer.pause);
+        }
         let Some(one) = self.payments.get(&id) else { return };
         let fields = one.terms.fields();
         match one.stage {

@@ -1,12 +1,13 @@
 //! The wallet and the hub's messages about payments; orders, and what is sent again.
 
-use super::{Direction, Effect, OPEN_MAX, Order, PayError, Payment, Stage, Timer, Turn, Wallet};
+use super::{Direction, Effect, OPEN_MAX, Order, PayError, Payment, Stage, Turn, Wallet};
 use crate::{
     ids::{Amount, Role, Sequence},
     payment::{
         message::{Message, Reason},
         receipt::SignedReceipt,
         terms::{Terms, TermsError, TermsFields, split},
+        timer::Timer,
     },
     zksc::{
         Change, PaymentId,
@@ -262,19 +263,14 @@ impl Wallet {
                 self.start_timer(id, turn);
             }
             let most = self.config.handshake.retry_most;
-            let Some(timer) = self.timers.get_mut(&id) else { continue };
-            if turn.at >= timer.next {
-                timer.pause = timer.pause.saturating_mul(2).min(most);
-                timer.next = turn.at.saturating_add(timer.pause);
+            if self.timers.get_mut(&id).is_some_and(|timer| timer.is_due(turn.at, most)) {
                 turn.then.push(Effect::Payment(message));
             }
         }
     }
 
     pub(super) fn start_timer(&mut self, id: PaymentId, turn: &Turn<'_>) {
-        let pause = self.config.handshake.retry_first;
-        let (since, next) = (turn.at, turn.at.saturating_add(pause));
-        self.timers.insert(id, Timer { since, next, pause });
+        self.timers.insert(id, Timer::start(turn.at, self.config.handshake.retry_first));
     }
 
     /// The payment has come to `stage`.

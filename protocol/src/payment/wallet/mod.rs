@@ -28,6 +28,7 @@ use super::{
     ahead::Ahead,
     message::Message,
     terms::{FeePolicy, TermsError},
+    timer::Timer,
 };
 use crate::{
     ids::{Amount, Nonce},
@@ -145,14 +146,6 @@ pub enum PayError {
     },
 }
 
-/// A wait between two sendings of one message.
-#[derive(Debug, Clone, Copy)]
-struct Timer {
-    since: Millis,
-    next: Millis,
-    pause: Millis,
-}
-
 /// One event being handled.
 #[derive(Debug)]
 struct Turn<'a> {
@@ -237,7 +230,7 @@ impl Wallet {
     #[must_use]
     pub fn stage(&self, payment: &PaymentId, now: Millis) -> Option<Stage> {
         let one = self.book.payments.get(payment)?;
-        let waited = self.timers.get(payment).map_or(0, |timer| now.saturating_sub(timer.since));
+        let waited = self.timers.get(payment).map_or(0, |timer| timer.waited(now));
         let late = waited >= self.config.owed_after || self.handshake.record().is_stopped();
         Some(if one.in_flight() > Amount::ZERO && late { Stage::Owed } else { one.stage })
     }
