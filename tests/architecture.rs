@@ -10,7 +10,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("gossip", &["protocol"]),
     ("prover", &["protocol"]),
     ("store", &["protocol"]),
-    ("watchtower", &["chain", "protocol", "prover", "store"]),
+    ("watchtower", &["chain", "gossip", "protocol", "prover", "store"]),
 ];
 
 /// Crates that would let the pure core reach the outside world.

@@ -138,6 +138,24 @@ fn e2e_a_tower_that_is_killed_at_a_random_moment_still_saves_the_victim() {
     }
 }
 
+#[test]
+fn e2e_five_towers_lose_three_and_a_disk_and_still_one_of_them_saves_the_victim_and_no_other_spends()
+ {
+    let told = demo(&["--towers", "5"]);
+    assert!(told.tokens("got", "participant") >= told.tokens("true_claim", "participant"));
+    assert!(told.ether("counterparty") < 0, "the attacker lost nothing");
+    let counted = |step: &str| step.starts_with("5 of 5 towers hold nonce");
+    assert!(told.steps("participant").any(counted), "all five gave receipts");
+    let towers = told.result()["summary"]["towers"].as_array().expect("what each tower did");
+    assert_eq!(towers.iter().filter(|tower| tower["state"] == "killed").count(), 3);
+    let change = |tower: &Value| -> i128 {
+        tower["ether_change_wei"].as_str().and_then(|wei| wei.parse().ok()).expect("a number")
+    };
+    assert_eq!(towers.iter().filter(|tower| change(tower) > 0).count(), 1, "{towers:#?}");
+    assert_eq!(towers.iter().filter(|tower| change(tower) == 0).count(), 4, "{towers:#?}");
+    assert!(told.steps("tower 4").any(|step| step.contains("reconciled")), "from an empty disk");
+}
+
 /// A real anvil, with the rules of the fork that we deploy to.
 struct Anvil {
     process: Child,

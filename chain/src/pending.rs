@@ -55,6 +55,19 @@ pub struct Hint {
     pub claim: Amount,
 }
 
+/// An override that somebody wants to bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rival {
+    /// The waiting transaction.
+    pub transaction: B256,
+    /// Who sent it.
+    pub from: Address,
+    /// The channel.
+    pub channel: ChannelId,
+    /// The nonce of the state that it brings.
+    pub nonce: Nonce,
+}
+
 /// What the watch saw.
 #[derive(Debug, Default)]
 pub struct PendingCounters {
@@ -82,6 +95,7 @@ pub struct PendingWatch {
     vipe: Address,
     poll_interval: Duration,
     hints: mpsc::Sender<Hint>,
+    rivals: Option<mpsc::Sender<Rival>>,
     counters: Arc<PendingCounters>,
     seen: Seen,
 }
@@ -139,10 +153,17 @@ impl PendingWatch {
             vipe,
             poll_interval,
             hints,
+            rivals: None,
             counters: Arc::clone(&counters),
             seen: Seen::default(),
         };
         (watch, receiver, counters)
+    }
+
+    /// The same, and hands on overrides that wait as well. One that does not fit into the queue is dropped and counted.
+    #[must_use]
+    pub fn with_rivals(self, rivals: mpsc::Sender<Rival>) -> Self {
+        Self { rivals: Some(rivals), ..self }
     }
 
     /// Watches until nobody reads the hints any more. A node that shows nothing is asked again with every poll interval.
@@ -238,11 +259,16 @@ impl PendingWatch {
             return;
         }
         self.counters.seen.fetch_add(1, Ordering::Relaxed);
-        let Some(hint) = read(self.vipe, transaction) else { return };
-        match self.hints.try_send(hint) {
-            Ok(()) => self.counters.hints.fetch_add(1, Ordering::Relaxed),
-            Err(_full) => self.counters.dropped.fetch_add(1, Ordering::Relaxed),
+        let handed_on = match read(self.vipe, transaction) {
+            Some(hint) => self.hints.try_send(hint).is_ok(),
+            None => {
+                let Some(rivals) = &self.rivals else { return };
+                let Some(rival) = read_override(self.vipe, transaction) else { return };
+                rivals.try_send(rival).is_ok()
+            }
         };
+        let count = if handed_on { &self.counters.hints } else { &self.counters.dropped };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -269,6 +295,20 @@ fn read(vipe: Address, transaction: &RawTransaction) -> Option<Hint> {
         dispute_key: call.disputeKey,
         nonce: Nonce::try_from(call.state.nonce.to::<u64>()).ok()?,
         claim: Amount::try_from(call.claim.to::<u128>()).ok()?,
+    })
+}
+
+/// The override that a transaction would bring; none if it is something else.
+fn read_override(vipe: Address, transaction: &RawTransaction) -> Option<Rival> {
+    if transaction.to != Some(vipe) {
+        return None;
+    }
+    let call = IVipe::overrideStateCall::abi_decode(&transaction.input).ok()?;
+    Some(Rival {
+        transaction: transaction.hash,
+        from: transaction.from,
+        channel: ChannelId::try_from(call.channelId.to::<u64>()).ok()?,
+        nonce: Nonce::try_from(call.state.nonce.to::<u64>()).ok()?,
     })
 }
 

@@ -10,7 +10,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use libp2p::identity::{KeyType, Keypair};
+use libp2p::identity::{KeyType, Keypair, ed25519};
 
 use crate::names::Peer;
 
@@ -90,6 +90,22 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// Signs a message with the key behind the name, for others to check with [`verify`]; none if it does not sign, which no
+    /// ed25519 key does. What is signed must say what it is: the same key signs the handshakes of connections.
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> Option<[u8; 64]> {
+        self.0.sign(message).ok()?.try_into().ok()
+    }
+}
+
+/// Whether the ed25519 public key `key` signed `message`.
+#[must_use]
+pub fn verify(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+    let Ok(key) = ed25519::PublicKey::try_from_bytes(key) else { return false };
+    key.verify(message, signature)
+}
+
 fn disk(path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> IdentityError {
     let path = path.to_owned();
     move |source| IdentityError::Disk { path, what, source }
@@ -157,6 +173,20 @@ mod tests {
         let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, MODE);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left behind");
+    }
+
+    #[test]
+    fn what_a_name_signed_is_verified_by_the_key_in_it_and_nothing_else_is() {
+        let identity = Identity::ephemeral();
+        let id = identity.peer().to_bytes();
+        let key: [u8; 32] = id[id.len() - 32..].try_into().unwrap();
+        let signature = identity.sign(b"a message").unwrap();
+        assert!(verify(&key, b"a message", &signature));
+        assert!(!verify(&key, b"another message", &signature));
+        let mut other = signature;
+        other[3] ^= 1;
+        assert!(!verify(&key, b"a message", &other));
+        assert!(!verify(&[0xff; 32], b"a message", &signature));
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub use config::{Carrier, Config, Limits, Reachable};
 pub use counters::{Counter, Counters};
 pub use error::{PublishError, RequestError, StartError};
 pub use handle::{Handle, PeerInfo, Status, Submitted};
-pub use identity::{Identity, IdentityError};
+pub use identity::{Identity, IdentityError, verify};
 pub use intake::{Intake, Reply, Verdict};
 pub use names::{NameError, Peer, Place};
 

@@ -18,6 +18,15 @@ impl fmt::Display for Peer {
 }
 
 impl Peer {
+    /// The peer whose name these bytes are, as announcements carry it.
+    ///
+    /// # Errors
+    /// [`NameError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, NameError> {
+        let failed = |_error| NameError { text: format!("{bytes:?}"), wanted: "peer id" };
+        PeerId::from_bytes(bytes).map(Self).map_err(failed)
+    }
+
     /// The bytes of the name.
     #[must_use]
     pub fn to_bytes(self) -> Vec<u8> {

@@ -45,6 +45,18 @@ pub struct Settings {
     /// Where to listen for clients [key: http.listen]
     #[arg(long, global = true, value_name = "IP:PORT")]
     pub listen: Option<String>,
+    /// Where to listen for other towers, such as /ip4/0.0.0.0/udp/9645/quic-v1; may be repeated [key: network.listen]
+    #[arg(long, global = true, value_name = "MULTIADDRESS")]
+    pub listen_p2p: Vec<String>,
+    /// A tower to begin with, ending in /p2p/ and its name; may be repeated [key: network.bootstrap]
+    #[arg(long, global = true, value_name = "MULTIADDRESS")]
+    pub bootstrap: Vec<String>,
+    /// Which shards to keep: all, placed, or numbers and ranges below 64 such as 0-15,20 [key: network.shards]
+    #[arg(long, global = true, value_name = "SHARDS")]
+    pub shards: Option<String>,
+    /// Stand alone, whatever the configuration says [key: network.enabled]
+    #[arg(long, global = true, conflicts_with_all = ["listen_p2p", "bootstrap"])]
+    pub no_p2p: bool,
     /// Text for people or JSON for machines [key: log.format]
     #[arg(long, global = true, value_name = "text|json")]
     pub log_format: Option<String>,
@@ -216,12 +228,23 @@ impl Settings {
             ("chain.rpc", &self.rpc),
             ("chain.deployment", &self.deployment),
             ("http.listen", &self.listen),
+            ("network.shards", &self.shards),
             ("log.format", &self.log_format),
             ("log.filter", &self.log),
         ];
         let mut flags = self.set.clone();
         for (key, value) in shortcuts {
             flags.extend(value.iter().map(|value| (key.to_owned(), value.clone())));
+        }
+        for (key, values) in
+            [("network.listen", &self.listen_p2p), ("network.bootstrap", &self.bootstrap)]
+        {
+            if !values.is_empty() {
+                flags.push((key.to_owned(), values.join(",")));
+            }
+        }
+        if self.no_p2p {
+            flags.push(("network.enabled".to_owned(), "false".to_owned()));
         }
         // Variables that are not text cannot be ours.
         let environment = std::env::vars_os()

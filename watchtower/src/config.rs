@@ -6,6 +6,7 @@
 
 mod chain;
 mod layers;
+mod network;
 mod submit;
 
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use chain::{ChainConfig, Deployed, VerifyMode};
 pub use layers::{ConfigError, KEYS, Kind, Layers, load};
+pub use network::NetworkConfig;
 pub use submit::SubmitConfig;
 
 /// Everything that can be chosen about a tower.
@@ -33,6 +35,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// Which backups are taken.
     pub intake: IntakeConfig,
+    /// The network between towers.
+    pub network: NetworkConfig,
     /// When an override is worth it.
     pub decision: DecisionConfig,
     /// The prover.
@@ -55,6 +59,7 @@ impl Default for Config {
             account: AccountConfig::default(),
             http: HttpConfig::default(),
             intake: IntakeConfig::default(),
+            network: NetworkConfig::default(),
             decision: DecisionConfig::default(),
             prover: ProverConfig::default(),
             fees: FeesConfig::default(),
@@ -147,6 +152,10 @@ pub struct DecisionConfig {
     pub count_fee: bool,
     /// Gas that an override is expected to take.
     pub override_gas: u64,
+    /// How long towers of one network wait for each one that comes before this one in a dispute's order; whole seconds,
+    /// longer than a proof and two blocks.
+    #[serde(with = "humantime_serde")]
+    pub race_slot: Duration,
     /// The end of a window that is left alone: an override is planned to be mined this long before the deadline.
     #[serde(with = "humantime_serde")]
     pub margin: Duration,
@@ -158,6 +167,7 @@ impl Default for DecisionConfig {
             profit_min_gwei: 0,
             count_fee: true,
             override_gas: 4_000_000,
+            race_slot: Duration::from_secs(36),
             margin: Duration::from_secs(5),
         }
     }
@@ -283,10 +293,14 @@ impl Config {
         if !(21_000..=16_777_216).contains(&self.decision.override_gas) {
             return invalid("decision.override_gas", "must be between 21000 and 16777216");
         }
+        if self.decision.race_slot > Duration::from_secs(600) {
+            return invalid("decision.race_slot", "must be at most 10m");
+        }
         if self.fees.gas_price_max_gwei == 0 {
             return invalid("fees.gas_price_max_gwei", "must be at least 1");
         }
         self.submit.validate()?;
+        self.network.validate()?;
         if !(Duration::from_millis(100)..=Duration::from_secs(600)).contains(&self.shutdown.grace) {
             return invalid("shutdown.grace", "must be between 100ms and 10m");
         }

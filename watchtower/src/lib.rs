@@ -1,9 +1,10 @@
 //! A tower of the Virtual Rollup, and the `watchtower` program.
 //!
 //! ```text
-//!   HTTP intake --> store <-- driver --> prover
-//!                              ^  |
-//!            chain follower ---+  +--> submitter --> chain
+//!   HTTP intake --+
+//!   other towers -+-> admission --> store <-- driver --> prover
+//!                                              ^  |
+//!                            chain follower ---+  +--> submitter --> chain
 //! ```
 //!
 //! `protocol` decides, this crate carries out. Each step of a dispute's life is on disk before it is acted upon, so a tower
@@ -12,6 +13,7 @@
 //! **Invariant:** nobody is told that a backup is held before it is on disk.
 //! **Invariant:** a dispute is done when its end is final on chain, not when something was sent.
 
+pub mod admission;
 pub mod bench;
 pub mod cli;
 pub mod clock;
@@ -22,6 +24,7 @@ mod driver;
 pub mod error;
 pub mod http;
 pub mod keys;
+pub mod network;
 pub mod service;
 pub mod tasks;
 pub mod telemetry;

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //!   start: configuration -> store -> node of the chain (checked) -> circuit -> follower -> tasks -> listening
-//!   stop:  http -> chain watch -> node -> prover -> submitter -> store
+//!   stop:  http -> network -> chain watch, admission -> node -> prover -> submitter -> store
 //! ```
 //!
 //! **Invariant:** a tower that started has checked that the node is on its chain, that vault and verifier there have the code
 //! that the deployment file says, that the vault is the one that its domain says, that its store is of the same vault and account, and that the account can pay.
 
 mod checks;
+mod intake;
 mod settings;
 
 use std::net::SocketAddr;
@@ -20,25 +21,31 @@ use chain::calls::ReadError;
 use chain::cursor::Cursor;
 use chain::error::RpcError;
 use chain::follower::Follower;
-use chain::pending::PendingWatch;
+use chain::pending::{PendingWatch, Rival};
 use chain::provider::Rpc;
 use chain::provider::startup::StartupError;
 use protocol::{Address, Domain};
-use store::{Facts, JumpLimit, Store, StoreError};
+use store::{Facts, Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
 use self::checks::{Checked, check_chain};
+use self::intake::World;
 use self::settings::{following, policy, submitter};
 use crate::config::{Config, ConfigError, WEI_PER_GWEI};
 use crate::driver::life::Terms;
 use crate::driver::node::{Inputs, Node, Parts};
 use crate::driver::notices::notices;
+use crate::driver::race::Race;
 use crate::driver::{prove, submit, watch as chain_watch};
 use crate::http::{self, Bounds, Counters, Shared};
+use crate::network::{Link, NetworkError};
 use crate::tasks::{Stage, TaskError, Tasks};
 
 /// Reports of the submitter that may wait for the node: a handful for each of its obligations.
 const REPORTS_MAX: usize = 1_024;
+
+/// Overrides of others in the pool that may wait for the node; further ones are not waited for.
+const RIVALS_MAX: usize = 256;
 
 /// Why a tower does not start.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +100,9 @@ pub enum StartError {
         "the stored position on the chain cannot be read: {0}; the store is of another version"
     )]
     Cursor(String),
+    /// The network between towers.
+    #[error("the network between towers does not start")]
+    Network(#[from] NetworkError),
     /// The prover does not start.
     #[error("the prover does not start: {0}")]
     Prover(String),
@@ -191,14 +201,22 @@ fn read_cursor(store: &Store) -> Result<Option<Cursor>, StartError> {
 }
 
 /// Watches what waits to be mined, where that is wanted.
-fn watch_pending(config: &Config, rpc: &Rpc, store: &Store, tasks: &mut Tasks) {
+fn watch_pending(
+    config: &Config,
+    rpc: &Rpc,
+    store: &Store,
+    tasks: &mut Tasks,
+) -> mpsc::Receiver<Rival> {
+    let (to_node, rivals) = mpsc::channel(RIVALS_MAX);
     if !config.chain.watch_pending {
-        return;
+        return rivals;
     }
     let interval = config.chain.poll_interval;
     let (rpc, vipe, store) = (rpc.clone(), store.facts().vipe, store.clone());
-    let watch = PendingWatch::new(rpc, vipe, interval);
+    let (watch, hints, counters) = PendingWatch::new(rpc, vipe, interval);
+    let watch = (watch.with_rivals(to_node), hints, counters);
     tasks.spawn(Stage::Watch, "pending-watch", |stop| chain_watch::run_pending(stop, watch, store));
+    rivals
 }
 
 async fn spawn(
@@ -221,15 +239,19 @@ async fn spawn(
     let (heads, new_heads) = watch::channel(0);
     let (set_deadline, deadlines) = mpsc::channel(submit::DEADLINES_MAX);
     let submitter = submitter(config, account, &rpc, (vault.chain_id, finality)).await?;
+    let world = World { store: store.clone(), rpc: rpc.clone(), vipe, follower: follower.health() };
+    let intake = intake::start(config, account, world, notices, tasks)?;
+    let window_s = rules.dispute_window;
+    let race = |link: &Link| Race::new(link.clone(), config.decision.race_slot, window_s);
+    let race = intake.link.as_ref().map(race);
     let shared = Arc::new(Shared {
         store: store.clone(),
-        account: account.clone(),
-        jump: JumpLimit { per_hour: config.intake.jump_per_hour },
-        receipt_validity: config.intake.receipt_validity,
+        admission: intake.admission,
+        replica: Arc::clone(&intake.replica),
+        network: intake.link,
         follower: follower.health(),
         submitter: submitter.health(),
         prover_ready: prover.ready,
-        notices,
         counters: Counters::default(),
         started: Instant::now(),
     });
@@ -238,8 +260,10 @@ async fn spawn(
         request_timeout: config.http.request_timeout,
     };
     tasks.spawn(Stage::Http, "http", |stop| http::run(stop, listener, shared, bounds));
-    tasks.spawn(Stage::Watch, "chain-watch", |stop| chain_watch::run(stop, follower, to_node));
-    watch_pending(config, &rpc, &store, tasks);
+    tasks.spawn(Stage::Watch, "chain-watch", |stop| {
+        chain_watch::run(stop, follower, to_node, intake.nudge)
+    });
+    let rivals = watch_pending(config, &rpc, &store, tasks);
     let terms = Terms { beneficiary: account.address(), policy: policy(config), rules };
     let node = Node::new(Parts {
         store: store.clone(),
@@ -254,8 +278,12 @@ async fn spawn(
         outbox,
         heads,
         deadlines: set_deadline,
+        notes: intake.notes,
+        race,
+        replica: intake.replica,
     });
-    tasks.spawn(Stage::Node, "node", |stop| node.run(stop, Inputs { batches, told, heard }));
+    tasks
+        .spawn(Stage::Node, "node", |stop| node.run(stop, Inputs { batches, told, heard, rivals }));
     let parts =
         submit::Parts { submitter, store: store.clone(), interval: config.chain.poll_interval };
     let ends = submit::Ends { wake, heads: new_heads, deadlines, told: tell };

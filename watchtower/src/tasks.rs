@@ -21,7 +21,9 @@ use tracing::Instrument as _;
 pub enum Stage {
     /// Takes requests.
     Http,
-    /// Reads the chain.
+    /// Talks to other towers.
+    Network,
+    /// Reads the chain, and stores what was taken.
     Watch,
     /// Decides and drives.
     Node,
@@ -35,8 +37,15 @@ pub enum Stage {
 
 impl Stage {
     /// The order of stopping.
-    pub const ORDER: [Self; 6] =
-        [Self::Http, Self::Watch, Self::Node, Self::Prover, Self::Submitter, Self::Store];
+    pub const ORDER: [Self; 7] = [
+        Self::Http,
+        Self::Network,
+        Self::Watch,
+        Self::Node,
+        Self::Prover,
+        Self::Submitter,
+        Self::Store,
+    ];
 }
 
 /// What a task says when it ends badly.

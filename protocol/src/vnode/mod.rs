@@ -5,6 +5,7 @@
 //! - [`coverage`]: which backups are due, what towers promised, and whether they keep it
 //! - [`exit`]: when a node leaves a channel, by written policy
 //! - [`restore`]: the way back from a seed alone
+//! - [`turn`]: how long a tower waits for the others before it sends the same override
 //! - [`view`]: whether the view of the chain may be signed on
 
 pub mod coverage;
@@ -12,6 +13,7 @@ pub mod dispute;
 pub mod exit;
 pub mod rescue;
 pub mod restore;
+pub mod turn;
 pub mod view;
 
 pub use dispute::{Conditions, Evidence, Facts, Policy, Verdict, decide};

@@ -6,13 +6,16 @@
 
 mod actions;
 mod channel;
+mod fleet;
 mod holdings;
 mod node;
 mod plan;
 mod possession;
 mod proof;
+mod purse;
 mod rpc;
 mod story;
+mod submitter;
 mod timeline;
 mod tower;
 mod updates;
@@ -28,6 +31,7 @@ pub use plan::Scenario;
 
 use self::actions::Stage;
 use self::channel::Parties;
+use self::fleet::Fleet;
 use self::plan::Cast;
 use self::proof::Prover;
 use self::story::Story;
@@ -59,6 +63,9 @@ pub struct DemoArgs {
     /// Use the development chain at this address (anvil, for one) instead of the embedded one: http only
     #[arg(long, value_name = "URL")]
     pub chain: Option<String>,
+    /// How many towers, 3 to 5; several form a network, lose all but two of their number, and race (scenario `stale` only)
+    #[arg(long, default_value_t = 1, value_parser = towers)]
+    pub towers: u8,
     /// Keep everybody's folders here instead of in a temporary one
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
@@ -91,6 +98,7 @@ pub(crate) async fn played() -> eyre::Result<serde_json::Value> {
         json: false,
         kill_tower: false,
         chain: None,
+        towers: 1,
         keep: None,
     };
     let folder = Folder::new(None)?;
@@ -111,6 +119,9 @@ async fn tell(args: &DemoArgs, timeline: &Timeline, folder: &Path) -> eyre::Resu
     timeline.chapter("1. A chain, contracts, a tower")?;
     let world = World::start(args.chain.as_deref(), &deployment, timeline).await?;
     let prover = Prover::start(&folder.join("circuit"), timeline).await?;
+    if args.towers > 1 {
+        return Box::pin(tell_fleet(args, folder, &world, &prover, timeline)).await;
+    }
     // The tower starts with the circuit that is built already.
     let tower_folder = folder.join("tower");
     copy_folder(&folder.join("circuit"), &tower_folder.join("circuits"))?;
@@ -146,6 +157,41 @@ async fn tell(args: &DemoArgs, timeline: &Timeline, folder: &Path) -> eyre::Resu
     }
     timeline.close(&ending.outcome.table, &ending.verdict, ending.ok, &ending.outcome.summary)?;
     Ok(Told { ok: ending.ok, record: record.unwrap_or_default() })
+}
+
+/// The story with several towers.
+async fn tell_fleet(
+    args: &DemoArgs,
+    folder: &Path,
+    world: &World,
+    prover: &Prover,
+    timeline: &Timeline,
+) -> eyre::Result<Told> {
+    eyre::ensure!(
+        matches!(args.scenario, Scenario::Stale) && !args.kill_tower,
+        "several towers tell the scenario `stale` only, and are killed in it anyway"
+    );
+    let deployment = folder.join("deployment.json");
+    let count = usize::from(args.towers);
+    let mut fleet = Fleet::start(world, folder, &deployment, count, timeline).await?;
+    timeline.chapter("2. A channel")?;
+    let parties = Parties::new();
+    possession::prove_keys(&parties, prover, timeline).await?;
+    let live = channel::open(world, &parties, timeline).await?;
+    let mut nodes = Nodes::start(folder, &live, &parties)?;
+    nodes.update(&live, args.updates, timeline).await?;
+    let stage = Stage { world, live: &live, prover, timeline };
+    let ending = fleet::tell(&stage, &nodes, Cast::of(args.updates), &mut fleet).await?;
+    timeline.close(&ending.outcome.table, &ending.verdict, ending.ok, &ending.outcome.summary)?;
+    Ok(Told { ok: ending.ok, record: serde_json::Value::Null })
+}
+
+/// One tower, or as many as the story needs and the chain has accounts for.
+fn towers(text: &str) -> Result<u8, String> {
+    match text.parse() {
+        Ok(count @ (1 | 3..=5)) => Ok(count),
+        _ => Err("1, or 3 to 5".to_owned()),
+    }
 }
 
 /// Where everybody's folders are; a temporary one is removed at the end.

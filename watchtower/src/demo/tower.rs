@@ -1,11 +1,12 @@
 //! The tower of the demo: a real one, `watchtower run`, in a process of its own that can be killed.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use alloy_primitives::{Address, Bytes};
+use chain::account::Account;
 use eyre::{WrapErr as _, bail, eyre};
 use protocol::ChannelId;
 use protocol::backup::{Envelope, SignedReceipt};
@@ -33,7 +34,38 @@ pub(super) struct Tower {
     password: String,
     pub(super) account: Address,
     http: reqwest::Client,
+    member: Option<Member>,
     child: Option<Child>,
+}
+
+/// A tower's place in a network of towers.
+#[derive(Debug)]
+pub(super) struct Member {
+    listen: [String; 2],
+    bootstrap: Vec<String>,
+}
+
+impl Member {
+    /// A place on the loopback interface, over QUIC and TCP; `bootstrap` is whom it knows at first.
+    pub(super) fn new(bootstrap: Vec<String>) -> eyre::Result<Self> {
+        let tcp = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let udp = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
+        let listen =
+            [format!("/ip4/127.0.0.1/tcp/{tcp}"), format!("/ip4/127.0.0.1/udp/{udp}/quic-v1")];
+        Ok(Self { listen, bootstrap })
+    }
+
+    /// The tower's settings for it. All of them are on one address here, and reachable there.
+    fn flags(&self) -> Vec<&str> {
+        let mut flags = vec!["--set", "network.reachable=true"];
+        flags.extend(["--set", "network.per_ip_max=64"]);
+        flags.extend(["--set", "network.sync_interval=5s"]);
+        // Proofs take a few seconds here, and blocks one.
+        flags.extend(["--set", "decision.race_slot=20s"]);
+        flags.extend(self.listen.iter().flat_map(|place| ["--listen-p2p", place]));
+        flags.extend(self.bootstrap.iter().flat_map(|place| ["--bootstrap", place]));
+        flags
+    }
 }
 
 impl Tower {
@@ -43,11 +75,21 @@ impl Tower {
         folder: &Path,
         deployment: &Path,
     ) -> eyre::Result<Self> {
+        Self::start_as(world, folder, deployment, (world.accounts.tower_key, None)).await
+    }
+
+    /// [`Tower::start`] with an account and, for a network, a place in it.
+    pub(super) async fn start_as(
+        world: &World,
+        folder: &Path,
+        deployment: &Path,
+        (key, member): ([u8; 32], Option<Member>),
+    ) -> eyre::Result<Self> {
         std::fs::create_dir_all(folder)
             .wrap_err_with(|| format!("cannot make the folder {}", folder.display()))?;
         let password = alloy_primitives::hex::encode(super::node::fresh());
         let key_file = folder.join("key.hex");
-        write_private(&key_file, &alloy_primitives::hex::encode(world.accounts.tower_key))?;
+        write_private(&key_file, &alloy_primitives::hex::encode(key))?;
         import_account(&key_file, &folder.join("account.json"), &Password::new(password.clone()))?;
         std::fs::remove_file(&key_file)?;
         let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
@@ -58,8 +100,9 @@ impl Tower {
             rpc: world.chain.url.clone(),
             deployment: deployment.to_owned(),
             password,
-            account: world.accounts.tower.address(),
+            account: Account::from_bytes(&key)?.address(),
             http: reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?,
+            member,
             child: None,
         };
         tower.run().await?;
@@ -76,6 +119,7 @@ impl Tower {
             .arg(&self.folder)
             .arg("--deployment")
             .arg(&self.deployment)
+            .args(self.member.iter().flat_map(Member::flags))
             .args(["--set", "chain.poll_interval=200ms"])
             .args(["--set", "submit.block_time=1s", "--set", "submit.send_lead=0s"])
             .env("WATCHTOWER_KEYSTORE_PASSWORD", &self.password)
@@ -166,6 +210,65 @@ impl Tower {
         let lives: Vec<Value> =
             if answer.status().is_success() { answer.json().await.ok()? } else { return None };
         lives.into_iter().next_back()
+    }
+
+    /// Whether its process runs.
+    pub(super) const fn is_alive(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// What the tower says of itself at `pointer` of its status page.
+    async fn status(&self, pointer: &str) -> eyre::Result<Value> {
+        let answer = self.http.get(format!("{}/v1/status", self.url)).send().await?;
+        let body: Value = answer.json().await.wrap_err("the tower's status is not JSON")?;
+        body.pointer(pointer).cloned().ok_or_else(|| eyre!("the tower's status has no {pointer}"))
+    }
+
+    /// Its name on the network.
+    pub(super) async fn peer(&self) -> eyre::Result<String> {
+        let name = self.status("/network/peer").await?;
+        Ok(name.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Where others reach it.
+    pub(super) async fn place(&self) -> eyre::Result<String> {
+        let member = self.member.as_ref().ok_or_else(|| eyre!("this tower stands alone"))?;
+        let [tcp, _quic] = &member.listen;
+        Ok(format!("{tcp}/p2p/{}", self.peer().await?))
+    }
+
+    /// How many other towers it is connected to.
+    pub(super) async fn towers_met(&self) -> eyre::Result<usize> {
+        let met = self.status("/network/towers").await?;
+        Ok(met.as_u64().and_then(|met| usize::try_from(met).ok()).unwrap_or(0))
+    }
+
+    /// Whether it holds this very envelope.
+    pub(super) async fn holds(&self, envelope: &Envelope) -> eyre::Result<bool> {
+        let header = envelope.header();
+        let path = format!("{}/v1/backups/{}/{}", self.url, header.channel_id, header.role);
+        let answer = self.http.get(path).send().await?;
+        if !answer.status().is_success() {
+            return Ok(false);
+        }
+        let body: Value = answer.json().await?;
+        let bytes: Bytes =
+            serde_json::from_value(body.get("envelope").cloned().unwrap_or_default())?;
+        Ok(bytes == envelope.to_bytes())
+    }
+
+    /// Loses everything that the tower remembers, its name on the network included. What stays is what an operator keeps
+    /// elsewhere, the account's key, and the circuit, which is public and only saves the time to build it.
+    pub(super) fn lose_disk(&self) -> eyre::Result<()> {
+        for file in ["tower.redb", "peers.txt", "network.key"] {
+            match std::fs::remove_file(self.folder.join(file)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error.into());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Where its log is.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::actions::Stage;
 use super::rpc::LOOK_EVERY;
-use super::timeline::Fact;
+use super::timeline::{Fact, Timeline};
 use super::tower::Tower;
 
 /// How long any one thing may take before the demo gives up, in real time.
@@ -123,11 +123,16 @@ impl Watch {
         };
         let journal = record.get("journal").and_then(Value::as_array).cloned().unwrap_or_default();
         for row in journal.iter().skip(self.told) {
-            stage.timeline.step("tower", &text(row, "message"), &facts(row))?;
+            tell(stage.timeline, "tower", row)?;
         }
         self.told = self.told.max(journal.len());
         Ok(record)
     }
+}
+
+/// One step of a tower's journal.
+pub(super) fn tell(timeline: &Timeline, actor: &str, row: &Value) -> std::io::Result<()> {
+    timeline.step(actor, &text(row, "message"), &facts(row))
 }
 
 fn text(row: &Value, field: &str) -> String {

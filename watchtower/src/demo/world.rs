@@ -27,6 +27,9 @@ const TERMS: Terms = Terms {
     ..Terms::L1
 };
 
+/// Accounts with ether on a development chain, on the embedded one as on anvil.
+const DEV_ACCOUNTS: u16 = 10;
+
 /// How much a pool may put into a channel for each unit of the participant's.
 const ALLOCATION_RATIO: u16 = 10;
 
@@ -38,6 +41,8 @@ pub(super) struct Accounts {
     pub(super) counterparty: Account,
     pub(super) tower: Account,
     pub(super) tower_key: [u8; 32],
+    /// Keys of the other towers.
+    more_keys: Vec<[u8; 32]>,
     pub(super) friend: Account,
     pub(super) thief: Account,
 }
@@ -72,6 +77,7 @@ impl Accounts {
             counterparty: account(2)?,
             tower: account(3)?,
             tower_key,
+            more_keys: dev.iter().skip(6).map(|dev| dev.private_key.0).collect(),
             friend: account(4)?,
             thief: account(5)?,
         })
@@ -98,7 +104,7 @@ impl World {
         let chain_id =
             connection.chain_id().await.wrap_err_with(|| format!("no chain answers at {url}"))?;
         let chain = DevChain::new(connection, url.clone(), chain_id);
-        let accounts = Accounts::new(&chain::devnet::dev_accounts(6)?)?;
+        let accounts = Accounts::new(&chain::devnet::dev_accounts(DEV_ACCOUNTS)?)?;
         let what = if embedded.is_some() {
             "settlement layer started in this process (revm, Osaka rules)"
         } else {
@@ -144,6 +150,13 @@ impl World {
             &[Fact::new("participant", side.clone()), Fact::new("pool", side)],
         )?;
         Ok(world)
+    }
+
+    /// The key of a tower's account, counted from 0.
+    pub(super) fn tower_key(&self, index: usize) -> eyre::Result<[u8; 32]> {
+        let Accounts { tower_key, more_keys, .. } = &self.accounts;
+        let mut keys = std::iter::once(tower_key).chain(more_keys);
+        keys.nth(index).copied().ok_or_else(|| eyre!("the chain has too few accounts with ether"))
     }
 
     /// Gives the participant its tokens, and the pool the counterparty's.

@@ -208,7 +208,13 @@ impl Node {
             gas,
             max_cost: self.at_most(ceiling, gas),
         };
-        self.want(&new(owner, call, &bounds), out)
+        let wanted = new(owner, call, &bounds);
+        // What is on its way goes on; what is not begun yet waits for its turn, and is asked for again with every block.
+        let begun = OutboxRow::named(&self.parts.store, &OutboxRow::key(name(&owner)))?.is_some();
+        if !begun && self.hold(id, out).is_some() {
+            return Ok(());
+        }
+        self.want(&wanted, out)
     }
 
     fn want_settlement(&mut self, id: DisputeId, out: &mut Out) -> Result<(), StoreError> {

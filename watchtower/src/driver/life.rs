@@ -12,6 +12,7 @@ use protocol::{Address, Role};
 use store::{Change, DisputeId, DisputeRow, Slot, Store, StoreError};
 
 use super::journal::Line;
+use super::race::Stands;
 use super::standing::{opening_row, standing};
 use super::words::{explain, report};
 
@@ -46,6 +47,8 @@ pub(crate) struct Life {
     pub(crate) held: Option<FinalState>,
     /// Whether an answer to [`Effect::ReadConditions`] is under way.
     pub(crate) looking: bool,
+    /// Since when it stands as it does, for the order of towers.
+    pub(crate) stands: Stands,
     machine: Rescue,
 }
 
@@ -88,7 +91,8 @@ impl Life {
             seen_at_ms: now,
             changed_at_ms: now,
         };
-        let mut life = Self { row, channel, held: None, looking: false, machine };
+        let stands = Stands::new(Some(event), Some(standing.opened_at));
+        let mut life = Self { row, channel, held: None, looking: false, stands, machine };
         let who = standing.disputer;
         let message = format!(
             "dispute opened by the {who} with nonce {}, claiming {} base units; answers count before Unix second {}",
@@ -122,7 +126,9 @@ impl Life {
         let id = row.id;
         let step = row.record.step;
         let (machine, effects) = Rescue::resume(row.record.clone(), terms.policy);
-        let mut life = Self { row, channel, held, looking: false, machine };
+        let opened_at = row.record.facts.standing.opened_at;
+        let stands = Stands::resumed(&read_events(&row)?, opened_at);
+        let mut life = Self { row, channel, held, looking: false, stands, machine };
         out.lines.push(Line::step(id, "resumed", format!("going on after a restart, at {step:?}")));
         life.take(effects, out);
         Ok(life)
@@ -208,11 +214,7 @@ impl Life {
 
     /// The chain's events of this dispute.
     pub(crate) fn events(&self) -> Result<Vec<ChainEvent>, StoreError> {
-        self.row
-            .events
-            .iter()
-            .map(|event| serde_json::from_value(event.clone()).map_err(broken))
-            .collect()
+        read_events(&self.row)
     }
 
     /// The dispute's events are others now: where it stands follows from them.
@@ -289,6 +291,11 @@ impl Life {
         self.handle(Event::Opened(states), out);
         Ok(())
     }
+}
+
+fn read_events(row: &DisputeRow) -> Result<Vec<ChainEvent>, StoreError> {
+    let read = |event: &serde_json::Value| serde_json::from_value(event.clone()).map_err(broken);
+    row.events.iter().map(read).collect()
 }
 
 fn encode(event: &ChainEvent) -> Result<serde_json::Value, StoreError> {

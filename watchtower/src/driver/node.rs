@@ -1,11 +1,13 @@
 //! The node: everything that happens passes through here, in order.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use alloy_primitives::U256;
 use chain::calls::Vipe;
 use chain::events::{ChainEvent, Event as Chain};
+use chain::pending::Rival;
 use chain::provider::Rpc;
 use chain::submitter::ObligationId;
 use futures::StreamExt as _;
@@ -25,8 +27,11 @@ use super::life::{Life, Out, Terms};
 use super::notices::Heard;
 use super::obligation::OutboxRow;
 use super::prove::Prove;
+use super::race::Race;
 use super::submit::Told;
+use super::tell::tell_others;
 use super::watch::Delivery;
+use crate::network::{Note, Replica};
 use crate::tasks::TaskFailure;
 
 /// The most disputes of a store that are looked at on a restart: more than a day's worth of any chain's blocks holds.
@@ -58,6 +63,12 @@ pub(crate) struct Parts {
     pub(crate) heads: watch::Sender<u64>,
     /// New deadlines for the submitter.
     pub(crate) deadlines: mpsc::Sender<(ObligationId, u64)>,
+    /// Tells the network of disputes, where there is one.
+    pub(crate) notes: Option<mpsc::Sender<Note>>,
+    /// Whom to wait for in a race, where there is a network.
+    pub(crate) race: Option<Race>,
+    /// What is held, in memory.
+    pub(crate) replica: Arc<Replica>,
 }
 
 /// What the node hears.
@@ -69,6 +80,8 @@ pub(crate) struct Inputs {
     pub(crate) told: mpsc::Receiver<Told>,
     /// From the intake: slots with something newer.
     pub(crate) heard: Heard,
+    /// From the pool: overrides of others that wait to be mined.
+    pub(crate) rivals: mpsc::Receiver<Rival>,
 }
 
 /// The actor.
@@ -80,9 +93,13 @@ pub(crate) struct Node {
     pub(crate) proof_time: Duration,
     /// Whether the outbox has something new in the commit to come.
     pub(crate) wake: bool,
+    /// Channels that ended, each with the block that ended it, until that is final.
+    pub(crate) endings: BTreeMap<ChannelId, u64>,
+    /// Channels whose backups go with the commit to come.
+    pub(crate) forgotten: Vec<ChannelId>,
     /// The chain's time, seconds.
-    now: u64,
-    finalized: Option<u64>,
+    pub(crate) now: u64,
+    pub(crate) finalized: Option<u64>,
 }
 
 impl Node {
@@ -93,6 +110,8 @@ impl Node {
             jobs: FuturesUnordered::new(),
             proof_time: PROOF_TIME,
             wake: false,
+            endings: BTreeMap::new(),
+            forgotten: Vec::new(),
             now: 0,
             finalized: None,
         }
@@ -120,6 +139,7 @@ impl Node {
                 Some(told) = inputs.told.recv() => self.on_told(told, &mut out)?,
                 Some(delivery) = inputs.batches.recv() => self.on_batch(delivery, &mut out).await?,
                 Some(slot) = inputs.heard.slots.recv() => self.on_slot(slot, &mut out),
+                Some(rival) = inputs.rivals.recv() => self.on_rival(&rival, &mut out),
                 _ = tick.tick() => {
                     if inputs.heard.take_missed() {
                         out.todo.extend(self.lives.keys().map(|id| (*id, Effect::OpenEnvelopes)));
@@ -133,6 +153,7 @@ impl Node {
 
     /// Every dispute that is not closed goes on from its last durable step.
     fn resume(&mut self) -> Result<Out, StoreError> {
+        self.resume_endings()?;
         let mut out = Out::default();
         for row in self.parts.store.disputes(DISPUTES_MAX)? {
             if row.closed {
@@ -159,7 +180,7 @@ impl Node {
     }
 
     /// The channel's newest dispute.
-    fn current(&mut self, channel: ChannelId) -> Option<&mut Life> {
+    pub(crate) fn current(&mut self, channel: ChannelId) -> Option<&mut Life> {
         let of = |epoch| DisputeId { channel_id: channel, epoch };
         self.lives.range_mut(of(0)..=of(u64::MAX)).next_back().map(|(_, life)| life)
     }
@@ -182,13 +203,16 @@ impl Node {
         let store = self.parts.store.clone();
         wait_for_disk(&store).await?;
         let mut book = Book::new(&store, self.parts.vault);
+        self.now = batch.timestamp;
         for event in &batch.removed {
             book.remove(&event.event)?;
             self.on_removed(event, out)?;
+            self.take_ending_back(event, out);
         }
         for event in &batch.added {
             book.add(event.block.number, &event.event)?;
             self.on_added(event, &mut book, out).await?;
+            self.note_ending(event, out);
         }
         out.changes.extend(book.into_changes());
         let position = batch.cursor.position();
@@ -196,10 +220,12 @@ impl Node {
             .map_err(|error| StoreError::Row { table: "cursor-1", detail: error.to_string() })?;
         let (number, hash) = (position.number, position.hash);
         out.changes.push(Change::Cursor(CursorRow { number, hash, state }));
-        self.now = batch.timestamp;
         self.finalized = batch.tip.finalized;
         self.close_what_is_final(out)?;
+        self.forget_what_ended(out);
         self.commit(out).await?;
+        self.forget_in_index();
+        tell_others(self.parts.notes.as_ref(), &batch.added, self.now);
         // The watch may be gone; then the batch comes again after the restart and changes nothing.
         let _ = durable.send(());
         self.parts.heads.send_replace(number);
@@ -227,13 +253,17 @@ impl Node {
             }
             Chain::Overridden(moved) => {
                 let ours = moved.beneficiary == self.parts.terms.beneficiary;
+                if let Some(race) = &self.parts.race {
+                    race.link.paid(moved.beneficiary);
+                }
                 let cost = match ours {
                     true => cost_of(book.store(), &self.parts.rpc, event.transaction).await?,
                     false => U256::ZERO,
                 };
-                let rules = self.parts.terms.rules;
+                let (rules, now) = (self.parts.terms.rules, self.now);
                 let Some(life) = self.current(moved.channel) else { return Ok(()) };
                 life.push_event(event)?;
+                life.stands_since(event, now);
                 let who = if ours { "our override" } else { "an override by somebody else" };
                 let message = format!(
                     "{who} stands: nonce {}, the disputer is now paid {} base units; {} to {}",
@@ -290,6 +320,7 @@ impl Node {
         if !life.pop_event(event)? {
             return Ok(());
         }
+        life.stands_again();
         let id = life.id();
         let message = "taken back by a reorganisation";
         match &event.event {

@@ -8,7 +8,7 @@ use chain::follower::{Batch, Follower};
 use chain::pending::{Hint, PendingCounters, PendingWatch};
 use protocol::backup::DisputeKey;
 use store::{ChannelStatus, Store};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::tasks::TaskFailure;
@@ -22,7 +22,7 @@ pub(crate) struct Delivery {
     pub(crate) durable: oneshot::Sender<()>,
 }
 
-/// Follows the chain until told to stop.
+/// Follows the chain until told to stop. `nudge` makes it look now instead of when it is time.
 ///
 /// # Errors
 /// When the follower cannot go on; trouble with the node is waited out inside.
@@ -30,12 +30,15 @@ pub(crate) async fn run(
     stop: CancellationToken,
     mut follower: Follower,
     node: mpsc::Sender<Delivery>,
+    nudge: Arc<Notify>,
 ) -> Result<(), TaskFailure> {
     loop {
         let batch = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
             batch = follower.next() => batch?,
+            // A look that is given up is begun anew at once.
+            () = nudge.notified() => continue,
         };
         let (durable, stored) = oneshot::channel();
         let delivery = Delivery { batch: Box::new(batch), durable };

@@ -1,22 +1,22 @@
-//! The intake: cheap checks first, then the signature, then the slot, and a receipt only after the commit.
-//!
-//! **Invariant:** nothing is stored that is not signed by a key which the chain has for that channel and role.
-//! **Invariant:** a receipt names an envelope that is on disk.
+//! The intake over HTTP. What is taken is decided by [`crate::admission`]; other towers hear of it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use alloy_primitives::{Bytes, Signature};
+use alloy_primitives::Bytes;
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
-use protocol::backup::{Envelope, Receipt, SignedReceipt, UnverifiedEnvelope};
+use axum::extract::{ConnectInfo, Path, State};
+use protocol::backup::{SignedReceipt, UnverifiedEnvelope};
+use protocol::network::admission::{Source, Verdict};
 use protocol::{ChannelId, Role};
 use serde::{Deserialize, Serialize};
-use store::{Backup, ChannelRow, ChannelStatus, ReceiptRow, Slot, Verdict};
+use store::Slot;
 
 use super::Shared;
 use super::refusal::Refusal;
+use crate::admission::From;
 
 /// What a client sends.
 #[derive(Debug, Deserialize)]
@@ -37,10 +37,11 @@ pub(crate) struct Taken {
 /// `POST /v1/backups`.
 pub(crate) async fn take(
     State(shared): State<Arc<Shared>>,
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
     offer: Result<Json<Offer>, JsonRejection>,
 ) -> Result<Json<Taken>, Refusal> {
     let outcome = match offer {
-        Ok(Json(offer)) => admit(&shared, &offer.envelope).await,
+        Ok(Json(offer)) => admit(&shared, client, &offer.envelope).await,
         Err(rejection) => Err(Refusal::Body(rejection.body_text())),
     };
     let counter = match &outcome {
@@ -55,75 +56,20 @@ pub(crate) async fn take(
     outcome.map(Json)
 }
 
-async fn admit(shared: &Shared, bytes: &[u8]) -> Result<Taken, Refusal> {
+async fn admit(shared: &Shared, client: SocketAddr, bytes: &[u8]) -> Result<Taken, Refusal> {
+    let (from, source) = (From::Client(client.ip()), Source::Submit { seen_at: 0 });
+    let verdict = shared.admission.offer(from, source, bytes).await?;
+    if verdict.refusal().is_some() {
+        return Err(Refusal::NotAdmitted(verdict));
+    }
+    let new = verdict == Verdict::Accept;
     let unverified = UnverifiedEnvelope::from_bytes(bytes)?;
-    let header = *unverified.header();
-    let ours = shared.store.facts().domain();
-    if header.domain != ours {
-        return Err(Refusal::OtherDomain { ours, theirs: header.domain });
+    let header = unverified.header();
+    if new && let Some(network) = &shared.network {
+        network.publish(header.channel_id, bytes.to_vec());
     }
-    let channel = header.channel_id;
-    let row = shared.store.channel(channel)?.ok_or(Refusal::UnknownChannel(channel))?;
-    if !matches!(row.status, ChannelStatus::Live | ChannelStatus::Disputed) {
-        return Err(Refusal::NotLive { channel, status: row.status });
-    }
-    let slot = Slot { channel_id: channel, role: header.role };
-    // Merely old is cheaper to see than a bad signature.
-    if let Some(held) = shared.store.backup(slot)?
-        && header.nonce < held.nonce
-    {
-        return Err(Refusal::Older(held.nonce));
-    }
-    let envelope = unverified.admit(&row.channel)?;
-    let offered = Backup {
-        nonce: header.nonce,
-        id: *envelope.id(),
-        identity: row.identity(),
-        stored_at_ms: crate::clock::now_ms(),
-        envelope: envelope.to_bytes(),
-    };
-    let new = match shared.store.offer_backup(slot, offered, shared.jump).await? {
-        Verdict::Stored { .. } | Verdict::Conflict { offered_won: true, .. } => true,
-        Verdict::Same => false,
-        Verdict::Older { held } => return Err(Refusal::Older(held)),
-        Verdict::Conflict { serves, .. } => {
-            tracing::warn!(%slot, nonce = %header.nonce, "a party signed two envelopes at one nonce; evidence kept");
-            return Err(Refusal::Conflict(serves));
-        }
-        Verdict::OtherChannel => return Err(Refusal::UnknownChannel(channel)),
-        Verdict::TooFast { allowed, retry_at_ms } => {
-            return Err(Refusal::TooFast { allowed, retry_at_ms });
-        }
-        other => return Err(Refusal::Receipt(format!("{other:?}"))),
-    };
-    // Asked after the commit: a dispute that was recorded before it may have read the slot before it too, and one that is recorded
-    // after it reads the slot after it.
-    let disputed = |row: ChannelRow| row.status == ChannelStatus::Disputed;
-    if new && shared.store.channel(channel)?.is_some_and(disputed) {
-        shared.notices.tell(slot);
-    }
-    tracing::debug!(%slot, nonce = %header.nonce, new, "backup held");
-    let receipt = sign(shared, &envelope)?;
-    let kept = ReceiptRow {
-        nonce: header.nonce,
-        envelope_id: *envelope.id(),
-        until: receipt.receipt().until,
-        signature: Bytes::copy_from_slice(receipt.signature()),
-    };
-    shared.store.put_receipt(slot, shared.account.address(), kept).await?;
+    let receipt = shared.admission.receipt_for(header, unverified.id()).await?;
     Ok(Taken { receipt, new })
-}
-
-fn sign(shared: &Shared, envelope: &Envelope) -> Result<SignedReceipt, Refusal> {
-    let facts = shared.store.facts();
-    let until = crate::clock::now_s().saturating_add(shared.receipt_validity.as_secs());
-    let tower = shared.account.address();
-    let receipt = Receipt::new(envelope, facts.chain_id, facts.vipe, tower, until);
-    let failed = |error: &dyn std::fmt::Display| Refusal::Receipt(error.to_string());
-    let bytes =
-        shared.account.sign_digest(&receipt.signing_hash()).map_err(|error| failed(&error))?;
-    let signature = Signature::from_raw(&bytes).map_err(|error| failed(&error))?;
-    receipt.signed(signature).map_err(|error| failed(&error))
 }
 
 /// An envelope as it is served.

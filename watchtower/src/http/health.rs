@@ -112,6 +112,11 @@ pub(crate) async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Val
         })
     };
     let missing = missing(&shared);
+    let network = match &shared.network {
+        Some(network) => network.report().await,
+        None => Value::Null,
+    };
+    let (slots, index_bytes) = shared.replica.size();
     let submitter = shared.submitter.borrow().clone();
     let counters = &shared.counters;
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
@@ -138,7 +143,12 @@ pub(crate) async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Val
             "stored": count(&counters.stored),
             "repeated": count(&counters.repeated),
             "refused": count(&counters.refused),
+            "slots": slots,
+            "index_bytes": index_bytes,
+            "verdicts": shared.admission.counts().snapshot(),
+            "signatures_waiting": shared.admission.pending(),
         },
+        "network": network,
         "requests_turned_away": count(&counters.turned_away),
     })))
 }

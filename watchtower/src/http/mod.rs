@@ -19,15 +19,15 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use chain::account::Account;
 use chain::follower::Health;
 use chain::submitter::SubmitHealth;
-use store::{JumpLimit, Store};
+use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::driver::notices::Notices;
+use crate::admission::Admission;
+use crate::network::{Link, Replica};
 use crate::tasks::TaskFailure;
 use refusal::Refusal;
 
@@ -52,20 +52,18 @@ pub struct Counters {
 pub struct Shared {
     /// The store.
     pub store: Store,
-    /// The account that signs receipts.
-    pub account: Account,
-    /// How fast a slot's nonce may rise.
-    pub jump: JumpLimit,
-    /// How long a receipt promises to hold.
-    pub receipt_validity: Duration,
+    /// Decides about backups, and signs receipts.
+    pub admission: Arc<Admission>,
+    /// What is held, in memory.
+    pub replica: Arc<Replica>,
+    /// The network between towers, where there is one.
+    pub network: Option<Link>,
     /// How the follower fares.
     pub follower: watch::Receiver<Health>,
     /// How the submitter fares.
     pub submitter: watch::Receiver<SubmitHealth>,
     /// Whether the prover is warm.
     pub prover_ready: watch::Receiver<bool>,
-    /// Tells the node of slots with something newer.
-    pub(crate) notices: Notices,
     /// What the intake did.
     pub counters: Counters,
     /// When the tower started.
@@ -133,7 +131,9 @@ pub async fn run(
     shared: Arc<Shared>,
     bounds: Bounds,
 ) -> Result<(), TaskFailure> {
-    let serving = axum::serve(listener, router(shared, bounds));
+    // Who asks is known by its address: budgets are kept for each.
+    let service = router(shared, bounds).into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service);
     serving.with_graceful_shutdown(async move { stop.cancelled().await }).await?;
     Ok(())
 }

@@ -3,9 +3,11 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use protocol::backup::AdmitError;
+use protocol::network::admission::{Fault, Ignored, Verdict};
 use serde_json::json;
-use store::{ChannelStatus, StoreError};
+use store::StoreError;
+
+use crate::admission::ReceiptFailure;
 
 /// A refused request.
 #[derive(Debug, thiserror::Error)]
@@ -17,42 +19,9 @@ pub(crate) enum Refusal {
     /// The bytes are no envelope.
     #[error("not an envelope: {0}")]
     Decode(#[from] protocol::encoding::DecodeError),
-    /// The envelope is of another vault.
-    #[error("this tower guards {ours}, the envelope is of {theirs}")]
-    OtherDomain {
-        /// Our domain.
-        ours: protocol::Domain,
-        /// The envelope's.
-        theirs: protocol::Domain,
-    },
-    /// The chain as this tower sees it has no such channel, or it is ignored.
-    #[error("this tower knows no usable channel {0} on its chain yet")]
-    UnknownChannel(protocol::ChannelId),
-    /// The channel takes no backups.
-    #[error("channel {channel} takes no backups: it is {status:?}")]
-    NotLive {
-        /// The channel.
-        channel: protocol::ChannelId,
-        /// Where it stands.
-        status: ChannelStatus,
-    },
-    /// The signature or another field does not fit the channel.
-    #[error("refused: {0}")]
-    Admit(#[from] AdmitError),
-    /// The slot holds a greater nonce.
-    #[error("the slot holds nonce {0} already")]
-    Older(protocol::Nonce),
-    /// Another envelope of the same nonce is the one that is kept.
-    #[error("another envelope of this nonce is kept: {0}; both are recorded as evidence")]
-    Conflict(protocol::B256),
-    /// The nonce rises faster than allowed.
-    #[error("the nonce rises too fast: at most {allowed} now; try again at {retry_at_ms} ms")]
-    TooFast {
-        /// The greatest nonce that would be taken.
-        allowed: u64,
-        /// Unix milliseconds.
-        retry_at_ms: u64,
-    },
+    /// The envelope is not taken.
+    #[error("{}", words(.0))]
+    NotAdmitted(Verdict),
     /// A part of the path is no identifier.
     #[error("{0} is not a channel, or not a role (participant, counterparty)")]
     Path(String),
@@ -73,9 +42,9 @@ pub(crate) enum Refusal {
     /// The disk. Nothing was acknowledged.
     #[error("nothing was stored: {0}")]
     Store(#[from] StoreError),
-    /// The receipt could not be signed. The envelope is stored.
-    #[error("stored, but the receipt could not be signed: {0}")]
-    Receipt(String),
+    /// There is no receipt. The envelope is stored.
+    #[error("stored, but there is no receipt: {0}")]
+    Receipt(#[from] ReceiptFailure),
 }
 
 impl Refusal {
@@ -83,22 +52,67 @@ impl Refusal {
         match self {
             Self::Body(_) => (StatusCode::BAD_REQUEST, "body"),
             Self::Decode(_) => (StatusCode::BAD_REQUEST, "decode"),
-            Self::OtherDomain { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "other_domain"),
-            Self::UnknownChannel(_) => (StatusCode::NOT_FOUND, "unknown_channel"),
-            Self::NotLive { .. } => (StatusCode::CONFLICT, "not_live"),
-            Self::Admit(_) => (StatusCode::UNPROCESSABLE_ENTITY, "signature"),
-            Self::Older(_) => (StatusCode::CONFLICT, "older"),
-            Self::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
-            Self::TooFast { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_fast"),
+            Self::NotAdmitted(verdict) => of_verdict(verdict),
             Self::Path(_) => (StatusCode::BAD_REQUEST, "path"),
             Self::Nothing => (StatusCode::NOT_FOUND, "nothing"),
             Self::NoSuchPage => (StatusCode::NOT_FOUND, "no_such_page"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "timed_out"),
-            Self::Store(StoreError::DiskFull) => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
-            Self::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
+            Self::Store(error) | Self::Receipt(ReceiptFailure::Store(error)) => of_store(error),
             Self::Receipt(_) => (StatusCode::INTERNAL_SERVER_ERROR, "receipt"),
         }
+    }
+}
+
+fn of_store(error: &StoreError) -> (StatusCode, &'static str) {
+    match error {
+        StoreError::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
+    }
+}
+
+fn of_verdict(verdict: &Verdict) -> (StatusCode, &'static str) {
+    let reason = match verdict {
+        Verdict::Accept => return (StatusCode::OK, "accept"),
+        Verdict::Ignore(reason) => reason,
+        Verdict::Reject(fault) => return of_fault(*fault),
+    };
+    match reason {
+        Ignored::NotKept => (StatusCode::MISDIRECTED_REQUEST, "not_kept"),
+        Ignored::Unknown { .. } => (StatusCode::NOT_FOUND, "unknown_channel"),
+        Ignored::NotLive | Ignored::Untimely => (StatusCode::CONFLICT, "not_live"),
+        Ignored::SenderBusy { .. } | Ignored::SlotBusy { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "too_often")
+        }
+        Ignored::Older { .. } => (StatusCode::CONFLICT, "older"),
+        Ignored::ConflictLost { .. } => (StatusCode::CONFLICT, "conflict"),
+        Ignored::TooFast { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_fast"),
+        Ignored::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+    }
+}
+
+fn of_fault(fault: Fault) -> (StatusCode, &'static str) {
+    match fault {
+        Fault::OtherDomain => (StatusCode::UNPROCESSABLE_ENTITY, "other_domain"),
+        Fault::NonceZero | Fault::Signature => (StatusCode::UNPROCESSABLE_ENTITY, "signature"),
+        Fault::FalseClaim => (StatusCode::CONFLICT, "not_live"),
+        _ => (StatusCode::BAD_REQUEST, "decode"),
+    }
+}
+
+/// Why an envelope is not taken, for people.
+fn words(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Reject(Fault::Size | Fault::Malformed) => "these bytes are no envelope".to_owned(),
+        Verdict::Reject(Fault::OtherDomain) => "the envelope is of another vault".to_owned(),
+        Verdict::Reject(Fault::NonceZero) => "nothing that is signed has nonce 0".to_owned(),
+        Verdict::Ignore(Ignored::Unknown { head }) => {
+            format!("this tower knows no usable channel of this id at block {head}, its newest")
+        }
+        verdict => verdict
+            .refusal()
+            .map_or_else(|| "nothing speaks against it".to_owned(), |refusal| refusal.to_string()),
     }
 }
 

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
 use crate::json;
-use crate::schema::{BACKUPS, EVIDENCE, IDENTITIES, PROOFS};
+use crate::schema::{BACKUPS, EVIDENCE, IDENTITIES, PROOFS, RECEIPTS};
 
 /// Bytes before the envelope in a row: nonce, id, identity, stored at, window start, window nonce.
 const HEAD_BYTES: usize = 8 + 32 + 32 + 8 + 8 + 8;
@@ -151,6 +151,24 @@ fn decode(row: &[u8]) -> Result<Held, StoreError> {
     })
 }
 
+/// Nonce and id alone.
+fn decode_head(row: &[u8]) -> Result<(Nonce, B256), StoreError> {
+    let short = || StoreError::row("backups-2", format!("{} bytes", row.len()));
+    let (nonce, rest) = row.split_first_chunk::<8>().ok_or_else(short)?;
+    let (id, _rest) = rest.split_first_chunk::<32>().ok_or_else(short)?;
+    let nonce = Nonce::try_from(u64::from_be_bytes(*nonce))
+        .map_err(|error| StoreError::row("backups-2", error))?;
+    Ok((nonce, B256::from(*id)))
+}
+
+fn slot_of((channel, role): (u64, u8)) -> Result<Slot, StoreError> {
+    Ok(Slot {
+        channel_id: ChannelId::try_from(channel)
+            .map_err(|error| StoreError::row("backups-2", error))?,
+        role: Role::try_from(role).map_err(|error| StoreError::row("backups-2", error))?,
+    })
+}
+
 /// Compares with the slot and records, in the caller's transaction.
 pub(crate) fn offer(
     transaction: &WriteTransaction,
@@ -222,6 +240,22 @@ pub(crate) fn move_in(
     Ok(())
 }
 
+/// Forgets both slots of a channel: envelopes, evidence and receipts.
+pub(crate) fn forget(
+    transaction: &WriteTransaction,
+    channel_id: ChannelId,
+) -> Result<(), StoreError> {
+    for role in Role::BOTH {
+        let slot = Slot { channel_id, role };
+        let (channel, role) = slot.key();
+        transaction.open_table(BACKUPS)?.remove(slot.key())?;
+        transaction.open_table(EVIDENCE)?.remove(slot.key())?;
+        let towers = (channel, role, [0; 20])..=(channel, role, [u8::MAX; 20]);
+        transaction.open_table(RECEIPTS)?.retain_in(towers, |_, _| false)?;
+    }
+    Ok(())
+}
+
 /// Keeps both envelopes, serves the smaller id.
 fn settle_conflict(
     transaction: &WriteTransaction,
@@ -263,15 +297,23 @@ pub(crate) fn list(
     let mut found = Vec::new();
     for entry in table.iter()?.take(limit) {
         let (key, row) = entry?;
-        let (channel, role) = key.value();
-        let slot = Slot {
-            channel_id: ChannelId::try_from(channel)
-                .map_err(|error| StoreError::row("backups-2", error))?,
-            role: Role::try_from(role).map_err(|error| StoreError::row("backups-2", error))?,
-        };
-        found.push((slot, decode(row.value())?.backup));
+        found.push((slot_of(key.value())?, decode(row.value())?.backup));
     }
     Ok(found)
+}
+
+/// What every slot holds, without the envelopes.
+pub(crate) fn each(
+    transaction: &ReadTransaction,
+    visit: &mut dyn FnMut(Slot, Nonce, B256),
+) -> Result<(), StoreError> {
+    let table = transaction.open_table(BACKUPS)?;
+    for entry in table.iter()? {
+        let (key, row) = entry?;
+        let (nonce, id) = decode_head(row.value())?;
+        visit(slot_of(key.value())?, nonce, id);
+    }
+    Ok(())
 }
 
 pub(crate) fn evidence(

@@ -10,7 +10,7 @@ use crate::backups;
 use crate::error::StoreError;
 use crate::json;
 use crate::rows::{ChannelRow, CursorRow, DisputeId, DisputeRow, JournalRow, LedgerRow, ProofRow};
-use crate::schema::{CHANNELS, CURSOR, DISPUTES, JOURNAL, LEDGERS, OUTBOX, PROOFS};
+use crate::schema::{CHANNELS, CURSOR, DISPUTES, ENDINGS, JOURNAL, LEDGERS, OUTBOX, PROOFS};
 
 /// The one cursor of a tower.
 pub(crate) const CHAIN_CURSOR: &str = "chain";
@@ -29,6 +29,12 @@ pub enum Change {
     /// A channel left the chain in a reorganisation. Its backups stay: mostly it comes back. If another channel takes the id,
     /// that [`Change::Channel`] drops them.
     ForgetChannel(ChannelId),
+    /// A channel was paid out in this block: its backups may be forgotten once that is final.
+    Ended(ChannelId, u64),
+    /// The block that paid a channel out left the chain in a reorganisation.
+    NotEnded(ChannelId),
+    /// Forget what is held for a channel that ended for good: backups, evidence and receipts.
+    ForgetBackups(ChannelId),
     /// A version of a channel's ledger.
     Ledger(LedgerRow),
     /// A version of a channel's ledger left the chain in a reorganisation.
@@ -68,6 +74,16 @@ pub(crate) fn apply(transaction: &WriteTransaction, change: &Change) -> Result<(
         }
         Change::ForgetChannel(channel_id) => {
             transaction.open_table(CHANNELS)?.remove(channel_id.get())?;
+        }
+        Change::Ended(channel_id, block) => {
+            transaction.open_table(ENDINGS)?.insert(channel_id.get(), block)?;
+        }
+        Change::NotEnded(channel_id) => {
+            transaction.open_table(ENDINGS)?.remove(channel_id.get())?;
+        }
+        Change::ForgetBackups(channel_id) => {
+            backups::forget(transaction, *channel_id)?;
+            transaction.open_table(ENDINGS)?.remove(channel_id.get())?;
         }
         Change::Ledger(row) => {
             let mut sums = [0; 32];

@@ -27,8 +27,8 @@ mod signing;
 use std::path::Path;
 use std::sync::Arc;
 
-use alloy_primitives::Address;
-use protocol::ChannelId;
+use alloy_primitives::{Address, B256};
+use protocol::{ChannelId, Nonce};
 
 pub use backend::{FileStorage, Storage};
 pub use backups::{Backup, Evidence, JumpLimit, Slot, Verdict};
@@ -143,6 +143,14 @@ impl Store {
     /// When the file cannot be read.
     pub fn backups(&self, limit: usize) -> Result<Vec<(Slot, Backup)>, StoreError> {
         self.engine.read(|transaction| backups::list(transaction, limit))
+    }
+
+    /// Shows what every slot holds: nonce and id, in order of channel and role. One snapshot, nothing kept in memory.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn each_backup(&self, mut visit: impl FnMut(Slot, Nonce, B256)) -> Result<(), StoreError> {
+        self.engine.read(|transaction| backups::each(transaction, &mut visit))
     }
 
     /// Two envelopes of a slot at one nonce, if its owner ever signed two.

@@ -47,6 +47,24 @@ impl Store {
         })
     }
 
+    /// Channels that ended, each with the block that ended it, whose backups are not forgotten yet.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn endings(&self) -> Result<Vec<(ChannelId, u64)>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(schema::ENDINGS)?;
+            let mut found = Vec::new();
+            for entry in table.iter()? {
+                let (channel, block) = entry?;
+                let channel = ChannelId::try_from(channel.value())
+                    .map_err(|error| StoreError::row("endings-1", error))?;
+                found.push((channel, block.value()));
+            }
+            Ok(found)
+        })
+    }
+
     /// All versions of a channel's ledger but the empty one, oldest first.
     ///
     /// # Errors

@@ -11,7 +11,11 @@ use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 use crate::error::StoreError;
 
 /// The layout of this program: the set of tables below. Raised when a table appears, disappears or changes.
-pub const LAYOUT: u64 = 2;
+pub const LAYOUT: u64 = 3;
+
+/// The layout before: the same without the table of endings, which is made when such a file is opened. Channels that ended
+/// before keep their backups.
+const LAYOUT_BEFORE: u64 = 2;
 
 /// name -> value, as text.
 pub(crate) const FACTS: TableDefinition<'_, &str, &str> = TableDefinition::new("facts-1");
@@ -23,6 +27,8 @@ pub(crate) const IDENTITIES: TableDefinition<'_, u64, [u8; 32]> =
 /// (channel, role) -> two envelopes at one nonce.
 pub(crate) const EVIDENCE: TableDefinition<'_, (u64, u8), &[u8]> =
     TableDefinition::new("evidence-1");
+/// channel -> the block that ended it; there until its backups are forgotten.
+pub(crate) const ENDINGS: TableDefinition<'_, u64, u64> = TableDefinition::new("endings-1");
 /// channel -> what the chain says of it.
 pub(crate) const CHANNELS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("channels-1");
 /// (channel, version) -> the two sums of the ledger.
@@ -100,6 +106,7 @@ pub(crate) fn establish(transaction: &WriteTransaction, facts: &Facts) -> Result
     transaction.open_table(BACKUPS)?;
     transaction.open_table(IDENTITIES)?;
     transaction.open_table(EVIDENCE)?;
+    transaction.open_table(ENDINGS)?;
     transaction.open_table(CHANNELS)?;
     transaction.open_table(LEDGERS)?;
     transaction.open_table(CURSOR)?;
@@ -134,5 +141,8 @@ pub(crate) fn read(transaction: &ReadTransaction) -> Result<Facts, StoreError> {
 fn check_layout(stored: Option<String>) -> Result<(), StoreError> {
     let Some(text) = stored else { return Ok(()) };
     let found = text.parse().map_err(|error| StoreError::row("facts-1", error))?;
-    if found == LAYOUT { Ok(()) } else { Err(StoreError::UnknownLayout { found, known: LAYOUT }) }
+    match found {
+        LAYOUT | LAYOUT_BEFORE => Ok(()),
+        _ => Err(StoreError::UnknownLayout { found, known: LAYOUT }),
+    }
 }

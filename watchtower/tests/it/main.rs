@@ -12,6 +12,7 @@ mod cli;
 mod disk;
 mod faults;
 mod intake;
+mod network;
 mod refusals;
 mod reorg;
 mod story;

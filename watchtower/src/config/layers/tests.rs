@@ -169,6 +169,14 @@ fn values_that_make_no_sense_are_refused_by_name() {
         ("intake.jump_per_hour", "0"),
         ("intake.receipt_validity", "1s"),
         ("decision.override_gas", "16777217"),
+        ("decision.race_slot", "11m"),
+        ("network.listen", "127.0.0.1:9645"),
+        ("network.bootstrap", "/ip4/192.0.2.1/tcp/1"),
+        ("network.connections_max", "2"),
+        ("network.peers_target", "0"),
+        ("network.per_ip_max", "0"),
+        ("network.shards", "64"),
+        ("network.sync_interval", "1ms"),
         ("shutdown.grace", "0s"),
     ] {
         let refused = check(key, value);

@@ -1,0 +1,192 @@
+//! What others send: envelopes, alerts, requests.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use gossip::{Intake, Peer, Reply, Verdict};
+use protocol::Domain;
+use protocol::backup::UnverifiedEnvelope;
+use protocol::network::admission::{Buckets, Ignored, Rate, Source, Verdict as Decision};
+use protocol::network::wire::{
+    BackupRequest, BackupResponse, RawEnvelope, Refusal, SyncRequest, SyncResponse, Topic,
+    UnverifiedReceipt,
+};
+use protocol::network::{Shard, Slot};
+use store::Store;
+
+use super::alerts::Alerts;
+use super::answers::Answers;
+use super::towers::Towers;
+use super::{PEERS_MAX, RETRY_MS};
+use crate::admission::{Admission, From, lock, stored_slot};
+
+/// Receipts that a peer may have signed anew for what it did not submit: 64 at once, then 16 a second. Each costs a
+/// signature and a commit; those signed before cost neither.
+const SIGNED_ANEW: Rate = Rate { burst: 64, period_us: 62_500 };
+
+/// The tower behind the network.
+#[derive(Debug)]
+pub(crate) struct TowerIntake {
+    store: Store,
+    admission: Arc<Admission>,
+    answers: Answers,
+    alerts: Arc<Alerts>,
+    towers: Arc<Towers>,
+    domain: Domain,
+    signed_anew: Mutex<Buckets<Peer>>,
+    began: Instant,
+}
+
+impl TowerIntake {
+    pub(crate) fn new(
+        store: Store,
+        admission: Arc<Admission>,
+        answers: Answers,
+        alerts: Arc<Alerts>,
+        towers: Arc<Towers>,
+    ) -> Self {
+        let domain = store.facts().domain();
+        let signed_anew = Mutex::new(Buckets::new(SIGNED_ANEW, PEERS_MAX));
+        Self {
+            store,
+            admission,
+            answers,
+            alerts,
+            towers,
+            domain,
+            signed_anew,
+            began: Instant::now(),
+        }
+    }
+
+    async fn submit(&self, from: Peer, seen_at: u64, raw: &RawEnvelope) -> Reply<BackupResponse> {
+        let bytes = raw.as_bytes();
+        let decided = self.admission.offer(From::Peer(from), Source::Submit { seen_at }, bytes);
+        let verdict = decided.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a submission is not stored");
+            Decision::Ignore(Ignored::Failed)
+        });
+        if let Some(refusal) = verdict.refusal() {
+            let fault = matches!(verdict, Decision::Reject(_));
+            return Reply { response: BackupResponse::Refused(refusal), fault, publish: None };
+        }
+        let Ok(unverified) = UnverifiedEnvelope::from_bytes(bytes) else {
+            // What was accepted decodes.
+            return Reply::just(failed());
+        };
+        let header = unverified.header();
+        let publish = (verdict == Decision::Accept)
+            .then(|| (Topic::Backups(self.domain, Shard::of(header.channel_id)), bytes.to_vec()));
+        let response = match self.admission.receipt_for(header, unverified.id()).await {
+            Ok(receipt) => BackupResponse::Receipt(UnverifiedReceipt::from(&receipt)),
+            Err(error) => {
+                tracing::error!(%error, "an envelope is held, and there is no receipt for it");
+                failed()
+            }
+        };
+        Reply { response, fault: false, publish }
+    }
+
+    fn fetch(&self, slot: Slot) -> BackupResponse {
+        match self.store.backup(stored_slot(slot)) {
+            Ok(None) => BackupResponse::Nothing,
+            Ok(Some(backup)) => match RawEnvelope::from_bytes(&backup.envelope) {
+                Ok(envelope) => BackupResponse::Envelope(envelope),
+                Err(_another_length) => failed(),
+            },
+            Err(error) => {
+                tracing::error!(%error, "a backup cannot be read");
+                failed()
+            }
+        }
+    }
+
+    async fn status(&self, from: Peer, slots: &[Slot]) -> BackupResponse {
+        let mut held = Vec::with_capacity(slots.len());
+        for slot in slots {
+            match self.admission.has_receipt(*slot) {
+                Ok(true) => {}
+                Ok(false) => {
+                    if let Err(wait) = self.charge(from) {
+                        return BackupResponse::Refused(Refusal::Busy { retry_after_ms: wait });
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a receipt cannot be read");
+                    return failed();
+                }
+            }
+            match self.admission.receipt(*slot).await {
+                Ok(receipt) => held.push(receipt.as_ref().map(UnverifiedReceipt::from)),
+                Err(error) => {
+                    tracing::error!(%error, "a receipt cannot be given");
+                    return failed();
+                }
+            }
+        }
+        BackupResponse::Status(held)
+    }
+
+    fn charge(&self, from: Peer) -> Result<(), u64> {
+        let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        lock(&self.signed_anew).take(from, 1, now_ms)
+    }
+}
+
+fn failed() -> BackupResponse {
+    BackupResponse::Refused(Refusal::Failed { retry_after_ms: RETRY_MS })
+}
+
+/// A verdict, as the router takes it.
+pub(crate) const fn judged(verdict: &Decision) -> Verdict {
+    match verdict {
+        Decision::Accept => Verdict::Accept,
+        Decision::Ignore(_) => Verdict::Ignore,
+        Decision::Reject(_) => Verdict::Reject,
+    }
+}
+
+impl Intake for TowerIntake {
+    async fn gossiped(&self, from: Peer, topic: Topic, bytes: Vec<u8>) -> Verdict {
+        match topic {
+            Topic::Backups(_, shard) => {
+                let source = Source::Gossip(shard);
+                match self.admission.offer(From::Peer(from), source, &bytes).await {
+                    Ok(verdict) => judged(&verdict),
+                    Err(error) => {
+                        tracing::error!(%error, "a gossiped envelope is not stored");
+                        Verdict::Ignore
+                    }
+                }
+            }
+            Topic::Alerts(_) => judged(&self.alerts.hear(from, &bytes)),
+            Topic::Towers(_) => judged(&self.towers.hear(from, &bytes)),
+        }
+    }
+
+    async fn backup(&self, from: Peer, request: BackupRequest) -> Reply<BackupResponse> {
+        match request {
+            BackupRequest::Submit { seen_at, envelope } => {
+                self.submit(from, seen_at, &envelope).await
+            }
+            BackupRequest::Fetch { domain, .. }
+            | BackupRequest::Status { domain, .. }
+            | BackupRequest::Towers { domain, .. }
+                if domain != self.domain =>
+            {
+                let response = BackupResponse::Refused(Refusal::OtherDomain);
+                Reply { response, fault: true, publish: None }
+            }
+            BackupRequest::Fetch { slot, .. } => Reply::just(self.fetch(slot)),
+            BackupRequest::Status { slots, .. } => Reply::just(self.status(from, &slots).await),
+            BackupRequest::Towers { after, .. } => {
+                Reply::just(BackupResponse::Towers(self.towers.page(after)))
+            }
+        }
+    }
+
+    async fn sync(&self, from: Peer, request: SyncRequest) -> Reply<SyncResponse> {
+        let fault = request.domain() != self.domain;
+        Reply { response: self.answers.answer(from, &request), fault, publish: None }
+    }
+}

@@ -1,0 +1,183 @@
+//! Towers that are connected to each other: real ones, over TCP on this machine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy_primitives::Bytes;
+use gossip::{Config, Handle, Identity, Intake, Network, Peer, Place, Reply, Submitted, Verdict};
+use protocol::backup::Envelope;
+use protocol::network::Slot;
+use protocol::network::wire::{
+    BackupRequest, BackupResponse, Refusal, SyncRequest, SyncResponse, Topic,
+};
+use protocol::testing::Pair;
+use protocol::{Domain, Role};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::world::{Running, WINDOW_S, World};
+
+/// Waits until a tower serves this very envelope.
+async fn holds(tower: &Running, envelope: &Envelope) {
+    let header = envelope.header();
+    let path = format!("/v1/backups/{}/{}", header.channel_id, header.role);
+    let wanted = Bytes::from(envelope.to_bytes());
+    tower
+        .wait(&path, 30, |_, served| {
+            serde_json::from_value::<Bytes>(served["envelope"].clone()).is_ok_and(|is| is == wanted)
+        })
+        .await;
+}
+
+fn domain(world: &World) -> Domain {
+    Domain::derive(crate::world::CHAIN_ID, world.vipe.address)
+}
+
+fn sealed(pair: &Pair, nonce: u64) -> Envelope {
+    pair.seal(Role::Participant, &pair.final_state(nonce, 500))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_handed_to_one_tower_reaches_the_others_and_one_that_was_away_reconciles() {
+    let world = World::start(60).await;
+    let pair = world.open(31).await;
+    let first = world.start_member(0, "").await;
+    let place = first.place().await;
+    let second = world.start_member(1, &place).await;
+    first.met(1).await;
+    second.met(1).await;
+    for tower in [&first, &second] {
+        tower.caught_up(&world).await;
+    }
+    // By gossip, both ways.
+    let one = sealed(&pair, 7);
+    assert_eq!(first.back_up(&one.to_bytes()).await.0, 200);
+    holds(&second, &one).await;
+    let two = sealed(&pair, 8);
+    assert_eq!(second.back_up(&two.to_bytes()).await.0, 200);
+    holds(&first, &two).await;
+
+    // Two that were not there when it was gossiped: by reconciliation, the second of them with an old envelope.
+    second.stop().await.unwrap();
+    let three = sealed(&pair, 9);
+    assert_eq!(first.back_up(&three.to_bytes()).await.0, 200);
+    let second = world.start_member(1, &place).await;
+    let third = world.start_member(2, &place).await;
+    for tower in [&second, &third] {
+        tower.caught_up(&world).await;
+        holds(tower, &three).await;
+    }
+    let status = third.get("/v1/status").await.1;
+    let sync = &status["network"]["sync"];
+    assert!(sync["taken"].as_u64() >= Some(1), "{status:#}");
+    assert_eq!(sync["faults"], 0, "{status:#}");
+    assert_eq!(status["backups"]["slots"], 1, "{status:#}");
+    for tower in [first, second, third] {
+        tower.stop().await.unwrap();
+    }
+}
+
+/// A node, which submits and takes nothing.
+struct Nothing;
+
+impl Intake for Nothing {
+    async fn gossiped(&self, _from: Peer, _topic: Topic, _bytes: Vec<u8>) -> Verdict {
+        Verdict::Ignore
+    }
+
+    async fn backup(&self, _from: Peer, _request: BackupRequest) -> Reply<BackupResponse> {
+        Reply::just(BackupResponse::Refused(Refusal::NotKept))
+    }
+
+    async fn sync(&self, _from: Peer, _request: SyncRequest) -> Reply<SyncResponse> {
+        Reply::just(SyncResponse::Refused(Refusal::NotKept))
+    }
+}
+
+/// A node that is connected to the tower at `place`.
+async fn node(world: &World, place: &str) -> (Handle, Peer, CancellationToken) {
+    let place: Place = place.parse().unwrap();
+    let tower = place.peer().unwrap();
+    let mut config = Config::new(domain(world));
+    config.bootstrap = vec![place];
+    let (handle, network) =
+        Network::open(config, &Identity::ephemeral(), Arc::new(Nothing)).unwrap();
+    let stop = CancellationToken::new();
+    #[expect(clippy::disallowed_methods, reason = "the harness is not the program")]
+    tokio::spawn(network.run(stop.clone()));
+    for _ in 0..200 {
+        if handle.towers().contains(&tower) {
+            return (handle, tower, stop);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the tower was never met");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_submits_gets_a_receipt_asks_for_it_again_and_fetches_its_backup_back() {
+    let world = World::start(60).await;
+    let pair = world.open(32).await;
+    let tower = world.start_member(0, "").await;
+    tower.caught_up(&world).await;
+    let (handle, peer, stop) = node(&world, &tower.place().await).await;
+    let envelope = sealed(&pair, 5);
+    let slot = Slot { channel_id: pair.channel.id(), role: Role::Participant };
+    let domain = domain(&world);
+
+    assert_eq!(handle.fetch(peer, domain, slot).await.unwrap(), None);
+    let submitted = handle.submit(peer, &envelope, 0).await.unwrap();
+    let Submitted::Receipt(receipt) = submitted else { panic!("{submitted:?}") };
+    let receipt = receipt.verify().unwrap();
+    receipt.covers(&envelope, crate::world::CHAIN_ID, world.vipe.address).unwrap();
+    let raw = handle.fetch(peer, domain, slot).await.unwrap().unwrap();
+    assert_eq!(raw.as_bytes().as_slice(), envelope.to_bytes());
+    // The same again, and a question: the same receipt.
+    let again = handle.submit(peer, &envelope, 0).await.unwrap();
+    let Submitted::Receipt(again) = again else { panic!("{again:?}") };
+    assert_eq!(again.verify().unwrap(), receipt);
+    let empty = Slot { role: Role::Counterparty, ..slot };
+    let mut slots = vec![slot, empty];
+    slots.sort_by_key(|slot| slot.key());
+    let first = slots[0] == slot;
+    let status = handle.backup(peer, &BackupRequest::Status { domain, slots }).await.unwrap();
+    let BackupResponse::Status(held) = status else { panic!("{status:?}") };
+    let (ours, other) = if first { (held[0], held[1]) } else { (held[1], held[0]) };
+    assert_eq!((ours.unwrap().verify().unwrap(), other), (receipt, None));
+
+    // What is wrong is refused with its reason.
+    let older = handle.submit(peer, &sealed(&pair, 4), 0).await.unwrap();
+    assert!(matches!(older, Submitted::Refused(Refusal::Older { .. })), "{older:?}");
+    let stranger =
+        Pair::in_vault(5, crate::world::CHAIN_ID, world.vipe.address, pair.channel.id().get());
+    let forged = handle.submit(peer, &sealed(&stranger, 99), 0).await.unwrap();
+    assert_eq!(forged, Submitted::Refused(Refusal::BadSignature));
+    let unknown = Pair::in_vault(1, crate::world::CHAIN_ID, world.vipe.address, 77);
+    let unknown = handle.submit(peer, &sealed(&unknown, 9), u64::MAX).await.unwrap();
+    assert!(matches!(unknown, Submitted::Refused(Refusal::UnknownChannel { .. })), "{unknown:?}");
+    stop.cancel();
+    tower.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dispute_that_one_tower_reads_is_told_to_the_others() {
+    let world = World::start(WINDOW_S).await;
+    let pair = world.open(33).await;
+    let first = world.start_member(0, "").await;
+    let second = world.start_member(1, &first.place().await).await;
+    for tower in [&first, &second] {
+        tower.met(1).await;
+        tower.caught_up(&world).await;
+    }
+    world.dispute(&pair, &pair.final_state(3, 100)).await;
+    let alerts = |status: &Value, name: &str| status["network"]["alerts"][name].as_u64();
+    for tower in [&first, &second] {
+        let heard = |status: &Value| {
+            alerts(status, "told") >= Some(1) && alerts(status, "forwarded") >= Some(1)
+        };
+        tower.wait("/v1/status", 30, |_, status| heard(status)).await;
+    }
+    for tower in [first, second] {
+        tower.stop().await.unwrap();
+    }
+}
