@@ -1,13 +1,14 @@
 //! Named tasks, and one way to stop.
 //!
 //! Nothing in the tower is spawned but through [`Tasks`]. A task belongs to a [`Stage`]; the first task to end, for
-//! whatever reason, stops the service, and so does a signal. Stages stop in their order, each waiting for the one before,
+//! whatever reason, stops the service, and so does a signal. Only tasks that were spawned apart may end by themselves: the
+//! service is of use without them. Stages stop in their order, each waiting for the one before,
 //! so that nobody's work is taken away while it is still needed: no new requests, then no new events, then the node
 //! finishes what it has, then the prover, the submitter, and last the store.
 //!
 //! **Invariant:** after [`Tasks::run`] returns no task is running.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -85,6 +86,8 @@ pub enum TaskError {
 pub struct Tasks {
     stops: HashMap<Stage, CancellationToken>,
     names: HashMap<Id, (Stage, &'static str)>,
+    /// Tasks whose end stops nobody else.
+    apart: HashSet<Id>,
     running: JoinSet<Result<(), TaskFailure>>,
 }
 
@@ -104,6 +107,22 @@ impl Tasks {
         self.names.insert(id, (stage, name));
     }
 
+    /// Starts a task that the service can do without: when it ends or panics, that is said, and the others go on.
+    pub fn spawn_apart<F>(
+        &mut self,
+        stage: Stage,
+        name: &'static str,
+        task: impl FnOnce(CancellationToken) -> F,
+    ) where
+        F: Future<Output = Result<(), TaskFailure>> + Send + 'static,
+    {
+        let stop = self.stop_token(stage);
+        let future = task(stop).instrument(tracing::info_span!("task", name));
+        let id = self.running.spawn(future).id();
+        self.names.insert(id, (stage, name));
+        self.apart.insert(id);
+    }
+
     /// The token that tells a stage to stop.
     pub fn stop_token(&mut self, stage: Stage) -> CancellationToken {
         self.stops.entry(stage).or_default().clone()
@@ -119,15 +138,22 @@ impl Tasks {
         signals: &mut mpsc::Receiver<()>,
         grace: Duration,
     ) -> Result<(), TaskError> {
-        let outcome = tokio::select! {
-            Some(()) = signals.recv() => {
-                tracing::info!("stopping");
-                Ok(())
-            }
-            Some(ended) = self.running.join_next_with_id() => {
-                let error = self.read_end(ended);
-                tracing::error!(%error, "stopping");
-                Err(error)
+        let outcome = loop {
+            tokio::select! {
+                Some(()) = signals.recv() => {
+                    tracing::info!("stopping");
+                    break Ok(());
+                }
+                Some(ended) = self.running.join_next_with_id() => {
+                    let apart = self.apart.remove(&id_of(&ended));
+                    let error = self.read_end(ended);
+                    if apart {
+                        tracing::error!(%error, "going on without it; restart to have it again");
+                        continue;
+                    }
+                    tracing::error!(%error, "stopping");
+                    break Err(error);
+                }
             }
         };
         let deadline = Instant::now() + grace;
@@ -150,16 +176,19 @@ impl Tasks {
     }
 
     fn read_end(&mut self, ended: Result<(Id, Result<(), TaskFailure>), JoinError>) -> TaskError {
-        let id = match &ended {
-            Ok((id, _)) => *id,
-            Err(error) => error.id(),
-        };
-        let name = self.names.remove(&id).map_or("unnamed", |(_, name)| name);
+        let name = self.names.remove(&id_of(&ended)).map_or("unnamed", |(_, name)| name);
         match ended {
             Ok((_, Ok(()))) => TaskError::Ended(name),
             Ok((_, Err(source))) => TaskError::Failed { name, source },
             Err(_panic) => TaskError::Panicked { name },
         }
+    }
+}
+
+fn id_of(ended: &Result<(Id, Result<(), TaskFailure>), JoinError>) -> Id {
+    match ended {
+        Ok((id, _)) => *id,
+        Err(error) => error.id(),
     }
 }
 
@@ -230,6 +259,21 @@ mod tests {
         let (_keep, mut signals) = no_signals();
         let outcome = tasks.run(&mut signals, GRACE).await;
         assert!(matches!(outcome, Err(TaskError::Ended("short"))), "{outcome:?}");
+    }
+
+    #[tokio::test]
+    async fn a_task_apart_may_end_and_panic_and_the_others_go_on() {
+        let mut tasks = Tasks::default();
+        tasks.spawn_apart(Stage::Network, "buggy", |_stop| async { panic!("a bug") });
+        tasks.spawn_apart(Stage::Network, "short", |_stop| async { Ok(()) });
+        let (sender, mut signals) = no_signals();
+        tasks.spawn(Stage::Node, "long", |stop| async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            sender.send(()).await?;
+            stop.cancelled().await;
+            Ok(())
+        });
+        tasks.run(&mut signals, GRACE).await.unwrap();
     }
 
     #[tokio::test]

@@ -23,10 +23,10 @@ use protocol::network::admission::{Gate, Ignored, Next, Pending, Stored, Verdict
 use protocol::network::wire::Row;
 use store::{Backup, ChannelStatus, JumpLimit, Store, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
-use super::{Counts, From, heads, lock, since_ms, stored_slot};
+use super::{Counts, Origin, heads, lock, since_ms, stored_slot};
 use crate::driver::notices::Notices;
 use crate::network::Replica;
 use crate::tasks::TaskFailure;
@@ -43,14 +43,15 @@ pub(super) type Answer = Result<Verdict, StoreError>;
 /// An envelope that passed the gate.
 #[derive(Debug)]
 pub(super) struct Job {
-    pub(super) pending: Box<Pending<From>>,
+    pub(super) from: Origin,
+    pub(super) pending: Box<Pending<Origin>>,
     /// Of the channel that it is checked against.
     pub(super) identity: B256,
     pub(super) answer: oneshot::Sender<Answer>,
 }
 
 struct Checked {
-    verified: Verified<From>,
+    verified: Verified<Origin>,
     identity: B256,
     answer: oneshot::Sender<Answer>,
 }
@@ -62,7 +63,8 @@ struct Offered {
     answer: oneshot::Sender<Answer>,
 }
 
-type Batch = Result<Vec<Checked>, JoinError>;
+/// What was checked, or who offered what a bug kept from being checked.
+type Batch = Result<Vec<Checked>, (Vec<Origin>, JoinError)>;
 
 /// The desk.
 #[derive(Debug)]
@@ -71,7 +73,7 @@ pub(crate) struct Desk {
     pub(super) jump: JumpLimit,
     pub(super) notices: Notices,
     pub(super) replica: Arc<Replica>,
-    pub(super) gate: Arc<Mutex<Gate<From>>>,
+    pub(super) gate: Arc<Mutex<Gate<Origin>>>,
     pub(super) counts: Arc<Counts>,
     pub(super) head: watch::Receiver<Health>,
     pub(super) waiting: mpsc::Receiver<Job>,
@@ -83,9 +85,14 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get).div_ceil(2)
 }
 
+async fn check(jobs: Vec<Job>) -> Batch {
+    let from = jobs.iter().map(|job| job.from).collect();
+    tokio::task::spawn_blocking(move || verify(jobs)).await.map_err(|error| (from, error))
+}
+
 fn verify(jobs: Vec<Job>) -> Vec<Checked> {
     jobs.into_iter()
-        .map(|Job { pending, identity, answer }| Checked {
+        .map(|Job { pending, identity, answer, .. }| Checked {
             verified: pending.verify(),
             identity,
             answer,
@@ -94,13 +101,14 @@ fn verify(jobs: Vec<Job>) -> Vec<Checked> {
 }
 
 impl Desk {
-    /// Works until told to stop. What was not answered by then was not acknowledged.
+    /// Works until told to stop. What was not answered by then was not acknowledged. A panic over a signature, which is a
+    /// bug, costs the envelopes of its batch and nothing else.
     ///
     /// # Errors
-    /// When a thread that checks signatures panicked: a bug.
+    /// None.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), TaskFailure> {
         let threads = threads();
-        let mut checking: FuturesUnordered<JoinHandle<Vec<Checked>>> = FuturesUnordered::new();
+        let mut checking: FuturesUnordered<BoxFuture<'static, Batch>> = FuturesUnordered::new();
         let mut storing: FuturesUnordered<BoxFuture<'static, Offered>> = FuturesUnordered::new();
         loop {
             let mut jobs = Vec::new();
@@ -109,14 +117,14 @@ impl Desk {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 Some(offered) = storing.next() => self.settle(offered),
-                Some(batch) = checking.next() => self.store(batch, &storing)?,
+                Some(batch) = checking.next() => self.store(batch, &storing),
                 count = self.waiting.recv_many(&mut jobs, BATCH_MAX), if room => {
                     if count == 0 {
                         // Nobody can offer anything any more.
                         stop.cancelled().await;
                         return Ok(());
                     }
-                    checking.push(tokio::task::spawn_blocking(move || verify(jobs)));
+                    checking.push(Box::pin(check(jobs)));
                 }
             }
         }
@@ -127,19 +135,23 @@ impl Desk {
     }
 
     /// Offers what is signed to the store.
-    fn store(
-        &self,
-        batch: Batch,
-        storing: &FuturesUnordered<BoxFuture<'static, Offered>>,
-    ) -> Result<(), TaskFailure> {
-        for Checked { verified, identity, answer } in batch? {
+    fn store(&self, batch: Batch, storing: &FuturesUnordered<BoxFuture<'static, Offered>>) {
+        let checked = match batch {
+            Ok(checked) => checked,
+            Err((from, error)) => {
+                tracing::error!(%error, "the check of signatures panicked; this is a bug, please report it with the log");
+                let mut gate = lock(&self.gate);
+                from.iter().for_each(|from| gate.abandoned(from));
+                return;
+            }
+        };
+        for Checked { verified, identity, answer } in checked {
             let next = lock(&self.gate).verified(verified);
             match next {
                 Next::Done(verdict) => self.say(answer, Ok(verdict)),
                 Next::Store(envelope) => storing.push(self.offer(&envelope, identity, answer)),
             }
         }
-        Ok(())
     }
 
     fn offer(

@@ -46,7 +46,7 @@ use desk::{Answer, Job};
 
 /// Who offers an envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum From {
+pub enum Origin {
     /// A client over HTTP, by its address. Everybody behind one proxy is one client.
     Client(IpAddr),
     /// Another tower or a node, by its name on the network.
@@ -94,7 +94,7 @@ pub struct Admission {
     follower: watch::Receiver<Health>,
     replica: Arc<Replica>,
     domain: Domain,
-    gate: Arc<Mutex<Gate<From>>>,
+    gate: Arc<Mutex<Gate<Origin>>>,
     jobs: mpsc::Sender<Job>,
     counts: Arc<Counts>,
     began: Instant,
@@ -167,7 +167,7 @@ impl Admission {
     /// The store's, when it can be neither read nor written; nothing was acknowledged.
     pub async fn offer(
         &self,
-        from: From,
+        from: Origin,
         source: Source,
         bytes: &[u8],
     ) -> Result<Verdict, StoreError> {
@@ -200,7 +200,7 @@ impl Admission {
             Step::Verify(pending) => pending,
         };
         let (answer, answered) = oneshot::channel::<Answer>();
-        if self.jobs.try_send(Job { pending, identity, answer }).is_err() {
+        if self.jobs.try_send(Job { from, pending, identity, answer }).is_err() {
             // The desk has stopped: so does the tower.
             lock(&self.gate).abandoned(&from);
             return Ok(Verdict::Ignore(Ignored::Failed));

@@ -193,7 +193,7 @@ impl Node {
     }
 
     fn clock(&mut self, out: &mut Out) {
-        for life in self.lives.values_mut() {
+        for life in self.lives.values_mut().filter(|life| !life.stands.is_resting(self.now)) {
             life.handle(Event::Clock(self.now), out);
         }
     }
@@ -225,7 +225,7 @@ impl Node {
         self.forget_what_ended(out);
         self.commit(out).await?;
         self.forget_in_index();
-        tell_others(self.parts.notes.as_ref(), &batch.added, self.now);
+        tell_others(self.parts.notes.as_ref(), &batch.added, batch.tip.head.timestamp);
         // The watch may be gone; then the batch comes again after the restart and changes nothing.
         let _ = durable.send(());
         self.parts.heads.send_replace(number);

@@ -45,6 +45,8 @@ pub(crate) struct Stands {
     seen: Instant,
     /// When somebody else's override was first seen waiting, in the chain's seconds.
     rival: Option<u64>,
+    /// Until when an override is held back.
+    until: Option<u64>,
     said: bool,
 }
 
@@ -52,7 +54,18 @@ impl Stands {
     /// A dispute that stands as it does since this event; `since` is the event's time, where it is known.
     pub(crate) fn new(event: Option<&ChainEvent>, since: Option<u64>) -> Self {
         let seed = event.map_or(B256::ZERO, |event| event.block.hash);
-        Self { seed, since, seen: Instant::now(), rival: None, said: false }
+        Self { seed, since, seen: Instant::now(), rival: None, until: None, said: false }
+    }
+
+    /// The chain's time, or this machine's if the chain's stands still.
+    fn clock(&self, now: u64) -> u64 {
+        let since = self.since.unwrap_or(now);
+        now.max(since.saturating_add(self.seen.elapsed().as_secs()))
+    }
+
+    /// Whether an override is held back: until then nothing is to be asked of the chain for it.
+    pub(crate) fn is_resting(&self, now: u64) -> bool {
+        self.until.is_some_and(|until| self.clock(now) < until)
     }
 
     /// After a restart.
@@ -79,8 +92,9 @@ impl Node {
         let others = others.iter().map(|other| other.as_slice());
         let wait_s = race.order.wait_s(stands.seed, me.as_slice(), others);
         let turn = Turn { since, wait_s, rival: stands.rival, deadline };
-        let clock = now.max(since.saturating_add(stands.seen.elapsed().as_secs()));
-        let until = race.order.hold(&turn, clock)?;
+        let clock = stands.clock(now);
+        stands.until = race.order.hold(&turn, clock);
+        let until = stands.until?;
         if !std::mem::replace(&mut stands.said, true) {
             let message = format!(
                 "armed, and holds back: other towers come first; sends in {} s unless the dispute stands otherwise by then",

@@ -5,7 +5,8 @@ use tokio::sync::mpsc;
 
 use crate::network::Note;
 
-/// Tells of every opening in a batch whose window is open at `now` (the chain's seconds). Never waits: at the bound a
+/// Tells of every opening in a batch whose window is open at `now` (the newest block's time: old disputes
+/// that are read late are no news). Never waits: at the bound a
 /// dispute is not told, and whoever is not told reads it on chain.
 pub(super) fn tell_others(notes: Option<&mpsc::Sender<Note>>, added: &[ChainEvent], now: u64) {
     let Some(notes) = notes else { return };

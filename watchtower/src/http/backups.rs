@@ -16,7 +16,7 @@ use store::Slot;
 
 use super::Shared;
 use super::refusal::Refusal;
-use crate::admission::From;
+use crate::admission::Origin;
 
 /// What a client sends.
 #[derive(Debug, Deserialize)]
@@ -57,7 +57,7 @@ pub(crate) async fn take(
 }
 
 async fn admit(shared: &Shared, client: SocketAddr, bytes: &[u8]) -> Result<Taken, Refusal> {
-    let (from, source) = (From::Client(client.ip()), Source::Submit { seen_at: 0 });
+    let (from, source) = (Origin::Client(client.ip()), Source::Submit { seen_at: 0 });
     let verdict = shared.admission.offer(from, source, bytes).await?;
     if verdict.refusal().is_some() {
         return Err(Refusal::NotAdmitted(verdict));

@@ -18,7 +18,7 @@ use super::alerts::Alerts;
 use super::answers::Answers;
 use super::towers::Towers;
 use super::{PEERS_MAX, RETRY_MS};
-use crate::admission::{Admission, From, lock, stored_slot};
+use crate::admission::{Admission, Origin, lock, stored_slot};
 
 /// Receipts that a peer may have signed anew for what it did not submit: 64 at once, then 16 a second. Each costs a
 /// signature and a commit; those signed before cost neither.
@@ -61,7 +61,7 @@ impl TowerIntake {
 
     async fn submit(&self, from: Peer, seen_at: u64, raw: &RawEnvelope) -> Reply<BackupResponse> {
         let bytes = raw.as_bytes();
-        let decided = self.admission.offer(From::Peer(from), Source::Submit { seen_at }, bytes);
+        let decided = self.admission.offer(Origin::Peer(from), Source::Submit { seen_at }, bytes);
         let verdict = decided.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a submission is not stored");
             Decision::Ignore(Ignored::Failed)
@@ -151,7 +151,7 @@ impl Intake for TowerIntake {
         match topic {
             Topic::Backups(_, shard) => {
                 let source = Source::Gossip(shard);
-                match self.admission.offer(From::Peer(from), source, &bytes).await {
+                match self.admission.offer(Origin::Peer(from), source, &bytes).await {
                     Ok(verdict) => judged(&verdict),
                     Err(error) => {
                         tracing::error!(%error, "a gossiped envelope is not stored");

@@ -11,6 +11,7 @@
 //!
 //! **Invariant:** nothing in the node, the prover or the submitter waits for the network. What goes to it is tried, not
 //! awaited; when it is sick the tower watches its chain and races as before.
+//! **Invariant:** when any of its tasks ends, by a bug for one, the tower goes on without the network and says so.
 //! **Invariant:** what other towers say never decides anything: envelopes are verified, alerts say where to look.
 
 mod alerts;
@@ -175,7 +176,7 @@ pub(crate) fn start(
     );
     let (handle, network) = Network::open(settings, &identity, Arc::new(intake))?;
     tracing::info!(peer = %handle.me(), "this tower's name on the network");
-    tasks.spawn(Stage::Network, "network", |stop| async move {
+    tasks.spawn_apart(Stage::Network, "network", |stop| async move {
         network.run(stop).await;
         Ok(())
     });
@@ -187,7 +188,7 @@ pub(crate) fn start(
         counts: Arc::clone(&sync),
         interval: config.sync_interval,
     };
-    tasks.spawn(Stage::Network, "network-sync", |stop| syncer.run(stop));
+    tasks.spawn_apart(Stage::Network, "network-sync", |stop| syncer.run(stop));
     let herald = Herald {
         towers: Arc::clone(&towers),
         handle: handle.clone(),
@@ -198,12 +199,12 @@ pub(crate) fn start(
         replica: Arc::clone(&replica),
         selection: config.selection()?,
     };
-    tasks.spawn(Stage::Network, "network-towers", |stop| herald.run(stop));
+    tasks.spawn_apart(Stage::Network, "network-towers", |stop| herald.run(stop));
     let seeker = Seeker { handle: handle.clone(), domain, admission };
     let teller = Teller { seeker: seeker.clone(), account, alerts: Arc::clone(&alerts) };
-    tasks.spawn(Stage::Network, "network-disputes", |stop| teller.run(stop, notes));
+    tasks.spawn_apart(Stage::Network, "network-disputes", |stop| teller.run(stop, notes));
     let looker = Looker { alerts: Arc::clone(&alerts), store, rpc, vipe, follower, nudge, seeker };
-    tasks.spawn(Stage::Network, "network-looks", |stop| looker.run(stop));
+    tasks.spawn_apart(Stage::Network, "network-looks", |stop| looker.run(stop));
     Ok(Some(Link { handle, domain, alerts, sync, towers, replica }))
 }
 

@@ -9,7 +9,7 @@ use protocol::network::Slot;
 use protocol::network::admission::{Source, Verdict};
 use protocol::{ChannelId, Domain, Role};
 
-use crate::admission::{Admission, From};
+use crate::admission::{Admission, Origin};
 
 /// Towers that are asked: enough that one honest and well connected tower among them is likely.
 const ASKED_MAX: usize = 6;
@@ -45,7 +45,7 @@ impl Seeker {
                 return;
             }
         };
-        match self.admission.offer(From::Peer(peer), Source::Sync, raw.as_bytes()).await {
+        match self.admission.offer(Origin::Peer(peer), Source::Sync, raw.as_bytes()).await {
             Ok(Verdict::Accept) => {
                 tracing::info!(%slot, %peer, "another tower held something newer of a disputed channel");
             }

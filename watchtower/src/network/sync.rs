@@ -22,14 +22,14 @@ use protocol::network::admission::{Source, Verdict};
 use protocol::network::reconcile::{
     Session, SessionLimits, SessionReport, SyncEnd, SyncFault, SyncNext,
 };
-use protocol::network::wire::{RawEnvelope, SyncSalt};
+use protocol::network::wire::{RawEnvelope, Refusal, SyncResponse, SyncSalt};
 use rand::Rng as _;
 use rand::seq::SliceRandom as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Replica;
-use crate::admission::{Admission, From};
+use crate::admission::{Admission, Origin};
 use crate::tasks::TaskFailure;
 
 /// How often it is looked whether a session is due.
@@ -37,6 +37,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// A tower that comes and goes is asked at most so often.
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// How often a tower that says that it is busy is waited for in one session.
+const WAITS_MAX: u32 = 1_000;
+
+/// The shortest and the longest such wait.
+const WAIT_MIN: Duration = Duration::from_millis(50);
+const WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Towers of which the last session is remembered; beyond it the memory starts anew, and some are asked early.
 const REMEMBERED_MAX: usize = 1_024;
@@ -236,9 +243,18 @@ impl Syncer {
         let (limits, shards) = (SessionLimits::default(), self.replica.kept());
         let (mut session, mut request) =
             self.replica.with(|index| Session::start(index, self.domain, shards, salt, limits));
-        let mut taken = 0_u64;
+        let (mut taken, mut waits) = (0_u64, 0_u32);
         let end = loop {
             let answered = match self.handle.sync(peer, &request).await {
+                // The other tower's budget for us: slower, not over.
+                Ok(SyncResponse::Refused(Refusal::Busy { retry_after_ms }))
+                    if waits < WAITS_MAX =>
+                {
+                    waits = waits.saturating_add(1);
+                    let wait = Duration::from_millis(retry_after_ms).clamp(WAIT_MIN, WAIT_MAX);
+                    tokio::time::sleep(wait).await;
+                    continue;
+                }
                 Ok(answered) => answered,
                 Err(error) => break Err(error.into()),
             };
@@ -263,7 +279,7 @@ impl Syncer {
     async fn admit(&self, peer: Peer, envelopes: &[RawEnvelope]) -> u64 {
         let mut offers: FuturesUnordered<_> = envelopes
             .iter()
-            .map(|raw| self.admission.offer(From::Peer(peer), Source::Sync, raw.as_bytes()))
+            .map(|raw| self.admission.offer(Origin::Peer(peer), Source::Sync, raw.as_bytes()))
             .collect();
         let mut taken = 0_u64;
         while let Some(offered) = offers.next().await {

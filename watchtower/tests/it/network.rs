@@ -6,12 +6,13 @@ use std::time::Duration;
 use alloy_primitives::Bytes;
 use gossip::{Config, Handle, Identity, Intake, Network, Peer, Place, Reply, Submitted, Verdict};
 use protocol::backup::Envelope;
-use protocol::network::Slot;
 use protocol::network::wire::{
     BackupRequest, BackupResponse, Refusal, SyncRequest, SyncResponse, Topic,
+    UnverifiedAnnouncement,
 };
+use protocol::network::{Shard, Slot};
 use protocol::testing::Pair;
-use protocol::{Domain, Role};
+use protocol::{Address, Domain, Role};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -157,6 +158,42 @@ async fn a_node_submits_gets_a_receipt_asks_for_it_again_and_fetches_its_backup_
     assert!(matches!(unknown, Submitted::Refused(Refusal::UnknownChannel { .. })), "{unknown:?}");
     stop.cancel();
     tower.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn towers_announce_themselves_and_a_shard_that_is_not_kept_is_refused() {
+    let world = World::start(60).await;
+    let pair = world.open(34).await;
+    let first = world.start_member(0, "").await;
+    let kept = Shard::all().filter(|shard| *shard != Shard::of(pair.channel.id()));
+    let kept: Vec<String> = kept.map(|shard| shard.to_string()).collect();
+    let second = world.start_keeping(1, &first.place().await, &kept.join(",")).await;
+    for tower in [&first, &second] {
+        tower.caught_up(&world).await;
+        let known = |status: &Value| status["network"]["towers_known"].as_u64();
+        tower.wait("/v1/status", 30, |_, status| known(status) == Some(2)).await;
+    }
+    let (handle, peer, stop) = node(&world, &second.place().await).await;
+    let (domain, envelope) = (domain(&world), sealed(&pair, 5));
+    let refused = handle.submit(peer, &envelope, 0).await.unwrap();
+    assert_eq!(refused, Submitted::Refused(Refusal::NotKept));
+    let (status, answer) = second.back_up(&envelope.to_bytes()).await;
+    assert_eq!((status, &answer["error"]["code"]), (421, &Value::from("not_kept")), "{answer}");
+    // Who does keep it is in the directory, signed by both keys.
+    let request = BackupRequest::Towers { domain, after: Address::ZERO };
+    let page = handle.backup(peer, &request).await.unwrap();
+    let BackupResponse::Towers(page) = page else { panic!("{page:?}") };
+    let keeps = |entry: &UnverifiedAnnouncement| {
+        let signed =
+            entry.verify(|key, message, signature| gossip::verify(&key.0, message, signature));
+        let shards = signed.unwrap().announcement().shards;
+        shards.contains(Shard::of(pair.channel.id()))
+    };
+    assert_eq!((page.len(), page.iter().filter(|entry| keeps(entry)).count()), (2, 1));
+    stop.cancel();
+    for tower in [first, second] {
+        tower.stop().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -98,6 +98,13 @@ async fn a_stale_dispute_is_overridden_settled_and_collected_and_every_step_is_i
     assert!(victim >= U256::from(2 * SIDE - 100), "{victim}");
     let after = world.balance(world.tower.address()).await;
     assert!(after > before, "the tower was paid: {before} before, {after} after");
+
+    // What ended for good is forgotten, and not taken again.
+    let (status, answer) = tower.get(&format!("/v1/backups/{channel}/participant")).await;
+    assert_eq!((status, &answer["error"]["code"]), (404, &Value::from("nothing")), "{answer}");
+    let (status, answer) = tower.back_up(&envelope.to_bytes()).await;
+    assert_eq!((status, &answer["error"]["code"]), (409, &Value::from("not_live")), "{answer}");
+    assert_eq!(tower.get("/v1/status").await.1["backups"]["slots"], 0);
     tower.stop().await.unwrap();
 }
 

@@ -296,12 +296,23 @@ impl World {
     /// Starts another tower in this process, with an account and a folder of its own, in a network with the towers at
     /// `bootstrap`.
     pub(crate) async fn start_member(&self, number: usize, bootstrap: &str) -> Running {
-        let tower = Tower::start(&self.member(number, bootstrap), self.members[number].clone());
+        self.start_keeping(number, bootstrap, "all").await
+    }
+
+    /// The same, and it keeps only these shards.
+    pub(crate) async fn start_keeping(
+        &self,
+        number: usize,
+        bootstrap: &str,
+        shards: &str,
+    ) -> Running {
+        let config = self.member(number, bootstrap, shards);
+        let tower = Tower::start(&config, self.members[number].clone());
         Self::run(tower.await.unwrap())
     }
 
     /// The configuration of such a tower.
-    pub(crate) fn member(&self, number: usize, bootstrap: &str) -> Config {
+    fn member(&self, number: usize, bootstrap: &str, shards: &str) -> Config {
         let folder = self.directory.path().join(format!("member-{number}"));
         self.config(&[
             ("data_dir", folder.to_str().unwrap()),
@@ -309,6 +320,7 @@ impl World {
             ("network.bootstrap", bootstrap),
             ("network.reachable", "true"),
             ("network.sync_interval", "2s"),
+            ("network.shards", shards),
         ])
     }
 

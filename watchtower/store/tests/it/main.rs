@@ -7,6 +7,7 @@
 
 mod crash;
 mod disk;
+mod endings;
 mod full;
 mod identity;
 mod moved;
