@@ -178,6 +178,10 @@ async fn lose_towers(
     envelope: &Envelope,
 ) -> eyre::Result<()> {
     let dead = fleet.towers.len().saturating_sub(LEFT);
+    let mut places = Vec::new();
+    for tower in &fleet.towers {
+        places.push(tower.place().await?);
+    }
     for (index, tower) in fleet.towers.iter_mut().enumerate().take(dead) {
         tower.kill().await?;
         stage.timeline.step(&name(index), "is killed (SIGKILL)", &[])?;
@@ -185,6 +189,9 @@ async fn lose_towers(
     let empty = fleet.towers.get_mut(dead).ok_or_else(|| eyre!("too few towers"))?;
     empty.stop().await?;
     empty.lose_disk()?;
+    // Its operator knows all towers; most of them are dead by now.
+    places.remove(dead);
+    empty.begin_with(places);
     let began = Instant::now();
     empty.run().await?;
     let ready = began.elapsed();

@@ -60,8 +60,8 @@ impl Member {
         let mut flags = vec!["--set", "network.reachable=true"];
         flags.extend(["--set", "network.per_ip_max=64"]);
         flags.extend(["--set", "network.sync_interval=5s"]);
-        // Proofs take a few seconds here, and blocks one.
-        flags.extend(["--set", "decision.race_slot=20s"]);
+        // Several towers prove on the same cores here.
+        flags.extend(["--set", "decision.race_slot=60s"]);
         flags.extend(self.listen.iter().flat_map(|place| ["--listen-p2p", place]));
         flags.extend(self.bootstrap.iter().flat_map(|place| ["--bootstrap", place]));
         flags
@@ -235,6 +235,13 @@ impl Tower {
         let member = self.member.as_ref().ok_or_else(|| eyre!("this tower stands alone"))?;
         let [tcp, _quic] = &member.listen;
         Ok(format!("{tcp}/p2p/{}", self.peer().await?))
+    }
+
+    /// Whom it is to begin with at its next start.
+    pub(super) fn begin_with(&mut self, places: Vec<String>) {
+        if let Some(member) = &mut self.member {
+            member.bootstrap = places;
+        }
     }
 
     /// How many other towers it is connected to.
