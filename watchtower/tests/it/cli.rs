@@ -55,6 +55,41 @@ fn check_config_prints_what_run_would_use() {
 }
 
 #[test]
+fn the_network_is_chosen_by_flags_and_can_be_switched_off() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("tower.toml"), SOUND).unwrap();
+    let check = |more: &[&str]| {
+        watchtower(directory.path(), &[&["check-config", "-c", "tower.toml"], more].concat())
+    };
+    let (quic, tcp) = ("/ip4/127.0.0.1/udp/9645/quic-v1", "/ip4/127.0.0.1/tcp/9645");
+    let peer =
+        "/dns4/tower.example/tcp/9645/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
+    let output = check(&[
+        "--listen-p2p",
+        quic,
+        "--listen-p2p",
+        tcp,
+        "--bootstrap",
+        peer,
+        "--shards",
+        "0-15,20",
+    ]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let printed: toml::Table = toml::from_str(text(&output.stdout)).unwrap();
+    let network = &printed["network"];
+    assert_eq!(network["listen"].as_array().unwrap().len(), 2);
+    assert_eq!(network["bootstrap"][0].as_str(), Some(peer));
+    assert_eq!(network["shards"].as_str(), Some("0-15,20"));
+    assert_eq!(network["enabled"].as_bool(), Some(true));
+    let output = check(&["--no-p2p"]);
+    let printed: toml::Table = toml::from_str(text(&output.stdout)).unwrap();
+    assert_eq!(printed["network"]["enabled"].as_bool(), Some(false));
+    assert_refused(&check(&["--no-p2p", "--listen-p2p", tcp]), 2, &["--no-p2p"]);
+    assert_refused(&check(&["--bootstrap", tcp]), 3, &["network.bootstrap", "name"]);
+    assert_refused(&check(&["--shards", "some"]), 3, &["network.shards"]);
+}
+
+#[test]
 fn bad_configuration_is_refused_with_code_3_and_names_the_place() {
     let directory = tempfile::tempdir().unwrap();
     let write = |text: &str| std::fs::write(directory.path().join("tower.toml"), text).unwrap();
