@@ -234,7 +234,7 @@ async fn spawn(
     // One batch at a time: the next is read when this one is durable.
     let (to_node, batches) = mpsc::channel(1);
     let (tell, told) = mpsc::channel(REPORTS_MAX);
-    let (notices, heard) = notices();
+    let (notices, heard, shown) = notices();
     let (outbox, wake) = watch::channel(0);
     let (heads, new_heads) = watch::channel(0);
     let (set_deadline, deadlines) = mpsc::channel(submit::DEADLINES_MAX);
@@ -281,6 +281,7 @@ async fn spawn(
         notes: intake.notes,
         race,
         replica: intake.replica,
+        shown,
     });
     tasks
         .spawn(Stage::Node, "node", |stop| node.run(stop, Inputs { batches, told, heard, rivals }));

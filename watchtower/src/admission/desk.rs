@@ -21,7 +21,7 @@ use protocol::backup::Envelope;
 use protocol::network::Slot;
 use protocol::network::admission::{Gate, Ignored, Next, Pending, Stored, Verdict, Verified};
 use protocol::network::wire::Row;
-use store::{Backup, ChannelStatus, JumpLimit, Store, StoreError};
+use store::{Backup, JumpLimit, Store, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
@@ -194,7 +194,8 @@ impl Desk {
         let verdict = lock(&self.gate).stored(slot, stored, self.now_ms());
         if verdict == Verdict::Accept {
             self.replica.put(row);
-            self.tell(slot);
+            // After the commit: see the invariant there.
+            self.notices.tell(stored_slot(slot));
             tracing::debug!(%slot, nonce = %row.nonce, "backup held");
         }
         self.say(answer, Ok(verdict));
@@ -218,19 +219,6 @@ impl Desk {
             },
             _ => Stored::Failed,
         })
-    }
-
-    /// Tells the node of something newer in a disputed channel. Asked after the commit: a dispute that was recorded before
-    /// it may have read the slot before it too, and one that is recorded after it reads the slot after it.
-    fn tell(&self, slot: Slot) {
-        let disputed = match self.store.channel(slot.channel_id) {
-            Ok(row) => row.is_some_and(|row| row.status == ChannelStatus::Disputed),
-            // The node finds out by itself.
-            Err(_unreadable) => true,
-        };
-        if disputed {
-            self.notices.tell(stored_slot(slot));
-        }
     }
 
     fn say(&self, answer: oneshot::Sender<Answer>, said: Answer) {

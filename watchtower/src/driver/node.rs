@@ -24,8 +24,7 @@ use super::disk::wait_for_disk;
 use super::effects::{Done, cost_of};
 use super::journal::{Line, ether};
 use super::life::{Life, Out, Terms};
-use super::notices::Heard;
-use super::obligation::OutboxRow;
+use super::notices::{Heard, Shown};
 use super::prove::Prove;
 use super::race::Race;
 use super::submit::Told;
@@ -69,6 +68,8 @@ pub(crate) struct Parts {
     pub(crate) race: Option<Race>,
     /// What is held, in memory.
     pub(crate) replica: Arc<Replica>,
+    /// Shows the intake which channels are disputed.
+    pub(crate) shown: Shown,
 }
 
 /// What the node hears.
@@ -165,6 +166,7 @@ impl Node {
             };
             self.now = self.now.max(row.record.facts.standing.opened_at);
             let life = Life::resume(row, channel.channel, &self.parts.terms, &mut out)?;
+            self.parts.shown.begin(life.id().channel_id);
             self.lives.insert(life.id(), life);
         }
         Ok(out)
@@ -248,6 +250,7 @@ impl Node {
                 let (channel, ledger) = (row.channel, book.ledger(opened.channel)?);
                 let life = Life::begin(event, opened, (channel, ledger), &self.parts.terms, out)?;
                 if let Some(life) = life {
+                    self.parts.shown.begin(opened.channel);
                     self.lives.insert(life.id(), life);
                 }
             }
@@ -330,6 +333,7 @@ impl Node {
                 life.row.closed = true;
                 life.changed(out);
                 self.lives.remove(&id);
+                self.parts.shown.end(channel);
                 self.stop_override(id)?;
             }
             Chain::Overridden(moved) => {
@@ -352,43 +356,6 @@ impl Node {
                 life.changed(out);
             }
             _ => {}
-        }
-        Ok(())
-    }
-
-    /// A dispute is done when its end is final and nothing of it is on its way.
-    fn close_what_is_final(&mut self, out: &mut Out) -> Result<(), StoreError> {
-        let Some(finalized) = self.finalized else { return Ok(()) };
-        let over: Vec<_> = self
-            .lives
-            .iter()
-            .filter(|(_, life)| life.is_over())
-            .filter(|(_, life)| life.settled_block().is_some_and(|block| block <= finalized))
-            .map(|(id, _)| *id)
-            .collect();
-        if over.is_empty() {
-            return Ok(());
-        }
-        let open: Vec<_> = OutboxRow::all(&self.parts.store)?
-            .iter()
-            .filter_map(|row| row.owner.map(|owner| owner.dispute))
-            .collect();
-        for id in over {
-            if open.contains(&id) {
-                continue;
-            }
-            let Some(mut life) = self.lives.remove(&id) else { continue };
-            let earned = life.row.record.reward.saturating_add(life.row.record.fee);
-            let account = &life.row.account;
-            let message = format!(
-                "closed, final on chain: earned {}, spent {} on gas in {} transactions",
-                ether(earned),
-                ether(account.gas_wei),
-                account.transactions
-            );
-            out.lines.push(Line::step(id, "closed", message).gas(account.gas_used).wei(earned));
-            life.row.closed = true;
-            life.changed(out);
         }
         Ok(())
     }
