@@ -38,7 +38,7 @@ use crate::driver::notices::notices;
 use crate::driver::race::Race;
 use crate::driver::{prove, submit, watch as chain_watch};
 use crate::http::{self, Bounds, Counters, Shared};
-use crate::network::{Link, NetworkError};
+use crate::network::NetworkError;
 use crate::tasks::{Stage, TaskError, Tasks};
 
 /// Reports of the submitter that may wait for the node: a handful for each of its obligations.
@@ -219,6 +219,10 @@ fn watch_pending(
     rivals
 }
 
+fn bounds(config: &Config) -> Bounds {
+    Bounds { requests_max: config.http.requests_max, request_timeout: config.http.request_timeout }
+}
+
 async fn spawn(
     config: &Config,
     account: &Account,
@@ -241,9 +245,10 @@ async fn spawn(
     let submitter = submitter(config, account, &rpc, (vault.chain_id, finality)).await?;
     let world = World { store: store.clone(), rpc: rpc.clone(), vipe, follower: follower.health() };
     let intake = intake::start(config, account, world, notices, tasks)?;
-    let window_s = rules.dispute_window;
-    let race = |link: &Link| Race::new(link.clone(), config.decision.race_slot, window_s);
-    let race = intake.link.as_ref().map(race);
+    let race = intake
+        .link
+        .clone()
+        .map(|link| Race::new(link, config.decision.race_slot, rules.dispute_window));
     let shared = Arc::new(Shared {
         store: store.clone(),
         admission: intake.admission,
@@ -255,10 +260,7 @@ async fn spawn(
         counters: Counters::default(),
         started: Instant::now(),
     });
-    let bounds = Bounds {
-        requests_max: config.http.requests_max,
-        request_timeout: config.http.request_timeout,
-    };
+    let bounds = bounds(config);
     tasks.spawn(Stage::Http, "http", |stop| http::run(stop, listener, shared, bounds));
     tasks.spawn(Stage::Watch, "chain-watch", |stop| {
         chain_watch::run(stop, follower, to_node, intake.nudge)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alloy_primitives::U256;
 use chain::calls::Vipe;
-use chain::events::{ChainEvent, Event as Chain};
+use chain::events::{ChainEvent, Event as Chain, Overridden};
 use chain::pending::Rival;
 use chain::provider::Rpc;
 use chain::submitter::ObligationId;
@@ -254,39 +254,7 @@ impl Node {
                     self.lives.insert(life.id(), life);
                 }
             }
-            Chain::Overridden(moved) => {
-                let ours = moved.beneficiary == self.parts.terms.beneficiary;
-                if let Some(race) = &self.parts.race {
-                    race.link.paid(moved.beneficiary);
-                }
-                let cost = match ours {
-                    true => cost_of(book.store(), &self.parts.rpc, event.transaction).await?,
-                    false => U256::ZERO,
-                };
-                let (rules, now) = (self.parts.terms.rules, self.now);
-                let Some(life) = self.current(moved.channel) else { return Ok(()) };
-                life.push_event(event)?;
-                life.stands_since(event, now);
-                let who = if ours { "our override" } else { "an override by somebody else" };
-                let message = format!(
-                    "{who} stands: nonce {}, the disputer is now paid {} base units; {} to {}",
-                    moved.nonce,
-                    moved.claim,
-                    ether(moved.reward),
-                    moved.beneficiary
-                );
-                out.lines.push(
-                    Line::step(life.id(), "overridden", message)
-                        .block(event.block.number)
-                        .transaction(event.transaction)
-                        .wei(moved.reward),
-                );
-                if ours {
-                    let (number, hash) = (event.block.number, event.block.hash);
-                    life.handle(Event::Included { number, hash, reward: moved.reward, cost }, out);
-                }
-                life.stands_anew(&rules, out)?;
-            }
+            Chain::Overridden(moved) => self.on_overridden(event, moved, book, out).await?,
             Chain::CloseAnnounced(announced) => {
                 let rules = self.parts.terms.rules;
                 let Some(life) = self.current(announced.channel) else { return Ok(()) };
@@ -312,6 +280,47 @@ impl Node {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    async fn on_overridden(
+        &mut self,
+        event: &ChainEvent,
+        moved: &Overridden,
+        book: &Book<'_>,
+        out: &mut Out,
+    ) -> Result<(), StoreError> {
+        let ours = moved.beneficiary == self.parts.terms.beneficiary;
+        if let Some(race) = &self.parts.race {
+            race.link.paid(moved.beneficiary);
+        }
+        let cost = match ours {
+            true => cost_of(book.store(), &self.parts.rpc, event.transaction).await?,
+            false => U256::ZERO,
+        };
+        let (rules, now) = (self.parts.terms.rules, self.now);
+        let Some(life) = self.current(moved.channel) else { return Ok(()) };
+        life.push_event(event)?;
+        life.stands_since(event, now);
+        let who = if ours { "our override" } else { "an override by somebody else" };
+        let message = format!(
+            "{who} stands: nonce {}, the disputer is now paid {} base units; {} to {}",
+            moved.nonce,
+            moved.claim,
+            ether(moved.reward),
+            moved.beneficiary
+        );
+        out.lines.push(
+            Line::step(life.id(), "overridden", message)
+                .block(event.block.number)
+                .transaction(event.transaction)
+                .wei(moved.reward),
+        );
+        if ours {
+            let (number, hash) = (event.block.number, event.block.hash);
+            life.handle(Event::Included { number, hash, reward: moved.reward, cost }, out);
+        }
+        life.stands_anew(&rules, out)?;
         Ok(())
     }
 
