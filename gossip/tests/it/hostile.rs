@@ -12,9 +12,10 @@ use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{
     Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, Transport as _, noise, tcp, yamux,
 };
-use protocol::network::wire::{BACKUP_PROTOCOL, message_id};
+use protocol::network::ShardSet;
+use protocol::network::wire::{BACKUP_PROTOCOL, Topic, message_id};
 
-use crate::world::SOON;
+use crate::world::{SOON, domain};
 
 /// Writes a request as it is, without a length, and never reads an answer.
 #[derive(Debug, Clone, Copy, Default)]
@@ -81,6 +82,7 @@ fn behaviour() -> Behaviour {
             MessageId::from(message_id(message.topic.as_str(), &message.data).to_vec())
         })
         .max_transmit_size(1 << 20)
+        .validate_messages()
         .build()
         .unwrap();
     Behaviour {
@@ -188,6 +190,14 @@ impl Hostile {
         let topic = gossipsub::TopicHash::from_raw(topic);
         // A full queue is what a flood ends in.
         let _ = self.swarm.behaviour_mut().gossip.publish(topic, bytes);
+    }
+
+    /// Follows every topic of backups, and forwards nothing: its router is asked for a verdict that never comes.
+    pub(crate) fn follow_everything(&mut self) {
+        for topic in Topic::of(domain(), ShardSet::ALL) {
+            let topic = gossipsub::IdentTopic::new(topic.to_string());
+            self.swarm.behaviour_mut().gossip.subscribe(&topic).unwrap();
+        }
     }
 
     /// Writes bytes on a new stream of `/vrc/backup/1`.

@@ -2,8 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is a failed test")]
 #![allow(clippy::print_stdout, reason = "figures for whoever looks")]
 
+mod convergence;
+mod crowds;
+mod faults;
 mod hostile;
+mod intake;
 mod mesh;
 mod misbehaviour;
+mod owners;
 mod request_response;
+mod scene;
 mod world;

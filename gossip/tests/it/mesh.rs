@@ -96,12 +96,12 @@ pub(crate) fn alert(seed: u8, epoch: u64) -> SignedAlert {
         epoch,
         nonce: nonce(3),
         claim: amount(5),
-        deadline: 1_000,
+        deadline: crate::intake::now_s() + 1_000,
         block_number: 7,
         block_hash: B256::ZERO,
         transaction: B256::ZERO,
         tower: Address::from_private_key(&key),
-        issued_at: 900,
+        issued_at: crate::intake::now_s(),
     };
     let (signature, recovery) =
         key.sign_prehash_recoverable(alert.signing_hash().as_slice()).unwrap();

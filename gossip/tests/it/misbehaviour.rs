@@ -3,115 +3,31 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use protocol::network::wire::{BackupRequest, RawEnvelope, Topic};
+use protocol::network::wire::{BackupRequest, RawEnvelope};
 
 use crate::hostile::Hostile;
 use crate::mesh::alert;
-use crate::world::{Setup, Tower, domain, envelope, memory, slot, slot_of, until};
-
-/// As in the crate: nothing below it is read.
-const GRAYLIST_LINE: f64 = -2_500.0;
-
-/// What a flood may add to this process's memory: queues, buffers and caches of the victim, and the attacker's own.
-const MEMORY_MAX: u64 = 192 * 1_024 * 1_024;
-
-async fn two() -> (Tower, Tower) {
-    let a = Tower::start(Setup::new(0, &memory()), &[]).await;
-    let b = Tower::start(Setup::new(1, &memory()), std::slice::from_ref(&a.place)).await;
-    a.meshes(1).await;
-    (a, b)
-}
-
-async fn score(tower: &Tower, culprit: &Hostile) -> Option<f64> {
-    let peers = tower.handle.peers().await.unwrap();
-    peers.iter().find(|info| info.peer == culprit.me()).map(|info| info.score)
-}
-
-/// An envelope handed to one tower still reaches the other.
-async fn honest_delivery_continues(a: &Tower, b: &Tower, nonce: u64) {
-    let sent = envelope(1, nonce);
-    let start = Instant::now();
-    b.handle.submit(a.handle.me(), &sent, 0).await.unwrap();
-    a.holds(&sent).await;
-    b.holds(&sent).await;
-    println!("honest delivery took {:?}", start.elapsed());
-}
-
-fn resident() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4_096
-}
-
-fn backups(channel: u64) -> String {
-    Topic::Backups(domain(), slot(channel).shard()).to_string()
-}
-
-#[tokio::test]
-async fn garbage_on_a_topic_ends_below_the_graylist_line_and_travels_no_further() {
-    let (a, b) = two().await;
-    let mut hostile = Hostile::in_process();
-    assert!(hostile.connect(&a.place).await);
-    hostile.learn_topics().await;
-    for garbage in 0..8_u8 {
-        hostile.publish(&backups(1), vec![garbage; 565]);
-        hostile.go_on(Duration::from_millis(100)).await;
-    }
-    let culprit = score(&a, &hostile).await.unwrap();
-    assert!(culprit < GRAYLIST_LINE, "{culprit}");
-    assert_eq!(b.handle.counters().gossip_rejected.get(), 0, "garbage was forwarded");
-    // What a graylisted peer sends is not even read.
-    hostile.publish(&backups(1), envelope(1, 50).to_bytes());
-    hostile.go_on(Duration::from_millis(500)).await;
-    assert_eq!(a.desk.held(slot(1)), None);
-    honest_delivery_continues(&a, &b, 5).await;
-}
-
-#[tokio::test]
-async fn an_envelope_of_another_key_or_vault_is_rejected_at_its_sender_s_cost() {
-    let (a, b) = two().await;
-    let mut hostile = Hostile::in_process();
-    assert!(hostile.connect(&a.place).await);
-    hostile.learn_topics().await;
-    let stranger = protocol::testing::Pair::in_vault(77, 1, crate::world::vipe(), 1);
-    let elsewhere = stranger.seal(protocol::Role::Participant, &stranger.final_state(1, 10));
-    let mut damaged = envelope(1, 9).to_bytes();
-    *damaged.last_mut().unwrap() ^= 1;
-    hostile.publish(&backups(1), elsewhere.to_bytes());
-    hostile.publish(&backups(1), damaged);
-    until("both are rejected", || async {
-        a.handle.counters().gossip_rejected.get() == 2 || {
-            hostile_runs().await;
-            false
-        }
-    })
-    .await;
-    assert!(score(&a, &hostile).await.unwrap() < -500.0);
-    honest_delivery_continues(&a, &b, 5).await;
-}
-
-async fn hostile_runs() {
-    tokio::task::yield_now().await;
-}
+use crate::scene::{GRAYLIST_LINE, MEMORY_MAX, Scene, backups, resident, score};
+use crate::world::{Setup, domain, envelope, memory, slot, until};
 
 #[tokio::test]
 async fn replays_of_old_envelopes_cost_nobody_anything_and_change_nothing() {
-    let (a, b) = two().await;
-    honest_delivery_continues(&a, &b, 9).await;
-    let mut hostile = Hostile::in_process();
-    assert!(hostile.connect(&a.place).await);
-    hostile.learn_topics().await;
+    let scene = Scene::in_process().await;
+    let a = &scene.a;
+    scene.holds("replays and old nonces", 9).await;
+    let mut hostile = scene.culprit().await;
     for nonce in 1..9 {
         hostile.publish(&backups(1), envelope(1, nonce).to_bytes());
         hostile.go_on(Duration::from_millis(50)).await;
     }
-    assert!(score(&a, &hostile).await.unwrap() >= 0.0);
-    assert_eq!(slot_of(&a.desk.held(slot(1)).unwrap()), slot(1));
-    assert_eq!(a.desk.held(slot(1)).unwrap().id(), envelope(1, 9).id());
+    assert!(score(a, &hostile).await.unwrap() >= 0.0);
+    assert_eq!(a.desk.held(slot(1)).unwrap().id, *envelope(1, 9).id());
 }
 
 #[tokio::test]
 async fn oversize_and_garbage_requests_end_in_a_ban() {
-    let (a, b) = two().await;
+    let scene = Scene::in_process().await;
+    let a = &scene.a;
     let mut hostile = Hostile::in_process();
     assert!(hostile.connect(&a.place).await);
     let mut lowest = 0.0_f64;
@@ -124,32 +40,34 @@ async fn oversize_and_garbage_requests_end_in_a_ban() {
         let garbage = [100_u32.to_be_bytes().as_slice(), &[round; 100]].concat();
         hostile.write_backup(if round % 2 == 0 { oversize } else { garbage });
         closed = hostile.go_on(Duration::from_millis(100)).await;
-        lowest = score(&a, &hostile).await.unwrap_or(lowest).min(lowest);
+        lowest = score(a, &hostile).await.unwrap_or(lowest).min(lowest);
     }
     assert!(closed, "the culprit is still connected, with {lowest}");
     assert!(lowest < GRAYLIST_LINE, "{lowest}");
     assert_eq!(a.handle.counters().bans.get(), 1);
     let again = hostile.connect(&a.place).await && !hostile.go_on(Duration::from_millis(500)).await;
     assert!(!again, "a banned peer came back");
-    honest_delivery_continues(&a, &b, 5).await;
+    scene.holds("oversize and garbage requests", 5).await;
 }
 
 #[tokio::test]
 async fn requests_that_are_too_long_end_below_the_graylist_line_by_themselves() {
-    let (a, b) = two().await;
+    let scene = Scene::in_process().await;
+    let a = &scene.a;
     let mut hostile = Hostile::in_process();
     assert!(hostile.connect(&a.place).await);
     for round in 0..8_u8 {
         hostile.write_backup([u32::MAX.to_be_bytes().as_slice(), &[round; 100]].concat());
         hostile.go_on(Duration::from_millis(100)).await;
     }
-    assert!(score(&a, &hostile).await.unwrap() < GRAYLIST_LINE);
-    honest_delivery_continues(&a, &b, 5).await;
+    assert!(score(a, &hostile).await.unwrap() < GRAYLIST_LINE);
+    scene.holds("requests that are too long", 5).await;
 }
 
 #[tokio::test]
 async fn a_reader_that_reads_nothing_holds_up_nobody() {
-    let (a, b) = two().await;
+    let scene = Scene::in_process().await;
+    let a = &scene.a;
     let mut hostile = Hostile::in_process();
     assert!(hostile.connect(&a.place).await);
     let fetch = BackupRequest::Fetch { domain: domain(), slot: slot(1) }.to_bytes();
@@ -158,13 +76,13 @@ async fn a_reader_that_reads_nothing_holds_up_nobody() {
         hostile.write_backup([length.to_be_bytes().as_slice(), &fetch].concat());
     }
     hostile.go_on(Duration::from_secs(1)).await;
-    honest_delivery_continues(&a, &b, 5).await;
+    scene.holds("slow reader", 5).await;
     // A frame that is promised and never comes holds a stream, and no more than that.
     for _ in 0..100 {
         hostile.write_backup(500_u32.to_be_bytes().to_vec());
     }
     hostile.go_on(Duration::from_secs(1)).await;
-    honest_delivery_continues(&a, &b, 6).await;
+    scene.holds("slow reader", 6).await;
 }
 
 #[tokio::test]
@@ -176,13 +94,10 @@ async fn a_flood_of_submissions_delays_neither_another_peer_nor_an_alert() {
         config.limits.working_max = 8;
         config.limits.working_per_peer = 4;
     };
-    let a = Tower::start(setup, &[]).await;
-    let b = Tower::start(Setup::new(1, &memory()), std::slice::from_ref(&a.place)).await;
-    a.meshes(1).await;
+    let scene = Scene::of(setup, Setup::new(1, &memory())).await;
+    let (a, b) = (&scene.a, &scene.b);
     let before = resident();
-    let mut hostile = Hostile::in_process();
-    assert!(hostile.connect(&a.place).await);
-    hostile.learn_topics().await;
+    let mut hostile = scene.culprit().await;
     let submit = |nonce| {
         let envelope = RawEnvelope::from(&envelope(2, nonce));
         let bytes = BackupRequest::Submit { seen_at: 0, envelope }.to_bytes();
@@ -254,11 +169,9 @@ fn turn(topic: &str) -> Vec<u8> {
 /// the one that is to fill memory after it.
 #[tokio::test]
 async fn a_flood_of_control_messages_changes_nothing_for_others() {
-    let (a, b) = two().await;
-    let before = resident();
-    let mut hostile = Hostile::in_process();
-    assert!(hostile.connect(&a.place).await);
-    hostile.learn_topics().await;
+    let scene = Scene::in_process().await;
+    let a = &scene.a;
+    let mut hostile = scene.culprit().await;
     let topic = backups(1);
     let mut flood = Vec::new();
     for round in 0..2_000_u32 {
@@ -276,55 +189,12 @@ async fn a_flood_of_control_messages_changes_nothing_for_others() {
     assert!(judged.len() < 8 * 1_024, "{}", judged.len());
     hostile.write_router(judged);
     hostile.go_on(Duration::from_secs(1)).await;
-    let culprit = score(&a, &hostile).await;
+    let culprit = score(a, &hostile).await;
     for _ in 0..20 {
         hostile.write_router(flood.clone());
     }
     hostile.go_on(Duration::from_secs(3)).await;
-    honest_delivery_continues(&a, &b, 5).await;
-    let grown = resident().saturating_sub(before);
-    println!("control flood: score {culprit:?}, memory +{} KiB", grown / 1_024);
+    scene.holds("flood of control messages", 5).await;
+    println!("flood of control messages: score {culprit:?}");
     assert!(culprit.is_none_or(|score| score < GRAYLIST_LINE), "{culprit:?}");
-    assert!(grown < MEMORY_MAX, "{grown}");
-}
-
-#[tokio::test]
-async fn a_hundred_sybils_on_one_address_get_eight_places() {
-    let tcp = "/ip4/127.0.0.1/tcp/0";
-    let a = Tower::start(Setup::new(0, tcp), &[]).await;
-    let b = Tower::start(Setup::new(1, tcp), std::slice::from_ref(&a.place)).await;
-    a.meshes(1).await;
-    let mut sybils = Vec::new();
-    for _ in 0..100 {
-        let mut sybil = Hostile::over_tcp();
-        if sybil.connect(&a.place).await && !sybil.go_on(Duration::from_millis(20)).await {
-            sybils.push(sybil);
-        }
-    }
-    let peers = a.handle.status().await.unwrap().peers;
-    println!("{peers} peers of 101 that tried");
-    assert!(peers <= 8, "{peers}");
-    assert!(a.handle.counters().connections_refused.get() >= 90);
-    honest_delivery_continues(&a, &b, 5).await;
-}
-
-#[tokio::test]
-async fn half_open_connections_hold_their_places_for_ten_seconds_and_no_longer() {
-    let tcp = "/ip4/127.0.0.1/tcp/0";
-    let a = Tower::start(Setup::new(0, tcp), &[]).await;
-    let b = Tower::start(Setup::new(1, tcp), std::slice::from_ref(&a.place)).await;
-    a.meshes(1).await;
-    let text = a.place.to_string();
-    let port: u16 = text.split('/').nth(4).unwrap().parse().unwrap();
-    let mut silent = Vec::new();
-    for _ in 0..200 {
-        silent.push(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap());
-    }
-    honest_delivery_continues(&a, &b, 5).await;
-    until("places are free again", || async {
-        let mut honest = Hostile::over_tcp();
-        honest.connect(&a.place).await && !honest.go_on(Duration::from_millis(100)).await
-    })
-    .await;
-    drop(silent);
 }

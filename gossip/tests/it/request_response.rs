@@ -36,7 +36,7 @@ async fn what_is_old_unknown_or_badly_signed_is_refused_with_the_reason() {
     submit(envelope(1, 5)).await;
     let held = envelope(1, 5).header().nonce;
     assert_eq!(submit(envelope(1, 4)).await, Submitted::Refused(Refusal::Older { held }));
-    let unknown = Submitted::Refused(Refusal::UnknownChannel { head: 0 });
+    let unknown = Submitted::Refused(Refusal::UnknownChannel { head: 7 });
     assert_eq!(submit(envelope(99, 1)).await, unknown);
     let stranger =
         protocol::testing::Pair::in_vault(77, crate::world::CHAIN_ID, crate::world::vipe(), 2);
