@@ -156,6 +156,16 @@ fn e2e_five_towers_lose_three_and_a_disk_and_still_one_of_them_saves_the_victim_
     assert!(told.steps("tower 4").any(|step| step.contains("reconciled")), "from an empty disk");
 }
 
+#[test]
+fn e2e_a_tower_that_dies_in_its_turn_is_replaced_by_the_next() {
+    let told = demo(&["--towers", "3", "--kill-tower"]);
+    assert!(told.tokens("got", "participant") >= told.tokens("true_claim", "participant"));
+    let towers = told.result()["summary"]["towers"].as_array().expect("what each tower did");
+    let alive: Vec<_> = towers.iter().filter(|tower| tower["state"] == "alive").collect();
+    assert_eq!(alive.len(), 1, "{towers:#?}");
+    assert!(!alive[0]["ether_change_wei"].as_str().expect("a number").starts_with('-'));
+}
+
 /// A real anvil, with the rules of the fork that we deploy to.
 struct Anvil {
     process: Child,

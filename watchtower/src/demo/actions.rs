@@ -137,7 +137,7 @@ impl Stage<'_> {
                 Fact::count("gas", receipt.gas_used),
             ],
         )?;
-        Ok(Opening { claim, bond, fee: view.fee, sent: value })
+        Ok(Opening { claim, bond, fee: view.fee, sent: value, block: receipt.block.hash })
     }
 
     /// The call that puts `state` in the place of what stands.
@@ -295,4 +295,6 @@ pub(super) struct Opening {
     pub(super) fee: U256,
     /// What was sent along: fee, bond, and room for a risen fee, which is credited back.
     pub(super) sent: U256,
+    /// The hash of its block.
+    pub(super) block: B256,
 }

@@ -4,10 +4,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use alloy_primitives::{Address, B256};
 use chain::calls::Status;
 use eyre::{bail, ensure, eyre};
 use protocol::Role;
 use protocol::backup::{Envelope, seal};
+use protocol::vnode::turn::Order;
 use serde_json::Value;
 
 use super::actions::Stage;
@@ -19,10 +21,10 @@ use super::rpc::LOOK_EVERY;
 use super::story::Ending;
 use super::submitter::Submitter;
 use super::timeline::{Fact, Timeline};
-use super::tower::{Member, Tower};
+use super::tower::{Member, RACE_SLOT_S, Tower};
 use super::updates::Nodes;
 use super::watch;
-use super::world::World;
+use super::world::{WINDOW_S, World};
 
 /// How long any one thing may take before the demo gives up, in real time: several towers prove on the same cores.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -116,7 +118,7 @@ impl Fleet {
 pub(super) async fn tell(
     stage: &Stage<'_>,
     nodes: &Nodes,
-    cast: Cast,
+    (cast, kill): (Cast, bool),
     fleet: &mut Fleet,
 ) -> eyre::Result<Ending> {
     let envelope = back_up(stage, nodes, fleet).await?;
@@ -131,6 +133,9 @@ pub(super) async fn tell(
     stage.timeline.step("participant", "goes offline", &[])?;
     let what = "opens a dispute with an old state that both really signed";
     let opening = stage.open_dispute(Role::Counterparty, &stale, what).await?;
+    if kill {
+        kill_first(stage, fleet, opening.block).await?;
+    }
     race(stage, fleet, cast.live).await?;
     let live = *nodes.participant.latest()?;
     let outcome = Outcome::take(stage, &before, &live, Some(&stale), opening).await?;
@@ -204,6 +209,22 @@ async fn lose_towers(
         "has reconciled: it holds the backup again",
         &[Fact::took("start to ready", ready), Fact::took("start to reconciled", began.elapsed())],
     )?;
+    Ok(())
+}
+
+/// The tower whose turn it is dies before it has a proof: the next one in the order does its work.
+async fn kill_first(stage: &Stage<'_>, fleet: &mut Fleet, block: B256) -> eyre::Result<()> {
+    let order = Order::new(RACE_SLOT_S, WINDOW_S);
+    let accounts: Vec<Address> = fleet.alive().map(|(_, tower)| tower.account).collect();
+    let all = || accounts.iter().map(|account| account.as_slice());
+    let is_first = |account: Address| order.wait_s(block, account.as_slice(), all()) == 0;
+    for (index, tower) in fleet.towers.iter_mut().enumerate() {
+        if tower.is_alive() && is_first(tower.account) {
+            tower.kill().await?;
+            let what = "is killed (SIGKILL): the order of this dispute has it first";
+            stage.timeline.step(&name(index), what, &[])?;
+        }
+    }
     Ok(())
 }
 

@@ -57,7 +57,8 @@ pub struct DemoArgs {
     /// Print one JSON object a line instead of a timeline
     #[arg(long)]
     pub json: bool,
-    /// Kill the tower (SIGKILL) at a random moment after the dispute is opened, and start it again
+    /// Kill the tower (SIGKILL) at a random moment after the dispute is opened, and start it again; of several, kill the one whose
+    /// turn it is, for good
     #[arg(long)]
     pub kill_tower: bool,
     /// Use the development chain at this address (anvil, for one) instead of the embedded one: http only
@@ -168,8 +169,8 @@ async fn tell_fleet(
     timeline: &Timeline,
 ) -> eyre::Result<Told> {
     eyre::ensure!(
-        matches!(args.scenario, Scenario::Stale) && !args.kill_tower,
-        "several towers tell the scenario `stale` only, and are killed in it anyway"
+        matches!(args.scenario, Scenario::Stale),
+        "several towers tell the scenario `stale` only"
     );
     let deployment = folder.join("deployment.json");
     let count = usize::from(args.towers);
@@ -181,7 +182,8 @@ async fn tell_fleet(
     let mut nodes = Nodes::start(folder, &live, &parties)?;
     nodes.update(&live, args.updates, timeline).await?;
     let stage = Stage { world, live: &live, prover, timeline };
-    let ending = fleet::tell(&stage, &nodes, Cast::of(args.updates), &mut fleet).await?;
+    let ending =
+        fleet::tell(&stage, &nodes, (Cast::of(args.updates), args.kill_tower), &mut fleet).await?;
     timeline.close(&ending.outcome.table, &ending.verdict, ending.ok, &ending.outcome.summary)?;
     Ok(Told { ok: ending.ok, record: serde_json::Value::Null })
 }

@@ -23,6 +23,9 @@ const READY_WITHIN: Duration = Duration::from_secs(120);
 /// How long a tower may take to stop when asked.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
+/// How long a tower waits for each one before it: several prove on the same cores here.
+pub(super) const RACE_SLOT_S: u64 = 60;
+
 /// One tower, alive or dead; its folder outlives it.
 #[derive(Debug)]
 pub(super) struct Tower {
@@ -60,8 +63,6 @@ impl Member {
         let mut flags = vec!["--set", "network.reachable=true"];
         flags.extend(["--set", "network.per_ip_max=64"]);
         flags.extend(["--set", "network.sync_interval=5s"]);
-        // Several towers prove on the same cores here.
-        flags.extend(["--set", "decision.race_slot=60s"]);
         flags.extend(self.listen.iter().flat_map(|place| ["--listen-p2p", place]));
         flags.extend(self.bootstrap.iter().flat_map(|place| ["--bootstrap", place]));
         flags
@@ -120,6 +121,7 @@ impl Tower {
             .arg("--deployment")
             .arg(&self.deployment)
             .args(self.member.iter().flat_map(Member::flags))
+            .args(["--set", &format!("decision.race_slot={RACE_SLOT_S}s")])
             .args(["--set", "chain.poll_interval=200ms"])
             .args(["--set", "submit.block_time=1s", "--set", "submit.send_lead=0s"])
             .env("WATCHTOWER_KEYSTORE_PASSWORD", &self.password)
