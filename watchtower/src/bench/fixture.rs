@@ -35,6 +35,11 @@ pub(super) struct Fixture {
 
 impl Fixture {
     pub(super) fn new() -> eyre::Result<Self> {
+        Self::of(ChannelId::MIN)
+    }
+
+    /// The same, with this id.
+    pub(super) fn of(channel_id: ChannelId) -> eyre::Result<Self> {
         let signer = |role| {
             let seed = Seed::generate(&mut rand::rngs::OsRng);
             Signer::new(role, seed.channel_key(), seed.session_key())
@@ -52,7 +57,7 @@ impl Fixture {
         let channel = Channel::try_from(ChannelTerms {
             chain_id: 31_337,
             vipe: Address::repeat_byte(0xaa),
-            channel_id: ChannelId::MIN,
+            channel_id,
             participant: party(1, &signers[0]),
             counterparty: party(2, &signers[1]),
             keys_digest: B256::new(keys_digest(&ours, &theirs)?.to_bytes()),

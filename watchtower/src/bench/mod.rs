@@ -4,6 +4,7 @@
 
 mod fixture;
 mod rescue;
+mod upserts;
 
 use std::io::Write as _;
 use std::num::NonZeroUsize;
@@ -49,6 +50,7 @@ pub fn run(args: &BenchArgs) -> eyre::Result<()> {
         out.flush()
     };
     signatures(args, &mut tell)?;
+    upserts::run(&mut tell)?;
     proofs(args, &mut tell)?;
     rescue::run(args.rescues, &mut tell)?;
     rescue::gas_by_component()?;
