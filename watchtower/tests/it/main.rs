@@ -12,6 +12,7 @@ mod cli;
 mod disk;
 mod faults;
 mod intake;
+mod members;
 mod network;
 mod refusals;
 mod reorg;

@@ -1,6 +1,7 @@
 //! Towers that are connected to each other: real ones, over TCP on this machine.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use alloy_primitives::Bytes;
@@ -14,6 +15,7 @@ use protocol::network::{Shard, Slot};
 use protocol::testing::Pair;
 use protocol::{Address, Domain, Role};
 use serde_json::Value;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::world::{Running, WINDOW_S, World};
@@ -214,6 +216,73 @@ async fn a_dispute_that_one_tower_reads_is_told_to_the_others() {
         };
         tower.wait("/v1/status", 30, |_, status| heard(status)).await;
     }
+    for tower in [first, second] {
+        tower.stop().await.unwrap();
+    }
+}
+
+/// A node of the chain that can be cut off: everything goes through to the real one until then.
+struct Cut {
+    url: String,
+    open: Arc<AtomicBool>,
+}
+
+impl Cut {
+    async fn before(node: &str) -> Self {
+        let node = node.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let open = Arc::new(AtomicBool::new(true));
+        let is_open = Arc::clone(&open);
+        #[expect(clippy::disallowed_methods, reason = "the harness is not the program")]
+        tokio::spawn(async move {
+            loop {
+                let (mut client, _) = listener.accept().await.unwrap();
+                let Ok(mut server) = TcpStream::connect(&node).await else { continue };
+                let is_open = Arc::clone(&is_open);
+                tokio::spawn(async move {
+                    let closed = async {
+                        while is_open.load(Ordering::SeqCst) {
+                            tokio::time::sleep(Duration::from_millis(20)).await;
+                        }
+                    };
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+                        () = closed => {}
+                    }
+                });
+            }
+        });
+        Self { url, open }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tower_that_cannot_read_its_chain_hears_of_a_dispute_and_looks_over_another_node() {
+    let world = World::start(WINDOW_S).await;
+    let pair = world.open(35).await;
+    let first = world.start_member(0, "").await;
+    first.caught_up(&world).await;
+    let envelope = sealed(&pair, 40);
+    assert_eq!(first.back_up(&envelope.to_bytes()).await.0, 200);
+    // The second one reads only what two nodes agree on; then one of the two is gone.
+    let cut = Cut::before(&world.devnet.http_url()).await;
+    let flags = [
+        ("chain.other_rpcs", cut.url.as_str()),
+        ("chain.quorum", "2"),
+        ("chain.request_timeout", "1s"),
+    ];
+    let second = world.start_member_with(1, &first.place().await, &flags).await;
+    second.met(1).await;
+    second.caught_up(&world).await;
+    cut.open.store(false, Ordering::SeqCst);
+    world.dispute(&pair, &pair.final_state(3, 100)).await;
+    let unseen = |status: &Value| status["network"]["alerts"]["unseen"].as_u64();
+    let status = second.wait("/v1/status", 60, |_, status| unseen(status) >= Some(1)).await;
+    // It said so, fetched what others hold, and decided nothing.
+    holds(&second, &envelope).await;
+    let (_, disputes) = second.get(&format!("/v1/disputes/{}", pair.channel.id())).await;
+    assert_eq!(disputes.as_array().map(Vec::len), Some(0), "{disputes} {status:#}");
     for tower in [first, second] {
         tower.stop().await.unwrap();
     }

@@ -37,13 +37,6 @@ const KEYS: [[u8; 32]; 4] = [
     hex!("7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6"),
 ];
 
-/// Further keys of the same mnemonic: towers of a network.
-const MEMBERS: [[u8; 32]; 3] = [
-    hex!("47e179ec197488593b187f80a00eb0da91f1b9d0b13f8733639f19c30a34926a"),
-    hex!("8b3a350cf5c34c9194ca85829a2df0ec3153be0318b5e2d3348e872092edffba"),
-    hex!("92db14e403b83dfe3df233f83dfa3a0d7096f21ca9b0d6d6b8d88b2b4ec1564e"),
-];
-
 /// How the chain makes blocks.
 const BLOCKS: Mining = Mining::Every { millis: 200 };
 
@@ -73,8 +66,6 @@ pub(crate) struct World {
     pub(crate) participant: Sender,
     pub(crate) hub: Sender,
     pub(crate) tower: Account,
-    /// Accounts of further towers.
-    members: [Account; 3],
     pub(crate) directory: tempfile::TempDir,
 }
 
@@ -137,20 +128,7 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         deployment.save(&directory.path().join("deployment.json")).unwrap();
         let tower = tower.account;
-        let members = MEMBERS.each_ref().map(|key| Account::from_bytes(key).unwrap());
-        Self {
-            devnet,
-            rpc,
-            deployment,
-            vipe,
-            vip,
-            token,
-            participant,
-            hub,
-            tower,
-            members,
-            directory,
-        }
+        Self { devnet, rpc, deployment, vipe, vip, token, participant, hub, tower, directory }
     }
 
     /// Opens a channel between the two parties of `seed` and accepts it; both sides put in [`SIDE`].
@@ -293,37 +271,6 @@ impl World {
         Self::run(Tower::start(&self.config(&[]), self.tower.clone()).await.unwrap())
     }
 
-    /// Starts another tower in this process, with an account and a folder of its own, in a network with the towers at
-    /// `bootstrap`.
-    pub(crate) async fn start_member(&self, number: usize, bootstrap: &str) -> Running {
-        self.start_keeping(number, bootstrap, "all").await
-    }
-
-    /// The same, and it keeps only these shards.
-    pub(crate) async fn start_keeping(
-        &self,
-        number: usize,
-        bootstrap: &str,
-        shards: &str,
-    ) -> Running {
-        let config = self.member(number, bootstrap, shards);
-        let tower = Tower::start(&config, self.members[number].clone());
-        Self::run(tower.await.unwrap())
-    }
-
-    /// The configuration of such a tower.
-    fn member(&self, number: usize, bootstrap: &str, shards: &str) -> Config {
-        let folder = self.directory.path().join(format!("member-{number}"));
-        self.config(&[
-            ("data_dir", folder.to_str().unwrap()),
-            ("network.listen", "/ip4/127.0.0.1/tcp/0"),
-            ("network.bootstrap", bootstrap),
-            ("network.reachable", "true"),
-            ("network.sync_interval", "2s"),
-            ("network.shards", shards),
-        ])
-    }
-
     /// Starts a tower whose store is on this disk.
     pub(crate) async fn start_tower_on(&self, disk: &Disk) -> Running {
         let open = |facts| Store::open_on(Box::new(disk.clone()), facts);
@@ -331,7 +278,7 @@ impl World {
         Self::run(tower.unwrap())
     }
 
-    fn run(tower: Tower) -> Running {
+    pub(crate) fn run(tower: Tower) -> Running {
         let url = format!("http://{}", tower.address());
         let (stop, mut signals) = mpsc::channel(2);
         // Tests may spawn; the program itself spawns through `Tasks` alone.
@@ -410,24 +357,6 @@ impl Running {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("{path} never became what was wanted; last: {last:#}");
-    }
-
-    /// Where other towers find this one.
-    pub(crate) async fn place(&self) -> String {
-        let listens = |status: &Value| status["network"]["listening"][0].is_string();
-        let status = self.wait("/v1/status", 20, |_, status| listens(status)).await;
-        let network = &status["network"];
-        format!(
-            "{}/p2p/{}",
-            network["listening"][0].as_str().unwrap(),
-            network["peer"].as_str().unwrap()
-        )
-    }
-
-    /// Waits until so many other towers are connected.
-    pub(crate) async fn met(&self, towers: u64) {
-        let count = |status: &Value| status["network"]["towers"].as_u64();
-        self.wait("/v1/status", 30, |_, status| count(status) >= Some(towers)).await;
     }
 
     /// Waits until the tower has read everything that the chain had when this was called.
