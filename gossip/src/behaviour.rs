@@ -8,6 +8,7 @@ use libp2p::gossipsub::{
     WhitelistSubscriptionFilter,
 };
 use libp2p::identity::Keypair;
+use libp2p::metrics::Registry;
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
@@ -115,6 +116,7 @@ pub(crate) fn build(
     config: &Config,
     key: &Keypair,
     relay: relay::client::Behaviour,
+    registry: &mut Registry,
 ) -> Result<Behaviour, StartError> {
     let me = key.public().to_peer_id();
     let limits = &config.limits;
@@ -143,7 +145,7 @@ pub(crate) fn build(
         ),
         ping: ping::Behaviour::default(),
         kad: kademlia(config, key)?,
-        gossip: router(config)?,
+        gossip: router(config, registry)?,
         backup: requests(BACKUP, limits),
         sync: requests(SYNC, limits),
         autonat: autonat::v2::client::Behaviour::default(),
@@ -194,7 +196,7 @@ fn kademlia(
 
 /// The gossip router. Messages carry no author (StrictNoSign): what they say is signed by channel keys and accounts, and
 /// their ids are hashes of their content, so that one message from two towers is one message.
-fn router(config: &Config) -> Result<Router, StartError> {
+fn router(config: &Config, registry: &mut Registry) -> Result<Router, StartError> {
     let all = || {
         Topic::of(config.domain, ShardSet::ALL)
             .map(|topic| gossipsub::TopicHash::from_raw(topic.to_string()))
@@ -235,7 +237,8 @@ fn router(config: &Config) -> Result<Router, StartError> {
         settings,
         WhitelistSubscriptionFilter(all().collect()),
     )
-    .map_err(setup)?;
+    .map_err(setup)?
+    .with_metrics(registry, gossipsub::MetricsConfig::default());
     let topics = || Topic::of(config.domain, config.shards);
     router
         .with_peer_score(scoring::params(topics(), config.limits.per_ip_max), scoring::thresholds())

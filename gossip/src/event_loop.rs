@@ -29,6 +29,7 @@ use crate::conduct::{Conduct, Fault};
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::desk::{Desk, Done};
+use crate::figures::Figures;
 use crate::handle::{Command, PeerInfo, Status};
 use crate::intake::Intake;
 use crate::names::{Peer, Place};
@@ -67,6 +68,7 @@ pub(crate) struct EventLoop<N> {
     towers: watch::Sender<Vec<Peer>>,
     ticks: u64,
     saving: Option<tokio::task::JoinHandle<()>>,
+    figures: Figures,
 }
 
 /// What the event loop is made of.
@@ -79,6 +81,7 @@ pub(crate) struct Parts<N> {
     pub(crate) config: Config,
     pub(crate) book: AddressBook,
     pub(crate) towers: watch::Sender<Vec<Peer>>,
+    pub(crate) figures: Figures,
 }
 
 pub(crate) fn now_s() -> u64 {
@@ -87,7 +90,8 @@ pub(crate) fn now_s() -> u64 {
 
 impl<N: Intake> EventLoop<N> {
     pub(crate) fn new(parts: Parts<N>) -> Self {
-        let Parts { mut swarm, intake, commands, alerts, counters, config, book, towers } = parts;
+        let Parts { mut swarm, intake, commands, alerts, counters, config, book, towers, figures } =
+            parts;
         for peer in book.banned() {
             swarm.behaviour_mut().bans.block_peer(*peer);
         }
@@ -108,6 +112,7 @@ impl<N: Intake> EventLoop<N> {
             towers,
             ticks: 0,
             saving: None,
+            figures,
         }
     }
 
@@ -162,6 +167,7 @@ impl<N: Intake> EventLoop<N> {
     }
 
     fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        self.figures.record(&event);
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Gossip(event)) => self.on_gossip(event),
             SwarmEvent::Behaviour(BehaviourEvent::Backup(event)) => self.on_backup(event),

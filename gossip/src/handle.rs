@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::counters::Counters;
 use crate::error::{PublishError, RequestError};
+use crate::figures::Page;
 use crate::names::{Peer, Place};
 
 /// Commands that may wait for the network's task.
@@ -94,6 +95,7 @@ pub struct Handle {
     pub(crate) alerts: mpsc::Sender<(Topic, Vec<u8>)>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) towers: watch::Receiver<Vec<Peer>>,
+    pub(crate) page: Page,
 }
 
 impl Handle {
@@ -107,6 +109,12 @@ impl Handle {
     #[must_use]
     pub fn towers(&self) -> Vec<Peer> {
         self.towers.borrow().clone()
+    }
+
+    /// What libp2p itself counts, as `OpenMetrics` text. Never waits for the network.
+    #[must_use]
+    pub fn openmetrics(&self) -> String {
+        self.page.text()
     }
 
     /// What was counted since the start.

@@ -27,6 +27,7 @@ mod desk;
 mod error;
 mod event_loop;
 mod fair;
+mod figures;
 mod handle;
 mod identity;
 mod intake;
@@ -50,6 +51,7 @@ pub use intake::{Intake, Reply, Verdict};
 pub use names::{NameError, Peer, Place};
 
 use event_loop::{EventLoop, Parts};
+use figures::{Figures, Page};
 use peers::AddressBook;
 
 /// A network that is set up and listens, and does nothing until it is run.
@@ -74,13 +76,16 @@ impl<N: Intake> Network<N> {
         intake: Arc<N>,
     ) -> Result<(Handle, Self), StartError> {
         let book = open_book(&config)?;
-        let swarm = swarm::build(&config, identity)?;
+        let mut registry = libp2p::metrics::Registry::default();
+        let figures = Figures::new(&mut registry);
+        let swarm = swarm::build(&config, identity, &mut registry)?;
+        let page = Page::new(registry);
         let (commands, to_run) = mpsc::channel(handle::COMMANDS_MAX);
         let (alerts, to_tell) = mpsc::channel(handle::ALERTS_MAX);
         let counters = Arc::new(Counters::default());
         let (show, towers) = watch::channel(Vec::new());
         let me = identity.peer();
-        let handle = Handle { me, commands, alerts, counters: Arc::clone(&counters), towers };
+        let handle = Handle { me, commands, alerts, counters: Arc::clone(&counters), towers, page };
         let parts = Parts {
             swarm,
             intake,
@@ -90,6 +95,7 @@ impl<N: Intake> Network<N> {
             config,
             book,
             towers: show,
+            figures,
         };
         Ok((handle, Self { event_loop: EventLoop::new(parts) }))
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use libp2p::core::transport::MemoryTransport;
 use libp2p::core::upgrade::Version;
+use libp2p::metrics::Registry;
 use libp2p::swarm::Config as SwarmConfig;
 use libp2p::{Swarm, SwarmBuilder, Transport as _, noise, tcp, yamux};
 
@@ -45,7 +46,11 @@ fn settings(config: SwarmConfig) -> SwarmConfig {
 ///
 /// # Errors
 /// [`StartError::Listen`] and [`StartError::Setup`].
-pub(crate) fn build(config: &Config, identity: &Identity) -> Result<Swarm<Behaviour>, StartError> {
+pub(crate) fn build(
+    config: &Config,
+    identity: &Identity,
+    registry: &mut Registry,
+) -> Result<Swarm<Behaviour>, StartError> {
     let builder = SwarmBuilder::with_existing_identity(identity.0.clone()).with_tokio();
     let mut swarm = match config.carrier {
         Carrier::Sockets => builder
@@ -56,7 +61,9 @@ pub(crate) fn build(config: &Config, identity: &Identity) -> Result<Swarm<Behavi
             .map_err(setup)?
             .with_relay_client(noise::Config::new, muxer)
             .map_err(setup)?
-            .with_behaviour(|key, relay| behaviour(config, key, relay).map_err(Into::into))
+            .with_behaviour(|key, relay| {
+                behaviour(config, key, relay, registry).map_err(Into::into)
+            })
             .map_err(setup)?
             .with_swarm_config(settings)
             .with_connection_timeout(HANDSHAKE)
@@ -73,7 +80,9 @@ pub(crate) fn build(config: &Config, identity: &Identity) -> Result<Swarm<Behavi
             .map_err(setup)?
             .with_relay_client(noise::Config::new, muxer)
             .map_err(setup)?
-            .with_behaviour(|key, relay| behaviour(config, key, relay).map_err(Into::into))
+            .with_behaviour(|key, relay| {
+                behaviour(config, key, relay, registry).map_err(Into::into)
+            })
             .map_err(setup)?
             .with_swarm_config(settings)
             .with_connection_timeout(HANDSHAKE)

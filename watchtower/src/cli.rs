@@ -73,6 +73,14 @@ pub enum Command {
     /// Needs a funded account (`watchtower keys new`), a node (`--rpc`) and a vault (`--deployment`). Ready when /readyz
     /// answers 200. Killing it at any moment loses nothing: the next run goes on where this one was.
     Run,
+    /// Look at everything that a tower needs, and say what to mend: clock, disk, ports, nodes of the chain, contracts, gas, peers.
+    ///
+    /// Changes nothing; a tower may run meanwhile. The exit code is 0 only if nothing is bad.
+    Doctor(DoctorArgs),
+    /// Watch the vault without an account, and alarm when a dispute goes unanswered, whoever should have answered.
+    ///
+    /// Needs a node and a vault, like `run`; serves /metrics and /healthz at http.listen. Run it on another machine than your tower.
+    Monitor(MonitorArgs),
     /// Print the configuration that `run` would use, and say whether it is sound.
     ///
     /// Precedence: defaults < file < environment < flags.
@@ -100,6 +108,25 @@ pub enum Command {
         #[arg(long, default_value_t = 1_000)]
         limit: usize,
     },
+}
+
+/// How to report.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// One JSON object a check
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to watch with.
+#[derive(Debug, Args)]
+pub struct MonitorArgs {
+    /// A tower to fetch backups from, to tell stale disputes from honest ones; may be repeated
+    #[arg(long, value_name = "URL")]
+    pub tower: Vec<String>,
+    /// Post each alarm to this address as JSON
+    #[arg(long, value_name = "URL", env = "WEBHOOK_URL", hide_env_values = true)]
+    pub webhook: Option<String>,
 }
 
 /// What to deploy, and where to write it down.

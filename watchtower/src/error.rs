@@ -37,6 +37,12 @@ pub enum CommandError {
     /// A demonstration ended, but not as it must.
     #[error("the story did not end as it must; what was expected stands above")]
     BadEnd,
+    /// The doctor found something that keeps a tower from its work.
+    #[error("{bad} of the checks are bad; what to do stands below each")]
+    Ailing {
+        /// How many.
+        bad: usize,
+    },
     /// The operating system refused something.
     #[error("{what}")]
     System {
@@ -70,6 +76,7 @@ impl CommandError {
             | Self::Task(_)
             | Self::Story(_)
             | Self::BadEnd
+            | Self::Ailing { .. }
             | Self::System { .. } => 1,
         }
     }

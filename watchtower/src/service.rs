@@ -13,8 +13,7 @@ mod intake;
 mod settings;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chain::account::Account;
 use chain::calls::ReadError;
@@ -28,16 +27,18 @@ use protocol::{Address, Domain};
 use store::{Facts, Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
+pub(crate) use self::checks::check_vault;
 use self::checks::{Checked, check_chain};
-use self::intake::World;
-use self::settings::{following, policy, submitter};
+use self::intake::{Healths, World};
+pub(crate) use self::settings::following;
+use self::settings::{policy, recorder, submitter};
 use crate::config::{Config, ConfigError, WEI_PER_GWEI};
 use crate::driver::life::Terms;
 use crate::driver::node::{Inputs, Node, Parts};
 use crate::driver::notices::notices;
 use crate::driver::race::Race;
 use crate::driver::{prove, submit, watch as chain_watch};
-use crate::http::{self, Bounds, Counters, Shared};
+use crate::http::{self, Bounds};
 use crate::network::NetworkError;
 use crate::tasks::{Stage, TaskError, Tasks};
 
@@ -103,6 +104,9 @@ pub enum StartError {
     /// The network between towers.
     #[error("the network between towers does not start")]
     Network(#[from] NetworkError),
+    /// The metrics.
+    #[error("the metrics cannot be set up")]
+    Metrics(#[from] metrics::MetricsError),
     /// The prover does not start.
     #[error("the prover does not start: {0}")]
     Prover(String),
@@ -232,9 +236,8 @@ async fn spawn(
     let Checked { rpc, vipe, vault, rules } = checked;
     let follow = following(config, vault.vipe);
     let finality = follow.finality;
-    let follower = Follower::open(rpc.clone(), follow, read_cursor(&store)?)
-        .await
-        .map_err(|error| StartError::Rpc { error })?;
+    let follower = Follower::open(rpc.clone(), follow, read_cursor(&store)?);
+    let follower = follower.await.map_err(|error| StartError::Rpc { error })?;
     // One batch at a time: the next is read when this one is durable.
     let (to_node, batches) = mpsc::channel(1);
     let (tell, told) = mpsc::channel(REPORTS_MAX);
@@ -243,23 +246,16 @@ async fn spawn(
     let (heads, new_heads) = watch::channel(0);
     let (set_deadline, deadlines) = mpsc::channel(submit::DEADLINES_MAX);
     let submitter = submitter(config, account, &rpc, (vault.chain_id, finality)).await?;
+    let recorder = recorder(config, &store, &prover)?;
+    recorder.watch_queues((&to_node, &tell, &set_deadline, notices.channel()));
     let world = World { store: store.clone(), rpc: rpc.clone(), vipe, follower: follower.health() };
     let intake = intake::start(config, account, world, notices, tasks)?;
     let race = intake
         .link
         .clone()
         .map(|link| Race::new(link, config.decision.race_slot, rules.dispute_window));
-    let shared = Arc::new(Shared {
-        store: store.clone(),
-        admission: intake.admission,
-        replica: Arc::clone(&intake.replica),
-        network: intake.link,
-        follower: follower.health(),
-        submitter: submitter.health(),
-        prover_ready: prover.ready,
-        counters: Counters::default(),
-        started: Instant::now(),
-    });
+    let healths = Healths::new(&follower, &submitter, prover.ready);
+    let shared = intake.shared(config, &store, &recorder, healths);
     let bounds = bounds(config);
     tasks.spawn(Stage::Http, "http", |stop| http::run(stop, listener, shared, bounds));
     tasks.spawn(Stage::Watch, "chain-watch", |stop| {
@@ -277,6 +273,7 @@ async fn spawn(
         override_gas: config.decision.override_gas,
         gas_price_max: u128::from(config.fees.gas_price_max_gwei) * u128::from(WEI_PER_GWEI),
         prove: prover.prove,
+        recorder: recorder.clone(),
         outbox,
         heads,
         deadlines: set_deadline,
@@ -287,15 +284,21 @@ async fn spawn(
     });
     tasks
         .spawn(Stage::Node, "node", |stop| node.run(stop, Inputs { batches, told, heard, rivals }));
+    let interval = config.chain.poll_interval;
     let parts =
-        submit::Parts { submitter, store: store.clone(), interval: config.chain.poll_interval };
+        submit::Parts { submitter, store: store.clone(), interval, recorder: recorder.clone() };
     let ends = submit::Ends { wake, heads: new_heads, deadlines, told: tell };
     tasks.spawn(Stage::Submitter, "submitter", |stop| submit::run(stop, parts, ends));
-    // The last one to stop keeps the store open for all the others.
+    keep_open(store, tasks);
+    recorder.tasks(tasks.names());
+    Ok(())
+}
+
+/// The last one to stop keeps the store open for all the others.
+fn keep_open(store: Store, tasks: &mut Tasks) {
     tasks.spawn(Stage::Store, "store", |stop| async move {
         stop.cancelled().await;
         drop(store);
         Ok(())
     });
-    Ok(())
 }

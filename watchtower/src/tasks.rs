@@ -107,6 +107,11 @@ impl Tasks {
         self.names.insert(id, (stage, name));
     }
 
+    /// The names of the tasks that were started.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.names.values().map(|(_, name)| *name)
+    }
+
     /// Starts a task that the service can do without: when it ends or panics, that is said, and the others go on.
     pub fn spawn_apart<F>(
         &mut self,

@@ -4,8 +4,10 @@ mod check_config;
 mod demo;
 mod deploy;
 mod devnet;
+mod doctor;
 mod inspect;
 mod keys;
+mod monitor;
 mod run;
 
 use std::io::Write as _;
@@ -24,6 +26,8 @@ pub fn execute(cli: &Cli) -> Result<(), CommandError> {
         Command::Keys(command) => keys::execute(&config, command),
         Command::Inspect { what, limit } => inspect::execute(&config, *what, *limit),
         Command::Run => run::execute(&config),
+        Command::Doctor(arguments) => doctor::execute(&config, arguments),
+        Command::Monitor(arguments) => monitor::execute(&config, arguments),
         Command::Deploy(arguments) => deploy::execute(&config, arguments),
         Command::Devnet(arguments) => devnet::execute(&config, arguments),
         Command::Demo(arguments) => demo::execute(&config, arguments),

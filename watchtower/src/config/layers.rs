@@ -55,6 +55,7 @@ pub const KEYS: &[(&str, Kind)] = &[
     ("network.relay_server", Kind::Flag),
     ("network.mdns", Kind::Flag),
     ("network.peers_target", Kind::Number),
+    ("network.peers_min", Kind::Number),
     ("network.connections_max", Kind::Number),
     ("network.per_ip_max", Kind::Number),
     ("network.shards", Kind::Text),

@@ -31,6 +31,8 @@ pub struct NetworkConfig {
     pub mdns: bool,
     /// How many peers to look for.
     pub peers_target: usize,
+    /// Fewer connected towers than this, and the tower does not call itself ready.
+    pub peers_min: usize,
     /// Connections in all.
     pub connections_max: u32,
     /// Inbound connections from one IP address.
@@ -55,6 +57,7 @@ impl Default for NetworkConfig {
             relay_server: false,
             mdns: false,
             peers_target: limits.peers_target,
+            peers_min: 0,
             connections_max: limits.connections_max,
             per_ip_max: limits.per_ip_max,
             shards: "all".to_owned(),

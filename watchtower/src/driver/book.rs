@@ -170,14 +170,15 @@ fn append(ledger: &mut Ledger, row: &LedgerRow) -> Result<(), StoreError> {
 
 /// Why a channel is ignored.
 #[derive(Debug, thiserror::Error)]
-enum Ignored {
+pub(crate) enum Ignored {
     #[error(transparent)]
     Channel(#[from] protocol::zksc::ChannelError),
     #[error("the bond's rate is out of range")]
     Rate,
 }
 
-fn channel_of(vault: Vault, opened: &ChannelOpened) -> Result<Channel, Ignored> {
+/// The channel that an opening makes.
+pub(crate) fn channel_of(vault: Vault, opened: &ChannelOpened) -> Result<Channel, Ignored> {
     let terms = ChannelTerms {
         chain_id: vault.chain_id,
         vipe: vault.vipe,

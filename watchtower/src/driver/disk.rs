@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use metrics::Task;
 use store::{Store, StoreError};
 
 use super::journal::Line;
@@ -31,6 +32,7 @@ pub(crate) async fn wait_for_disk(store: &Store) -> Result<(), StoreError> {
 impl Node {
     /// Makes changes and lines durable; waits while the disk is full.
     pub(crate) async fn commit(&mut self, out: &mut Out) -> Result<(), StoreError> {
+        self.parts.recorder.beat(Task::Node);
         let lines = std::mem::take(&mut out.lines);
         let mut changes = std::mem::take(&mut out.changes);
         changes.extend(lines.iter().map(Line::change));
@@ -48,6 +50,7 @@ impl Node {
             }
         }
         for line in lines {
+            self.record(&line);
             line.log();
         }
         if std::mem::take(&mut self.wake) {

@@ -73,6 +73,11 @@ impl Line {
         self
     }
 
+    /// Whose step it is, and its row.
+    pub(crate) fn parts(&self) -> (DisputeId, &JournalRow) {
+        (self.dispute, &self.row)
+    }
+
     /// The write of this line.
     pub(crate) fn change(&self) -> Change {
         Change::Journal(self.dispute, Box::new(self.row.clone()))

@@ -31,6 +31,7 @@ use super::submit::Told;
 use super::tell::tell_others;
 use super::watch::Delivery;
 use crate::network::{Note, Replica};
+use crate::observe::Recorder;
 use crate::tasks::TaskFailure;
 
 /// The most disputes of a store that are looked at on a restart: more than a day's worth of any chain's blocks holds.
@@ -56,6 +57,8 @@ pub(crate) struct Parts {
     /// The operator's limit, wei per gas.
     pub(crate) gas_price_max: u128,
     pub(crate) prove: Prove,
+    /// Writes figures down.
+    pub(crate) recorder: Recorder,
     /// Wakes the submitter.
     pub(crate) outbox: watch::Sender<u64>,
     /// Tells the submitter of new heads.
@@ -146,6 +149,7 @@ impl Node {
                         out.todo.extend(self.lives.keys().map(|id| (*id, Effect::OpenEnvelopes)));
                     }
                     self.clock(&mut out);
+                    self.observe();
                 }
             }
             self.carry(out).await?;

@@ -52,6 +52,11 @@ pub(crate) fn notices() -> (Notices, Heard, Shown) {
 }
 
 impl Notices {
+    /// The channel to the node.
+    pub(crate) fn channel(&self) -> &mpsc::Sender<Slot> {
+        &self.sender
+    }
+
     /// The slot holds something newer: the node is told if its channel is disputed. Never waits.
     pub(crate) fn tell(&self, slot: Slot) {
         if lock(&self.disputed).contains(&slot.channel_id) && self.sender.try_send(slot).is_err() {

@@ -9,11 +9,12 @@ use futures::future::BoxFuture;
 use protocol::Address;
 use protocol::zksc::{Channel, FinalState};
 use prover::error::ProveError;
-use prover::service::{ProofJob, ProverConfig, ProverService};
+use prover::service::{ProofJob, ProverConfig, ProverService, QUEUE_CAPACITY};
 use prover::zksc::LiveState;
 use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::observe::Depth;
 use crate::service::StartError;
 use crate::tasks::{Stage, Tasks};
 
@@ -43,6 +44,8 @@ pub(crate) struct Started {
     pub(crate) prove: Prove,
     /// Whether the circuit is loaded and complete.
     pub(crate) ready: watch::Receiver<bool>,
+    /// How many jobs wait, and how many can.
+    pub(crate) waiting: Arc<dyn Fn() -> Depth + Send + Sync>,
 }
 
 /// Loads or builds the circuit beside everything else, completes it, and proves from then on.
@@ -75,6 +78,14 @@ pub(crate) fn start(config: &Config, tasks: &mut Tasks) -> Result<Started, Start
         service.stop();
         Ok(())
     });
+    let asked = service.clone();
+    let waiting = Arc::new(move || {
+        let service = asked.borrow();
+        (
+            service.as_ref().map_or(0, |service: &Arc<ProverService>| service.waiting()),
+            QUEUE_CAPACITY.get(),
+        )
+    });
     let prove: Prove = Arc::new(move |wanted| {
         let mut service = service.clone();
         Box::pin(async move {
@@ -88,7 +99,7 @@ pub(crate) fn start(config: &Config, tasks: &mut Tasks) -> Result<Started, Start
             proof.map(|proof| proof.bytes).map_err(|error| error.to_string())
         })
     });
-    Ok(Started { prove, ready })
+    Ok(Started { prove, ready, waiting })
 }
 
 fn warm_up(directory: &Path, threads: Option<NonZeroUsize>) -> Result<ProverService, ProveError> {

@@ -6,12 +6,14 @@
 use std::time::Duration;
 
 use chain::submitter::{ObligationId, Record, Report, RoundError, Submitter};
+use metrics::Task;
 use store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::backlog::Backlog;
 use super::obligation::{OutboxRow, Owner};
+use crate::observe::Recorder;
 use crate::tasks::TaskFailure;
 
 /// Changes of deadlines that may wait; beyond it they are dropped: the vault itself refuses what is late or beaten.
@@ -50,6 +52,8 @@ pub(crate) struct Parts {
     pub(crate) store: Store,
     /// The longest pause between two looks.
     pub(crate) interval: Duration,
+    /// Writes figures down.
+    pub(crate) recorder: Recorder,
 }
 
 /// Submits until told to stop.
@@ -61,13 +65,14 @@ pub(crate) async fn run(
     parts: Parts,
     mut ends: Ends,
 ) -> Result<(), TaskFailure> {
-    let Parts { mut submitter, store, interval } = parts;
+    let Parts { mut submitter, store, interval, recorder } = parts;
     let mut backlog = Backlog::default();
     // What ended just before a crash is reported again; the node knows by its outbox whether it has heard.
     for (id, outcome) in backlog.scan(&store, &mut submitter)? {
         tell(&backlog, &ends, id, Report::Ended(outcome)).await;
     }
     loop {
+        recorder.beat(Task::Submitter);
         backlog.fill(&store, &mut submitter)?;
         let mut reports = Vec::new();
         let round = submitter.round(|record| persist(&store, &backlog, record), &mut reports).await;

@@ -19,6 +19,7 @@ fn cost(receipt: &Receipt) -> U256 {
 impl Node {
     /// Writes down what happened to a transaction, and hands on what ends it.
     pub(crate) fn on_told(&mut self, told: Told, out: &mut Out) -> Result<(), StoreError> {
+        self.parts.recorder.told(&told);
         let Told { owner, id, report } = told;
         let (dispute, purpose) = (owner.dispute, owner.purpose);
         let trouble = |step: &str, message: String| Line::trouble(dispute, step, message);

@@ -52,18 +52,48 @@ fn missing(shared: &Shared) -> Vec<String> {
         missing.push(format!("{} transactions wait for ether", submitter.unfunded));
     }
     drop(submitter);
+    if let Some(link) = &shared.network {
+        let towers = link.handle().towers().len();
+        if towers < shared.peers_min {
+            missing.push(format!(
+                "{towers} other towers are connected, {} are wanted",
+                shared.peers_min
+            ));
+        }
+    }
     if !*shared.prover_ready.borrow() {
         missing.push("the prover is warming up".to_owned());
     }
     missing
 }
 
+impl Shared {
+    /// Whether a dispute would be answered without delay.
+    pub(crate) fn is_ready(&self) -> bool {
+        missing(self).is_empty()
+    }
+
+    /// Whether the process can do its work at all.
+    pub(crate) fn is_alive(&self) -> bool {
+        ailing(self).is_none()
+    }
+}
+
+/// Why the process cannot do its work, if it cannot: a restart, or a person, must help.
+fn ailing(shared: &Shared) -> Option<String> {
+    if let Err(error) = shared.store.health() {
+        return Some(error.to_string());
+    }
+    let idle = shared.recorder.hangs()?;
+    Some(format!("the node's loop has not gone round for {} s", idle.as_secs()))
+}
+
 /// `GET /healthz`: 200 while the process can do its work at all.
 pub(crate) async fn alive(State(shared): State<Arc<Shared>>) -> (StatusCode, Json<Value>) {
-    match shared.store.health() {
-        Ok(()) => (StatusCode::OK, Json(json!({"alive": true}))),
-        Err(error) => {
-            let body = json!({"alive": false, "reason": error.to_string()});
+    match ailing(&shared) {
+        None => (StatusCode::OK, Json(json!({"alive": true}))),
+        Some(reason) => {
+            let body = json!({"alive": false, "reason": reason});
             (StatusCode::SERVICE_UNAVAILABLE, Json(body))
         }
     }
@@ -94,6 +124,11 @@ fn endpoint(score: &EndpointScore) -> Value {
 
 /// `GET /v1/status`.
 pub(crate) async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, Refusal> {
+    figures(&shared).await.map(Json)
+}
+
+/// What `/v1/status` shows.
+pub(crate) async fn figures(shared: &Shared) -> Result<Value, Refusal> {
     let facts = shared.store.facts();
     let cursor =
         shared.store.cursor()?.map(|cursor| json!({"number": cursor.number, "hash": cursor.hash}));
@@ -103,6 +138,7 @@ pub(crate) async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Val
         json!({
             "head": follower.tip.map(|tip| tip.head.id.number),
             "finalized": follower.tip.and_then(|tip| tip.finalized),
+            "time": follower.tip.map(|tip| tip.head.timestamp),
             "read": cursor,
             "behind": follower.behind,
             "failures": follower.failures,
@@ -111,7 +147,7 @@ pub(crate) async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Val
             "endpoints": follower.scoreboard.endpoints.iter().map(endpoint).collect::<Vec<_>>(),
         })
     };
-    let missing = missing(&shared);
+    let missing = missing(shared);
     let network = match &shared.network {
         Some(network) => network.report().await,
         None => Value::Null,
@@ -120,7 +156,7 @@ pub(crate) async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Val
     let submitter = shared.submitter.borrow().clone();
     let counters = &shared.counters;
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-    Ok(Json(json!({
+    Ok(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "chain_id": facts.chain_id,
         "vipe": facts.vipe,
@@ -150,5 +186,5 @@ pub(crate) async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Val
         },
         "network": network,
         "requests_turned_away": count(&counters.turned_away),
-    })))
+    }))
 }

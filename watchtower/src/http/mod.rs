@@ -5,10 +5,11 @@
 
 mod backups;
 mod disputes;
-mod health;
+pub(crate) mod health;
 mod refusal;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -28,8 +29,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
 use crate::network::{Link, Replica};
+use crate::observe::Recorder;
 use crate::tasks::TaskFailure;
-use refusal::Refusal;
+pub(crate) use refusal::Refusal;
 
 /// The largest body: an envelope in hexadecimal, with room for the JSON around it.
 const BODY_BYTES_MAX: usize = 2 * protocol::backup::Envelope::LEN + 1_024;
@@ -68,6 +70,12 @@ pub struct Shared {
     pub counters: Counters,
     /// When the tower started.
     pub started: Instant,
+    /// Connected towers below which the tower is not ready.
+    pub peers_min: usize,
+    /// Where the store's file is.
+    pub store_path: PathBuf,
+    /// Writes figures down.
+    pub recorder: Recorder,
 }
 
 /// The bounds of the server.
@@ -106,18 +114,27 @@ fn router(shared: Arc<Shared>, bounds: Bounds) -> Router {
         timeout: bounds.request_timeout,
         shared: Arc::clone(&shared),
     });
+    let (places, most) = (Arc::downgrade(&gate_state), bounds.requests_max);
+    shared.recorder.watch_queue(metrics::Queue::Http, move || {
+        let free = places.upgrade().map_or(most, |gate| gate.places.available_permits());
+        (most.saturating_sub(free), most)
+    });
     Router::new()
         .route("/v1/backups", post(backups::take))
         .route("/v1/backups/{channel}/{role}", get(backups::serve))
         .route("/v1/disputes", get(disputes::list))
         .route("/v1/disputes/{channel}", get(disputes::of_channel))
         .route("/v1/status", get(health::status))
+        .route("/", get(crate::status::show))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(gate_state, gate))
         // Outside the gate: a busy tower is still alive.
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(crate::observe::page))
+        .route("/runbooks/{name}", get(crate::status::runbook))
         .fallback(async || (StatusCode::NOT_FOUND, Refusal::NoSuchPage))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), crate::observe::timed))
         .with_state(shared)
 }
 

@@ -120,6 +120,16 @@ impl Link {
         self.towers.paid(tower);
     }
 
+    /// Towers that are listed, this one included; and of the shards that are kept here, the fewest copies among them.
+    pub(crate) fn listed(&self) -> (usize, usize) {
+        (self.towers.len(), self.towers.copies_min(self.replica.kept()))
+    }
+
+    /// The shards that are kept.
+    pub(crate) fn kept(&self) -> ShardSet {
+        self.replica.kept()
+    }
+
     /// Sends an envelope to other towers, if the network has room for it; otherwise reconciliation carries it.
     pub fn publish(&self, channel_id: protocol::ChannelId, envelope: Vec<u8>) {
         let topic = Topic::Backups(self.domain, Shard::of(channel_id));

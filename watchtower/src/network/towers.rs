@@ -84,6 +84,12 @@ impl Towers {
         lock(&self.directory).len()
     }
 
+    /// Of the shards that are kept here: the fewest listed towers, this one included, that say that they keep one.
+    pub(crate) fn copies_min(&self, kept: ShardSet) -> usize {
+        let directory = lock(&self.directory);
+        kept.iter().map(|shard| directory.copies(shard)).min().unwrap_or(0)
+    }
+
     /// Whether an account is a listed tower.
     pub(crate) fn knows(&self, tower: &Address) -> bool {
         lock(&self.directory).knows(tower)

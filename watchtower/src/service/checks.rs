@@ -51,16 +51,29 @@ fn missing(key: &'static str) -> ConfigError {
 
 /// Reaches the node and checks everything that can be checked before anything is written.
 pub(super) async fn check_chain(config: &Config, account: Address) -> Result<Checked, StartError> {
+    let needed = U256::from(config.account.balance_min_gwei) * U256::from(WEI_PER_GWEI);
+    check_for(config, Some((account, needed))).await
+}
+
+/// The same for somebody who has no account.
+pub(crate) async fn check_vault(config: &Config) -> Result<(Rpc, Vault, Rules), StartError> {
+    let Checked { rpc, vault, rules, .. } = check_for(config, None).await?;
+    Ok((rpc, vault, rules))
+}
+
+async fn check_for(
+    config: &Config,
+    account: Option<(Address, U256)>,
+) -> Result<Checked, StartError> {
     let chain_id = config.chain.chain_id.ok_or_else(|| missing("chain.chain_id"))?;
     let address = config.chain.vipe.ok_or_else(|| missing("chain.vipe"))?;
     let rpc = connect(config).map_err(|error| StartError::Rpc { error })?;
-    let needed = U256::from(config.account.balance_min_gwei) * U256::from(WEI_PER_GWEI);
     let expected = Expectations {
         chain_id,
         head_age_max: config.chain.head_age_max,
         clock_skew_max: config.chain.head_age_max.map(|_| CLOCK_SKEW_MAX),
         contracts: deployed(config, address),
-        account: Some((account, needed)),
+        account,
     };
     startup::check(&rpc, &expected, crate::clock::now_s())
         .await

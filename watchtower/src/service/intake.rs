@@ -1,11 +1,13 @@
 //! What takes backups: admission, the index of what is held, and the network between towers where one is wanted.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use chain::account::Account;
 use chain::calls::Vipe;
-use chain::follower::Health;
+use chain::follower::{Follower, Health};
 use chain::provider::Rpc;
+use chain::submitter::{SubmitHealth, Submitter};
 use protocol::network::ShardSet;
 use protocol::network::placement::Selection;
 use store::{JumpLimit, Store};
@@ -15,7 +17,9 @@ use super::StartError;
 use crate::admission::{self, Admission};
 use crate::config::Config;
 use crate::driver::notices::Notices;
+use crate::http::{Counters, Shared};
 use crate::network::{self, Link, Note, Replica};
+use crate::observe::Recorder;
 use crate::tasks::{Stage, Tasks};
 
 /// What the intake knows of the tower around it.
@@ -79,4 +83,48 @@ pub(super) fn start(
     let link = network::start(&config.network, &config.data_dir, parts, tasks)?;
     let notes = link.is_some().then_some(notes);
     Ok(Started { admission, replica, link, notes, nudge })
+}
+
+/// How the parts fare that answer for a tower's readiness.
+pub(super) struct Healths {
+    follower: watch::Receiver<Health>,
+    submitter: watch::Receiver<SubmitHealth>,
+    prover_ready: watch::Receiver<bool>,
+}
+
+impl Healths {
+    pub(super) fn new(
+        follower: &Follower,
+        submitter: &Submitter,
+        prover_ready: watch::Receiver<bool>,
+    ) -> Self {
+        Self { follower: follower.health(), submitter: submitter.health(), prover_ready }
+    }
+}
+
+impl Started {
+    /// What the pages of the HTTP server are made from.
+    pub(super) fn shared(
+        &self,
+        config: &Config,
+        store: &Store,
+        recorder: &Recorder,
+        healths: Healths,
+    ) -> Arc<Shared> {
+        let Healths { follower, submitter, prover_ready } = healths;
+        Arc::new(Shared {
+            store: store.clone(),
+            admission: Arc::clone(&self.admission),
+            replica: Arc::clone(&self.replica),
+            network: self.link.clone(),
+            follower,
+            submitter,
+            prover_ready,
+            counters: Counters::default(),
+            started: Instant::now(),
+            store_path: config.store_path(),
+            peers_min: config.network.peers_min,
+            recorder: recorder.clone(),
+        })
+    }
 }

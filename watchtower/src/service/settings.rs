@@ -1,19 +1,26 @@
 //! The configuration, as the parts want it.
 
+use std::sync::Arc;
+
 use alloy_primitives::U256;
 use chain::account::Account;
 use chain::follower::{ClockBounds, Finality, FollowConfig, Limits};
 use chain::provider::{Endpoint, Rpc};
 use chain::submitter::{Outlets, Patience, SubmitConfig, Submitter};
+use metrics::Queue;
 use protocol::Address;
 use protocol::vnode::dispute::Policy;
+
+use store::Store;
 
 use super::StartError;
 use super::checks::CLOCK_SKEW_MAX;
 use crate::config::{Config, WEI_PER_GWEI};
+use crate::driver::prove;
+use crate::observe::Recorder;
 
 /// How the chain is followed.
-pub(super) fn following(config: &Config, vipe: Address) -> FollowConfig {
+pub(crate) fn following(config: &Config, vipe: Address) -> FollowConfig {
     FollowConfig {
         vipe,
         start_block: config.chain.start_block.unwrap_or(0),
@@ -63,6 +70,20 @@ async fn outlets(config: &Config) -> Result<Outlets, StartError> {
         }
     }
     Ok(outlets)
+}
+
+/// What writes figures down, told of everything but the queues between tasks.
+pub(super) fn recorder(
+    config: &Config,
+    store: &Store,
+    prover: &prove::Started,
+) -> Result<Recorder, StartError> {
+    let recorder = Recorder::new()?;
+    recorder.watch_store(store);
+    let waiting = Arc::clone(&prover.waiting);
+    recorder.watch_queue(Queue::Prover, move || waiting());
+    recorder.wants(config.account.balance_min_gwei);
+    Ok(recorder)
 }
 
 pub(super) fn policy(config: &Config) -> Policy {

@@ -13,7 +13,8 @@
 //! **Invariant:** after the disk was full the database is opened again from the last commit; after a failed sync it
 //! is never trusted again in this process.
 
-use std::sync::{Arc, RwLock, RwLockReadGuard};
+use std::sync::{Arc, OnceLock, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
 
 use redb::{
     Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase, WriteTransaction,
@@ -29,6 +30,20 @@ pub(crate) const BATCH_MAX: usize = 256;
 
 /// How much of the file the engine may keep in memory, in bytes.
 const CACHE_BYTES: usize = 64 << 20;
+
+/// One commit, or an attempt at one.
+#[derive(Debug)]
+pub struct Commit<'a> {
+    /// How long it took, with the sync.
+    pub took: Duration,
+    /// How many writes shared it; 1 to 256.
+    pub writes: usize,
+    /// How it ended, for all of them.
+    pub outcome: &'a Result<(), StoreError>,
+}
+
+/// What hears of commits, on the writer's thread: it must be quick.
+pub(crate) type Observer = Box<dyn Fn(&Commit<'_>) + Send + Sync>;
 
 /// One change and its caller.
 pub(crate) trait Job: Send {
@@ -84,6 +99,7 @@ pub(crate) struct Engine {
     storage: Box<dyn Storage>,
     state: RwLock<State>,
     trouble: Arc<Trouble>,
+    observer: OnceLock<Observer>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -97,7 +113,8 @@ impl Engine {
     pub(crate) fn open(storage: Box<dyn Storage>) -> Result<Self, StoreError> {
         let trouble = Arc::new(Trouble::default());
         let database = open_database(storage.as_ref(), &trouble)?;
-        Ok(Self { storage, state: RwLock::new(State::Open(database)), trouble })
+        let observer = OnceLock::new();
+        Ok(Self { storage, state: RwLock::new(State::Open(database)), trouble, observer })
     }
 
     fn lock(&self) -> RwLockReadGuard<'_, State> {
@@ -172,8 +189,14 @@ impl Engine {
         error
     }
 
+    /// Hears of every commit from now on; only the first observer is kept.
+    pub(crate) fn observe(&self, observer: Observer) {
+        let _ = self.observer.set(observer);
+    }
+
     /// Runs a batch and answers everyone in it.
     fn run_batch(&self, mut jobs: Vec<Box<dyn Job>>) {
+        let started = Instant::now();
         let outcome = self.write(|transaction| {
             for job in &mut jobs {
                 job.run(transaction)?;
@@ -182,6 +205,9 @@ impl Engine {
         });
         if let Err(error) = &outcome {
             tracing::error!(%error, jobs = jobs.len(), "a batch was not stored; its callers were told");
+        }
+        if let Some(observer) = self.observer.get() {
+            observer(&Commit { took: started.elapsed(), writes: jobs.len(), outcome: &outcome });
         }
         for job in jobs {
             job.answer(outcome.clone());
@@ -266,6 +292,12 @@ impl Writer {
             })
             .map_err(|error| StoreError::from(redb::Error::Io(error)))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// How many changes wait, and how many can.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let waiting = |jobs: &mpsc::Sender<_>| BATCH_MAX.saturating_sub(jobs.capacity());
+        (self.jobs.as_ref().map_or(0, waiting), BATCH_MAX)
     }
 
     /// Hands a change to the writer and waits until it is on disk.

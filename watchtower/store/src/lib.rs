@@ -23,6 +23,7 @@ mod reader;
 mod rows;
 mod schema;
 mod signing;
+mod vitals;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use protocol::{ChannelId, Nonce};
 pub use backend::{FileStorage, Storage};
 pub use backups::{Backup, Evidence, JumpLimit, Slot, Verdict};
 pub use change::{Change, JOURNAL_MAX};
+pub use engine::Commit;
 pub use error::StoreError;
 pub use rows::{
     AccountRow, ChannelRow, ChannelStatus, CursorRow, DisputeId, DisputeRow, JournalRow, LedgerRow,
@@ -40,6 +42,7 @@ pub use rows::{
 };
 pub use schema::{Facts, LAYOUT};
 pub use signing::{Recorded, STATES_KEPT, SignedRow};
+pub use vitals::Sizes;
 
 use engine::{Engine, Writer};
 

@@ -7,6 +7,7 @@
 )]
 
 mod cli;
+mod deploy;
 #[path = "../../store/tests/it/disk.rs"]
 #[allow(dead_code, reason = "shared with the store's tests, which need more of it")]
 mod disk;
@@ -14,7 +15,9 @@ mod faults;
 mod intake;
 mod members;
 mod network;
+mod observed;
 mod refusals;
 mod reorg;
+mod shown;
 mod story;
 mod world;

@@ -9,7 +9,7 @@ use watchtower::service::Tower;
 use crate::world::{Running, World};
 
 /// Further keys of the same mnemonic: towers of a network.
-const MEMBERS: [[u8; 32]; 3] = [
+pub(crate) const MEMBERS: [[u8; 32]; 3] = [
     hex!("47e179ec197488593b187f80a00eb0da91f1b9d0b13f8733639f19c30a34926a"),
     hex!("8b3a350cf5c34c9194ca85829a2df0ec3153be0318b5e2d3348e872092edffba"),
     hex!("92db14e403b83dfe3df233f83dfa3a0d7096f21ca9b0d6d6b8d88b2b4ec1564e"),

@@ -271,6 +271,11 @@ impl World {
         Self::run(Tower::start(&self.config(&[]), self.tower.clone()).await.unwrap())
     }
 
+    /// Starts a tower with another configuration in this process.
+    pub(crate) async fn start_tower_with(&self, config: &Config) -> Running {
+        Self::run(Tower::start(config, self.tower.clone()).await.unwrap())
+    }
+
     /// Starts a tower whose store is on this disk.
     pub(crate) async fn start_tower_on(&self, disk: &Disk) -> Running {
         let open = |facts| Store::open_on(Box::new(disk.clone()), facts);

@@ -180,6 +180,13 @@ impl Directory {
         ranked(self.domain, shard, keep.map(|(tower, _)| *tower))
     }
 
+    /// How many listed towers say that they keep this shard.
+    #[must_use]
+    pub fn copies(&self, shard: Shard) -> usize {
+        let keeps = |entry: &&Entry| entry.signed.announcement().shards.contains(shard);
+        self.towers.values().filter(keeps).count()
+    }
+
     /// The announcements of accounts above `after`, for an answer.
     #[must_use]
     pub fn page(&self, after: Address) -> Vec<UnverifiedAnnouncement> {
