@@ -5,7 +5,7 @@
 //! ```
 //!
 //! What another tower gives passes the same admission as everything, but its rates: what was asked for is not slowed. At
-//! the bounds ([`SessionLimits`]) a session ends, and the next one goes on.
+//! the bounds ([`SessionLimits`], and a time that only what is new extends) a session ends, and the next one goes on.
 //!
 //! **Invariant:** one session at a time, so that its memory and its work are bounded whatever the number of towers.
 
@@ -38,10 +38,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A tower that comes and goes is asked at most so often.
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
 
-/// How often a tower that says that it is busy is waited for in one session.
-const WAITS_MAX: u32 = 1_000;
+/// How long a session may take that brings nothing, and how much longer for each envelope that was new: a tower that
+/// answers slowly for the sake of it does not keep this one from asking others.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+const FOR_EACH_TAKEN: Duration = Duration::from_millis(100);
 
-/// The shortest and the longest such wait.
+/// The shortest and the longest wait for a tower that says that it is busy.
 const WAIT_MIN: Duration = Duration::from_millis(50);
 const WAIT_MAX: Duration = Duration::from_secs(2);
 
@@ -243,14 +245,13 @@ impl Syncer {
         let (limits, shards) = (SessionLimits::default(), self.replica.kept());
         let (mut session, mut request) =
             self.replica.with(|index| Session::start(index, self.domain, shards, salt, limits));
-        let (mut taken, mut waits) = (0_u64, 0_u32);
+        let (mut taken, mut deadline) = (0_u64, Instant::now() + IDLE_MAX);
         let end = loop {
             let answered = match self.handle.sync(peer, &request).await {
                 // The other tower's budget for us: slower, not over.
                 Ok(SyncResponse::Refused(Refusal::Busy { retry_after_ms }))
-                    if waits < WAITS_MAX =>
+                    if Instant::now() < deadline =>
                 {
-                    waits = waits.saturating_add(1);
                     let wait = Duration::from_millis(retry_after_ms).clamp(WAIT_MIN, WAIT_MAX);
                     tokio::time::sleep(wait).await;
                     continue;
@@ -264,8 +265,11 @@ impl Syncer {
                 Ok(progress) => progress,
                 Err(fault) => break Err(fault.into()),
             };
-            taken = taken.saturating_add(self.admit(peer, &progress.envelopes).await);
+            let new = self.admit(peer, &progress.envelopes).await;
+            taken = taken.saturating_add(u64::from(new));
+            deadline += FOR_EACH_TAKEN.saturating_mul(new);
             match progress.next {
+                SyncNext::Send(_) if Instant::now() >= deadline => break Ok(SyncEnd::Exhausted),
                 SyncNext::Send(next) => request = next,
                 SyncNext::Done(end) => break Ok(end),
             }
@@ -276,12 +280,12 @@ impl Syncer {
         end.map(|end| (end, taken))
     }
 
-    async fn admit(&self, peer: Peer, envelopes: &[RawEnvelope]) -> u64 {
+    async fn admit(&self, peer: Peer, envelopes: &[RawEnvelope]) -> u32 {
         let mut offers: FuturesUnordered<_> = envelopes
             .iter()
             .map(|raw| self.admission.offer(Origin::Peer(peer), Source::Sync, raw.as_bytes()))
             .collect();
-        let mut taken = 0_u64;
+        let mut taken = 0_u32;
         while let Some(offered) = offers.next().await {
             match offered {
                 Ok(Verdict::Accept) => taken = taken.saturating_add(1),
