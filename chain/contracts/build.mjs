@@ -12,7 +12,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
-import { readSource, root, settings, solc } from "./compiler.mjs";
+import { compile, readSource, root, settings, solc } from "./compiler.mjs";
 
 const OUT = join(root, "..", "artifacts");
 const SIZES = join(root, "snapshots", "sizes.json");
@@ -32,33 +32,6 @@ function solidityFiles(directory) {
       return entry.isDirectory() ? solidityFiles(path) : path.endsWith(".sol") ? [path] : [];
     })
     .sort();
-}
-
-/** Compiles `entry` with everything it imports; throws on an error or a warning. */
-function compile(entry) {
-  const reached = new Map();
-  const read = (path) => {
-    try {
-      const contents = readSource(path);
-      reached.set(path, contents);
-      return { contents };
-    } catch (error) {
-      return { error: String(error) };
-    }
-  };
-  const input = {
-    language: "Solidity",
-    sources: { [entry]: { content: read(entry).contents } },
-    settings: {
-      ...settings,
-      outputSelection: { [entry]: { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"] } },
-    },
-  };
-  const output = JSON.parse(solc().compile(JSON.stringify(input), { import: read }));
-  // A library's warning is its authors' business; ours stop the build.
-  const faults = (output.errors ?? []).filter((e) => e.severity === "error" || !e.sourceLocation?.file?.startsWith("@"));
-  if (faults.length > 0) throw new Error(faults.map((e) => e.formattedMessage).join("\n"));
-  return { contracts: output.contracts[entry] ?? {}, reached };
 }
 
 function libraryVersions(paths) {

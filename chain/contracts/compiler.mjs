@@ -27,3 +27,30 @@ export function readSource(path) {
   if (inside.startsWith("..") || inside.split(sep).length < 2) throw new Error(`import outside the project: ${path}`);
   return readFileSync(file, "utf8");
 }
+
+/** Compiles `entry` with everything it imports, as `source` reads it; throws on an error, and on a warning unless `strict` is false. */
+export function compile(entry, source = readSource, strict = true) {
+  const reached = new Map();
+  const read = (path) => {
+    try {
+      const contents = source(path);
+      reached.set(path, contents);
+      return { contents };
+    } catch (error) {
+      return { error: String(error) };
+    }
+  };
+  const input = {
+    language: "Solidity",
+    sources: { [entry]: { content: read(entry).contents } },
+    settings: {
+      ...settings,
+      outputSelection: { [entry]: { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"] } },
+    },
+  };
+  const output = JSON.parse(solc().compile(JSON.stringify(input), { import: read }));
+  // A library's warning is its authors' business; ours stop the build.
+  const faults = (output.errors ?? []).filter((e) => e.severity === "error" || (strict && !e.sourceLocation?.file?.startsWith("@")));
+  if (faults.length > 0) throw new Error(faults.map((e) => e.formattedMessage).join("\n"));
+  return { contracts: output.contracts[entry] ?? {}, reached };
+}

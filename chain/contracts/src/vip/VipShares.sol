@@ -54,7 +54,8 @@ abstract contract VipShares is VipBase {
     function maxDeposit(address receiver) public view override(ERC4626, IERC4626) returns (uint256) {
         (uint256 assets, uint256 shares) = _room(receiver);
         (uint256 gross,) = _valuation();
-        return Math.min(assets, _mulDivOrMost(shares, gross + 1, totalSupply() + _virtualShares()));
+        uint256 most = Math.min(assets, _mulDivOrMost(shares, gross + 1, totalSupply() + _virtualShares()));
+        return previewDeposit(most) == 0 ? 0 : most;
     }
 
     /// @inheritdoc IERC4626
@@ -65,13 +66,14 @@ abstract contract VipShares is VipBase {
     }
 
     /// @inheritdoc IERC4626
-    /// @dev `maxWithdraw` is what these are worth: min(worth of the free shares, idle * free shares / totalSupply).
+    /// @dev `maxWithdraw` is what these are worth: min(worth of the free shares, idle * free shares / totalSupply). Shares worth less
+    /// than a base unit cannot leave by `redeem`, which refuses to burn them for nothing.
     function maxRedeem(address owner) public view override(ERC4626, IERC4626) returns (uint256) {
         uint256 free = _freeShares(owner);
         if (free == 0) return 0;
         uint256 part = idle.mulDiv(free, totalSupply());
-        if (convertToAssets(free) <= part) return free;
-        return Math.min(free, convertToShares(part));
+        uint256 shares = convertToAssets(free) <= part ? free : Math.min(free, convertToShares(part));
+        return convertToAssets(shares) == 0 ? 0 : shares;
     }
 
     // ------------------------------------------------------------------------------------------------ in and out

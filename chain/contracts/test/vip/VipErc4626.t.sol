@@ -61,10 +61,10 @@ contract VipErc4626Test is VipTest {
         isTrue(pool.previewRedeem(shares) == assets, "the maxima agree");
         isTrue(assets <= pool.idle() * pool.balanceOf(alice) / pool.totalSupply(), "the part of idle assets");
         if (assets != 0 && seed % 2 == 0) _withdraw(alice, assets);
-        if (assets != 0 && seed % 2 == 1) _redeem(alice, shares);
+        else if (shares != 0) _redeem(alice, shares);
         uint256 most = pool.maxDeposit(stranger);
         token.mint(stranger, most);
-        if (pool.previewDeposit(most) != 0) _join(stranger, most);
+        if (most != 0) _join(stranger, most);
         isTrue(pool.idle() <= type(uint112).max, "no more than the vault can count");
     }
 
@@ -77,6 +77,23 @@ contract VipErc4626Test is VipTest {
     }
 
     /// @notice After a total loss the shares of a day are worth nothing; whoever joins then owns what it brings.
+    /// @dev ERC-4626: the maxima name only what would not be refused, also for shares worth less than a base unit.
+    function test_the_maxima_are_zero_where_nothing_would_be_paid() public {
+        _join(alice, 1e24);
+        _join(bob, 1);
+        uint56 id = _channel(1e24, uint112(pool.idle()));
+        _unlock();
+        _end(id, 1e12);
+        eq(pool.idle(), 0, "nothing idle");
+        eq(pool.maxRedeem(alice), 0, "shares worth something, nothing idle");
+        eq(pool.maxRedeem(bob), 0, "shares worth nothing");
+        eq(pool.maxWithdraw(bob), 0, "of no assets");
+        _collect();
+        eq(pool.maxRedeem(bob), 0, "shares worth less than a base unit");
+        uint256 shares = pool.maxRedeem(alice);
+        isTrue(shares > 0 && _redeem(alice, shares) > 0, "what is named is paid");
+    }
+
     function test_a_pool_that_lost_everything_still_works() public {
         _join(alice, 1e24);
         _end(_channel(1e24, 1e24), 0);
