@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The whole test suite, in order of cost. Installs what the tests need (npm packages for the contracts and for anvil) by itself;
-# Rust 1.95, Node 20 with npm, Python 3 and git are all it expects.
+# Rust 1.95, Node 20 with npm, Python 3 with venv, and git are all it expects.
 #
 #   ./test.sh              everything
 #   ./test.sh rust         formatting, lints, Rust tests, documentation
-#   ./test.sh contracts    contracts: artifacts equal their sources, forge tests
+#   ./test.sh contracts    contracts: artifacts equal their sources, forge tests, static analysis (slither, from PyPI)
 #   ./test.sh e2e          the story end to end, with real processes and a real anvil
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -55,6 +55,8 @@ fi
 if wants contracts; then
     step "contracts: artifacts equal their sources; forge tests"
     (cd chain/contracts && npm test)
+    step "contracts: static analysis"
+    (cd chain/contracts && ./analyze.sh slither && ./analyze.sh lemmas)
 fi
 if wants rust; then
     step "formatting"

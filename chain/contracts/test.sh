@@ -11,5 +11,6 @@ forge=node_modules/.bin/forge
 
 "$forge" fmt --check src test
 node build.mjs --check
+python3 analysis/claims.py
 python3 test/reference/dispute_rule.py --check test/vectors/dispute_schedules.json
 FORGE_SNAPSHOT_CHECK=true "$forge" test "$@"

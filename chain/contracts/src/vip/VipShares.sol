@@ -54,8 +54,9 @@ abstract contract VipShares is VipBase {
     function maxDeposit(address receiver) public view override(ERC4626, IERC4626) returns (uint256) {
         (uint256 assets, uint256 shares) = _room(receiver);
         (uint256 gross,) = _valuation();
-        uint256 most = Math.min(assets, _mulDivOrMost(shares, gross + 1, totalSupply() + _virtualShares()));
-        return previewDeposit(most) == 0 ? 0 : most;
+        uint256 supply = totalSupply() + _virtualShares();
+        uint256 most = Math.min(assets, _mulDivOrMost(shares, gross + 1, supply));
+        return most.mulDiv(supply, gross + 1) == 0 ? 0 : most;
     }
 
     /// @inheritdoc IERC4626
@@ -72,7 +73,9 @@ abstract contract VipShares is VipBase {
         uint256 free = _freeShares(owner);
         if (free == 0) return 0;
         uint256 part = idle.mulDiv(free, totalSupply());
-        uint256 shares = convertToAssets(free) <= part ? free : Math.min(free, convertToShares(part));
+        uint256 worth = convertToAssets(free);
+        if (worth <= part) return worth == 0 ? 0 : free;
+        uint256 shares = Math.min(free, convertToShares(part));
         return convertToAssets(shares) == 0 ? 0 : shares;
     }
 
