@@ -26,7 +26,7 @@ end_to_end_tests() {
     if cargo nextest --version >/dev/null 2>&1; then
         cargo nextest run --package integration-tests --release --locked --profile e2e --no-fail-fast
     else
-        cargo test --package integration-tests --release --locked --test e2e -- --test-threads=1
+        cargo test --package integration-tests --release --locked --test e2e --test network -- --test-threads=1 e2e_
     fi
 }
 
@@ -51,6 +51,10 @@ esac
 if wants contracts || wants e2e; then
     step "npm packages of the contracts (compiler, forge, anvil)"
     (cd chain/contracts && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+fi
+if wants e2e; then
+    step "npm packages of the node that is no Rust (js-libp2p)"
+    (cd tests/interop && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
 fi
 if wants contracts; then
     step "contracts: artifacts equal their sources; forge tests"

@@ -1,13 +1,14 @@
 //! Many peers against one tower: sybils, floods of connections, an eclipse.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::hostile::Hostile;
 use crate::mesh::alert;
 use crate::scene::Scene;
-use crate::world::{Setup, Tower, envelope, memory, until};
+use crate::world::{SOON, Setup, Tower, envelope, memory, until};
 
 /// The port of a tower that listens on TCP.
 fn port(tower: &Tower) -> u16 {
@@ -47,6 +48,42 @@ async fn half_open_connections_hold_their_places_for_ten_seconds_and_no_longer()
     })
     .await;
     drop(silent);
+}
+
+/// From 64 addresses of the loopback network: the bound on one address does not help here.
+#[tokio::test]
+async fn a_flood_of_connections_from_many_addresses_leaves_peers_and_own_dials_alone() {
+    let scene = Scene::over_tcp().await;
+    let a = &scene.a;
+    let target = SocketAddr::from((Ipv4Addr::LOCALHOST, port(a)));
+    let mut held = Vec::new();
+    let start = Instant::now();
+    for round in 0..40_u32 {
+        for host in 0..64_u8 {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 1, host), 0))).unwrap();
+            // Some are refused by the system once the queue of the listener is full.
+            let connected = tokio::time::timeout(Duration::from_millis(50), socket.connect(target));
+            if let Ok(Ok(stream)) = connected.await {
+                // Every fourth stays and says nothing; the others go at once.
+                if round % 4 == 0 {
+                    held.push(stream);
+                }
+            }
+        }
+    }
+    println!("2,560 connections in {:?}, {} still open", start.elapsed(), held.len());
+    scene.holds("flood of connections", 5).await;
+    let fresh = Tower::start(Setup::new(2, "/ip4/127.0.0.1/tcp/0"), &[]).await;
+    let (start, mut dials) = (Instant::now(), 0);
+    while fresh.handle.towers().is_empty() {
+        assert!(start.elapsed() < SOON, "{:?}", a.handle.status().await);
+        dials += 1;
+        a.handle.dial(fresh.place.clone()).unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    println!("a new tower met with dial {dials} after {:?}", start.elapsed());
+    assert!(a.handle.counters().connections_refused.get() > 0);
 }
 
 /// Sybils take every place that is for strangers, join every mesh, and forward nothing.

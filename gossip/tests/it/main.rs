@@ -9,6 +9,7 @@ mod hostile;
 mod intake;
 mod mesh;
 mod misbehaviour;
+mod namespaces;
 mod owners;
 mod request_response;
 mod scene;

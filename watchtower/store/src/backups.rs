@@ -18,8 +18,9 @@ use crate::error::StoreError;
 use crate::json;
 use crate::schema::{BACKUPS, EVIDENCE, IDENTITIES, PROOFS, RECEIPTS};
 
-/// Bytes before the envelope in a row: nonce, id, identity, stored at, window start, window nonce.
-const HEAD_BYTES: usize = 8 + 32 + 32 + 8 + 8 + 8;
+/// Bytes before the envelope in a row: nonce, id, stored at, window start, window nonce. Whose backup it is stands beside the
+/// channel's id, once for both slots.
+const HEAD_BYTES: usize = 8 + 32 + 8 + 8 + 8;
 
 /// Milliseconds of the window in which the jump is measured.
 const WINDOW_MS: u64 = 3_600_000;
@@ -124,7 +125,6 @@ fn encode(held: &Held) -> Vec<u8> {
     let mut row = Vec::with_capacity(HEAD_BYTES + held.backup.envelope.len());
     row.extend_from_slice(&held.backup.nonce.get().to_be_bytes());
     row.extend_from_slice(held.backup.id.as_slice());
-    row.extend_from_slice(held.backup.identity.as_slice());
     row.extend_from_slice(&held.backup.stored_at_ms.to_be_bytes());
     row.extend_from_slice(&held.window_start_ms.to_be_bytes());
     row.extend_from_slice(&held.window_nonce.to_be_bytes());
@@ -132,8 +132,8 @@ fn encode(held: &Held) -> Vec<u8> {
     row
 }
 
-fn decode(row: &[u8]) -> Result<Held, StoreError> {
-    let short = || StoreError::row("backups-2", format!("{} bytes", row.len()));
+fn decode(row: &[u8], identity: B256) -> Result<Held, StoreError> {
+    let short = || StoreError::row("backups-3", format!("{} bytes", row.len()));
     let (head, envelope) = row.split_at_checked(HEAD_BYTES).ok_or_else(short)?;
     let number = |at: usize| {
         head.get(at..at + 8)
@@ -141,31 +141,31 @@ fn decode(row: &[u8]) -> Result<Held, StoreError> {
             .map(u64::from_be_bytes)
             .ok_or_else(short)
     };
-    let nonce = Nonce::try_from(number(0)?).map_err(|error| StoreError::row("backups-2", error))?;
+    let nonce = Nonce::try_from(number(0)?).map_err(|error| StoreError::row("backups-3", error))?;
     let hash = |at: usize| head.get(at..at + 32).ok_or_else(short).map(B256::from_slice);
-    let (id, identity, stored_at_ms) = (hash(8)?, hash(40)?, number(72)?);
+    let (id, stored_at_ms) = (hash(8)?, number(40)?);
     Ok(Held {
         backup: Backup { nonce, id, identity, stored_at_ms, envelope: envelope.to_vec() },
-        window_start_ms: number(80)?,
-        window_nonce: number(88)?,
+        window_start_ms: number(48)?,
+        window_nonce: number(56)?,
     })
 }
 
 /// Nonce and id alone.
 fn decode_head(row: &[u8]) -> Result<(Nonce, B256), StoreError> {
-    let short = || StoreError::row("backups-2", format!("{} bytes", row.len()));
+    let short = || StoreError::row("backups-3", format!("{} bytes", row.len()));
     let (nonce, rest) = row.split_first_chunk::<8>().ok_or_else(short)?;
     let (id, _rest) = rest.split_first_chunk::<32>().ok_or_else(short)?;
     let nonce = Nonce::try_from(u64::from_be_bytes(*nonce))
-        .map_err(|error| StoreError::row("backups-2", error))?;
+        .map_err(|error| StoreError::row("backups-3", error))?;
     Ok((nonce, B256::from(*id)))
 }
 
 fn slot_of((channel, role): (u64, u8)) -> Result<Slot, StoreError> {
     Ok(Slot {
         channel_id: ChannelId::try_from(channel)
-            .map_err(|error| StoreError::row("backups-2", error))?,
-        role: Role::try_from(role).map_err(|error| StoreError::row("backups-2", error))?,
+            .map_err(|error| StoreError::row("backups-3", error))?,
+        role: Role::try_from(role).map_err(|error| StoreError::row("backups-3", error))?,
     })
 }
 
@@ -176,12 +176,19 @@ pub(crate) fn offer(
     offered: Backup,
     limit: JumpLimit,
 ) -> Result<Verdict, StoreError> {
-    let stands = transaction.open_table(IDENTITIES)?;
-    if stands.get(slot.channel_id.get())?.is_some_and(|stands| stands.value() != offered.identity) {
-        return Ok(Verdict::OtherChannel);
+    let identity = offered.identity;
+    let mut stands = transaction.open_table(IDENTITIES)?;
+    let standing = stands.get(slot.channel_id.get())?.map(|stands| stands.value());
+    match standing {
+        Some(standing) if standing != identity => return Ok(Verdict::OtherChannel),
+        Some(_same) => {}
+        // The first to speak of this channel.
+        None => {
+            stands.insert(slot.channel_id.get(), identity.0)?;
+        }
     }
     let mut table = transaction.open_table(BACKUPS)?;
-    let held = table.get(slot.key())?.map(|row| decode(row.value())).transpose()?;
+    let held = table.get(slot.key())?.map(|row| decode(row.value(), identity)).transpose()?;
     let Some(held) = held else {
         let first = Held {
             window_start_ms: offered.stored_at_ms,
@@ -285,8 +292,19 @@ fn settle_conflict(
 
 pub(crate) fn get(transaction: &ReadTransaction, slot: Slot) -> Result<Option<Backup>, StoreError> {
     let table = transaction.open_table(BACKUPS)?;
-    let row = table.get(slot.key())?;
-    row.map(|row| decode(row.value()).map(|held| held.backup)).transpose()
+    let Some(row) = table.get(slot.key())? else { return Ok(None) };
+    let identities = transaction.open_table(IDENTITIES)?;
+    Ok(Some(decode(row.value(), identity_of(&identities, slot)?)?.backup))
+}
+
+/// Of the channel that stands under a slot's id: what is in the slot is that one's.
+fn identity_of(
+    identities: &impl ReadableTable<u64, [u8; 32]>,
+    slot: Slot,
+) -> Result<B256, StoreError> {
+    let stands = identities.get(slot.channel_id.get())?;
+    let nobody = || StoreError::row("identities-1", format!("a backup of {slot}, and no channel"));
+    stands.map(|stands| B256::from(stands.value())).ok_or_else(nobody)
 }
 
 pub(crate) fn list(
@@ -294,10 +312,12 @@ pub(crate) fn list(
     limit: usize,
 ) -> Result<Vec<(Slot, Backup)>, StoreError> {
     let table = transaction.open_table(BACKUPS)?;
+    let identities = transaction.open_table(IDENTITIES)?;
     let mut found = Vec::new();
     for entry in table.iter()?.take(limit) {
         let (key, row) = entry?;
-        found.push((slot_of(key.value())?, decode(row.value())?.backup));
+        let slot = slot_of(key.value())?;
+        found.push((slot, decode(row.value(), identity_of(&identities, slot)?)?.backup));
     }
     Ok(found)
 }

@@ -43,7 +43,7 @@ pub enum StoreError {
     },
     /// The file was written by a program with another layout.
     #[error(
-        "the store has layout {found}, this program knows layout {known}: use the program that wrote it"
+        "the store has layout {found}, this program knows layout {known}: use the program that wrote it, or, if it is an older one, let a tower of this program open it once"
     )]
     UnknownLayout {
         /// The layout in the file.

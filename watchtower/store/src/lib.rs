@@ -19,16 +19,19 @@ mod change;
 mod engine;
 mod error;
 mod json;
+mod moves;
 mod reader;
+mod receipts;
 mod rows;
 mod schema;
 mod signing;
+mod size;
 mod vitals;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 use protocol::{ChannelId, Nonce};
 
 pub use backend::{FileStorage, Storage};
@@ -42,6 +45,7 @@ pub use rows::{
 };
 pub use schema::{Facts, LAYOUT};
 pub use signing::{Recorded, STATES_KEPT, SignedRow};
+pub use size::TableSize;
 pub use vitals::Sizes;
 
 use engine::{Engine, Writer};
@@ -215,40 +219,6 @@ impl Store {
     /// When the file cannot be read.
     pub fn signed_states(&self, channel_id: ChannelId) -> Result<Vec<SignedRow>, StoreError> {
         self.engine.read(|transaction| signing::list(transaction, channel_id))
-    }
-
-    /// Keeps a receipt: one for each slot and tower, the newest.
-    ///
-    /// # Errors
-    /// When the disk is full or fails.
-    pub async fn put_receipt(
-        &self,
-        slot: Slot,
-        tower: Address,
-        receipt: ReceiptRow,
-    ) -> Result<(), StoreError> {
-        self.writer
-            .submit(move |transaction| {
-                let row = json::encode("receipts-1", &receipt)?;
-                let (channel, role) = slot.key();
-                let mut table = transaction.open_table(schema::RECEIPTS)?;
-                table.insert((channel, role, tower.into_array()), row.as_slice())?;
-                Ok(())
-            })
-            .await
-    }
-
-    /// The newest receipt of `tower` for a slot.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn receipt(&self, slot: Slot, tower: Address) -> Result<Option<ReceiptRow>, StoreError> {
-        self.engine.read(|transaction| {
-            let table = transaction.open_table(schema::RECEIPTS)?;
-            let (channel, role) = slot.key();
-            let row = table.get((channel, role, tower.into_array()))?;
-            row.map(|row| json::decode("receipts-1", row.value())).transpose()
-        })
     }
 }
 

@@ -11,16 +11,15 @@ use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 use crate::error::StoreError;
 
 /// The layout of this program: the set of tables below. Raised when a table appears, disappears or changes.
-pub const LAYOUT: u64 = 3;
+pub const LAYOUT: u64 = 4;
 
-/// The layout before: the same without the table of endings, which is made when such a file is opened. Channels that ended
-/// before keep their backups.
-const LAYOUT_BEFORE: u64 = 2;
+/// The first layout whose rows are moved to the present one when such a file is opened ([`crate::moves`]).
+const LAYOUT_MOVED: u64 = 2;
 
 /// name -> value, as text.
 pub(crate) const FACTS: TableDefinition<'_, &str, &str> = TableDefinition::new("facts-1");
 /// (channel, role) -> newest envelope.
-pub(crate) const BACKUPS: TableDefinition<'_, (u64, u8), &[u8]> = TableDefinition::new("backups-2");
+pub(crate) const BACKUPS: TableDefinition<'_, (u64, u8), &[u8]> = TableDefinition::new("backups-3");
 /// channel -> identity of the channel that stands under this id, or stood there last.
 pub(crate) const IDENTITIES: TableDefinition<'_, u64, [u8; 32]> =
     TableDefinition::new("identities-1");
@@ -54,7 +53,7 @@ pub(crate) const FLOORS: TableDefinition<'_, u64, u64> = TableDefinition::new("f
 pub(crate) const STOPS: TableDefinition<'_, u64, &str> = TableDefinition::new("stops-1");
 /// (channel, role, tower) -> newest receipt.
 pub(crate) const RECEIPTS: TableDefinition<'_, (u64, u8, [u8; 20]), &[u8]> =
-    TableDefinition::new("receipts-1");
+    TableDefinition::new("receipts-2");
 
 /// What a file belongs to. Stored when it is made, compared whenever it is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +87,8 @@ impl Facts {
 pub(crate) fn establish(transaction: &WriteTransaction, facts: &Facts) -> Result<(), StoreError> {
     {
         let mut table = transaction.open_table(FACTS)?;
-        check_layout(table.get("layout")?.map(|found| found.value().to_owned()))?;
+        let layout = table.get("layout")?.map(|found| found.value().to_owned());
+        check_layout(layout, LAYOUT_MOVED)?;
         for (name, value) in facts.named() {
             let stored = table.get(name)?.map(|found| found.value().to_owned());
             match stored {
@@ -118,7 +118,7 @@ pub(crate) fn establish(transaction: &WriteTransaction, facts: &Facts) -> Result
     transaction.open_table(FLOORS)?;
     transaction.open_table(STOPS)?;
     transaction.open_table(RECEIPTS)?;
-    Ok(())
+    crate::moves::run(transaction)
 }
 
 /// Reads the facts of an existing file.
@@ -129,7 +129,8 @@ pub(crate) fn read(transaction: &ReadTransaction) -> Result<Facts, StoreError> {
             table.get(name)?.ok_or_else(|| StoreError::row("facts-1", format!("no {name}")))?;
         Ok(found.value().to_owned())
     };
-    check_layout(Some(fact("layout")?))?;
+    // Looking changes nothing, so rows of an older layout are not moved here.
+    check_layout(Some(fact("layout")?), LAYOUT)?;
     let wrong = |error: &dyn std::fmt::Display| StoreError::row("facts-1", error);
     Ok(Facts {
         chain_id: fact("chain id")?.parse().map_err(|error| wrong(&error))?,
@@ -138,11 +139,12 @@ pub(crate) fn read(transaction: &ReadTransaction) -> Result<Facts, StoreError> {
     })
 }
 
-fn check_layout(stored: Option<String>) -> Result<(), StoreError> {
+fn check_layout(stored: Option<String>, oldest: u64) -> Result<(), StoreError> {
     let Some(text) = stored else { return Ok(()) };
     let found = text.parse().map_err(|error| StoreError::row("facts-1", error))?;
-    match found {
-        LAYOUT | LAYOUT_BEFORE => Ok(()),
-        _ => Err(StoreError::UnknownLayout { found, known: LAYOUT }),
+    if (oldest..=LAYOUT).contains(&found) {
+        Ok(())
+    } else {
+        Err(StoreError::UnknownLayout { found, known: LAYOUT })
     }
 }

@@ -10,6 +10,7 @@ mod disk;
 mod endings;
 mod full;
 mod identity;
+mod layouts;
 mod moved;
 mod signing;
 mod slots;
