@@ -242,8 +242,8 @@ def network():
         graph("Envelopes, by what was decided", [(f"sum by (verdict) ({m('admission_verdicts_total')}) > 0 or sum by (verdict) ({m('admission_verdicts_total', ACCEPT)})", "{{verdict}}")], "none", "However they came."),
         graph("Work for peers", [(m("network_load_jobs"), "jobs " + TOWER), (m("admission_signatures_waiting"), "signatures that wait " + TOWER)], "none", "Bounded; more is turned away.", runbook="queue-full"),
         graph("Connections", [(f"sum by (instance,role) (libp2p_swarm_connections_established_total{{{WHERE}}})", "{{role}} " + TOWER)], "none", "Established since the start, by who dialled; counted by libp2p."),
-        graph("Gossip mesh", [(f"sum by (instance) (libp2p_gossipsub_mesh_peer_counts{{{WHERE}}})", TOWER)], "none", "Mesh peers over all topics; counted by libp2p."),
-        graph("Scores of mesh peers, mean", [(f"sum by (instance) (libp2p_gossipsub_score_per_mesh_sum{{{WHERE}}}) / (sum by (instance) (libp2p_gossipsub_score_per_mesh_count{{{WHERE}}}) > 0)", TOWER)], "none",
+        graph("Gossip mesh", [(f"sum by (instance) (libp2p_router_mesh_peer_counts{{{WHERE}}})", TOWER)], "none", "Mesh peers over all topics; counted by libp2p."),
+        graph("Scores of mesh peers, mean", [(f"sum by (instance) (libp2p_router_score_per_mesh_sum{{{WHERE}}}) / (sum by (instance) (libp2p_router_score_per_mesh_count{{{WHERE}}}) > 0)", TOWER)], "none",
               "By the router; below zero a peer is not listened to.", low=None),
         graph("Everything that libp2p counts", [(f"sum by (__name__) ({{__name__=~\"libp2p_.+\",{WHERE}}})", "{{__name__}}")], "none", "For looking closer."),
     ]
@@ -285,11 +285,32 @@ def prover():
     ]
 
 
+def node():
+    return [
+        row("Is it well?"),
+        stat("Hub", [(m("node_is_hub"), TOWER)], "none", "A hub, or a participant's node.", words={0: ("node", GREEN), 1: ("hub", GREEN)}),
+        stat("Signs", [(m("node_signs"), TOWER)], "none", "It sees the chain well enough to sign.", limits=YES, words=FLAG),
+        stat("Covered", [(m("node_covered"), TOWER)], "none", "Every channel's newest state is held by enough towers.", limits=YES, words=FLAG),
+        stat("Towers", [(m("node_towers"), "known " + TOWER), (m("node_towers_target"), "wanted " + TOWER)], "none", "Known, and how many should hold each state."),
+        stat("Stopped", [(m("node_channels_stopped"), TOWER)], "none", "Channels that sign nothing more.", limits=NONE),
+        stat("Exits", [(m("node_channels_exiting"), TOWER)], "none", "Channels that are being left.", limits=steps((GREEN, None), (YELLOW, 1))),
+        row("Money, in base units of the asset"),
+        graph("Worth", [(m("node_worth_base_units"), TOWER)], "none", "What all channels are worth to it."),
+        graph("Held and protected", [(m("node_held_base_units"), "held " + TOWER), (m("node_protected_base_units"), "protected " + TOWER)], "none", "What is not protected is lost with the disk."),
+        graph("In flight", [(m("node_in_flight_base_units"), TOWER)], "none", "Payments that are neither done nor undone."),
+        row("Channels"),
+        graph("Channels", [(f"sum by (standing) ({m('node_channels')})", "{{standing}}")], "none", "As of a final block.", stacked=True),
+        graph("Connected, opening, restoring", [(m("node_channels_connected"), "connected " + TOWER), (m("node_channels_opening"), "opening " + TOWER), (m("node_channels_restoring"), "restoring " + TOWER)], "none", "What the channels are about."),
+        graph("On its way", [(m("node_turns_on_their_way"), "turns " + TOWER), (m("node_orders"), "orders {{state}} " + TOWER)], "none", "Messages whose answer is awaited, and what it wants of the chain."),
+    ]
+
+
 PAGES = {
     "overview": ("Overview", "Am I safe, am I earning.", overview),
     "disputes": ("Disputes and race", "Deadlines, phases and ends.", disputes),
     "network": ("Network and replication", "Peers, copies, gossip, reconciliation, admission.", network),
     "chain": ("Chain and transactions", "The nodes of the chain, obligations, the account.", chain),
+    "node": ("Node and hub", "Channels, money, coverage.", node),
     "prover-store": ("Prover and store", "Proofs, commits, pages, bounds.", prover),
 }
 
@@ -323,8 +344,8 @@ def dashboard(uid, title, text, panels):
         "templating": {"list": [
             {"type": "datasource", "name": "source", "label": "Source", "query": "prometheus", "current": {"text": "Prometheus", "value": "prometheus"},
              "refresh": 1, "options": [], "regex": "", "hide": 0, "multi": False, "includeAll": False},
-            variable("network", "Network", "label_values(watchtower_build_version, network)"),
-            variable("instance", "Tower", 'label_values(watchtower_build_version{network=~"$network"}, instance)'),
+            variable("network", "Network", "label_values(process_start_time_seconds, network)"),
+            variable("instance", "Tower", 'label_values(process_start_time_seconds{network=~"$network"}, instance)'),
             {"type": "textbox", "name": "tower", "label": "Runbooks of", "query": "http://127.0.0.1:8645", "hide": 0,
              "current": {"text": "http://127.0.0.1:8645", "value": "http://127.0.0.1:8645"},
              "options": [{"text": "http://127.0.0.1:8645", "value": "http://127.0.0.1:8645", "selected": True}]},

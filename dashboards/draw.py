@@ -147,7 +147,7 @@ def draw(url, path, out, start, end, step):
         if panel["type"] == "row":
             figure.text(0.01, y + h / 2, panel["title"], color=INK, fontsize=10, va="center")
             continue
-        card = plt.Rectangle((x + 0.003, y + 0.1 * scale), w - 0.006, h - 0.2 * scale, transform=figure.transFigure, facecolor=PANEL, edgecolor="#26292e")
+        card = plt.Rectangle((x + 0.003, y + 0.1 * scale), w - 0.006, h - 0.2 * scale, transform=figure.transFigure, facecolor=PANEL, edgecolor="#26292e", zorder=-1)
         figure.add_artist(card)
         figure.text(x + 0.008, y + h - 0.45 * scale, panel["title"], color=INK, fontsize=8.5, va="center")
         series = series_of(url, panel, start, end, step)
@@ -168,12 +168,13 @@ def main():
     arguments.add_argument("url")
     arguments.add_argument("out", type=pathlib.Path)
     arguments.add_argument("--minutes", type=float, default=10)
+    arguments.add_argument("--skip", nargs="*", default=[], help="pages of what does not run")
     given = arguments.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     end = time.time()
     start, step = end - 60 * given.minutes, max(5, int(60 * given.minutes / 200))
     empty = []
-    for path in sorted(HERE.glob("*.json")):
+    for path in sorted(one for one in HERE.glob("*.json") if one.stem not in given.skip):
         empty += draw(given.url, path, given.out, start, end, step)
         print(path.stem)
     if empty:

@@ -19,7 +19,9 @@ fn read(path: &str) -> String {
 fn exported() -> BTreeMap<&'static str, metrics::Type> {
     let tower = metrics::Metrics::new().expect("the metrics register");
     let monitor = metrics::MonitorMetrics::new().expect("the metrics register");
-    let entries: Vec<_> = tower.catalog().iter().chain(monitor.catalog()).copied().collect();
+    let node = metrics::NodeMetrics::new().expect("the metrics register");
+    let monitor = monitor.catalog().iter().chain(node.catalog());
+    let entries: Vec<_> = tower.catalog().iter().chain(monitor).copied().collect();
     entries.into_iter().map(|entry| (entry.name, entry.kind)).collect()
 }
 

@@ -238,7 +238,10 @@ fn router(config: &Config, registry: &mut Registry) -> Result<Router, StartError
         WhitelistSubscriptionFilter(all().collect()),
     )
     .map_err(setup)?
-    .with_metrics(registry, gossipsub::MetricsConfig::default());
+    .with_metrics(
+        registry.sub_registry_with_prefix("libp2p_router"),
+        gossipsub::MetricsConfig::default(),
+    );
     let topics = || Topic::of(config.domain, config.shards);
     router
         .with_peer_score(scoring::params(topics(), config.limits.per_ip_max), scoring::thresholds())

@@ -77,6 +77,18 @@ label! {
 }
 
 label! {
+    /// Where a node's channels stand, as of a final block.
+    ChannelState = "standing" {
+        Open = "open", Live = "live", Disputed = "disputed", Over = "over", Cancelled = "cancelled",
+    }
+}
+
+label! {
+    /// What a node wants of the chain.
+    OrderState = "state" { Running = "running", Failed = "failed" }
+}
+
+label! {
     /// How much of a dispute's window has passed.
     Level = "level" { Quarter = "quarter", Half = "half", ThreeQuarters = "three_quarters" }
 }

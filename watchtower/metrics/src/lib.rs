@@ -21,15 +21,15 @@ mod race;
 
 pub use builder::{Entry, MetricsError, Type, Unit};
 pub use components::{
-    Account, Admission, Build, Chain, Dispute, Endpoints, Http, Intake, Monitor, Network, Prover,
-    Queues, Race, Storage, Submit, Tasks,
+    Account, Admission, Build, Chain, Dispute, Endpoints, Http, Intake, Monitor, Network, Node,
+    Prover, Queues, Race, Storage, Submit, Tasks,
 };
 pub use family::{By, By2, Counter, Gauge, Histogram, Total, Vector};
 pub use foreign::translate;
 pub use label::{
-    Alarm, AlertEvent, Endpoint, Judgement, Label, Level, Life, NetworkEvent, Offer, Outcome,
-    Phase, ProofEnd, Purpose, Queue, Route, Standing, Status, Step, StoreEnd, SyncEvent, Table,
-    Task, Waiting,
+    Alarm, AlertEvent, ChannelState, Endpoint, Judgement, Label, Level, Life, NetworkEvent, Offer,
+    OrderState, Outcome, Phase, ProofEnd, Purpose, Queue, Route, Standing, Status, Step, StoreEnd,
+    SyncEvent, Table, Task, Waiting,
 };
 pub use race::{DISPUTES_MAX, RaceClock};
 
@@ -144,6 +144,42 @@ impl MonitorMetrics {
         let monitor = Monitor::register(&mut builder)?;
         builder.process()?;
         Ok(Self { registry: builder.registry, catalog: builder.catalog, chain, monitor })
+    }
+
+    /// As [`Metrics::catalog`].
+    #[must_use]
+    pub fn catalog(&self) -> &[Entry] {
+        &self.catalog
+    }
+
+    /// As [`Metrics::page`].
+    ///
+    /// # Errors
+    /// As [`Metrics::page`].
+    pub fn page(&self) -> Result<String, MetricsError> {
+        Ok(TextEncoder::new().encode_to_string(&self.registry.gather())?)
+    }
+}
+
+/// All metrics of a node or a hub.
+#[derive(Debug)]
+pub struct NodeMetrics {
+    registry: Registry,
+    catalog: Vec<Entry>,
+    /// The node.
+    pub node: Node,
+}
+
+impl NodeMetrics {
+    /// As [`Metrics::new`].
+    ///
+    /// # Errors
+    /// As [`Metrics::new`].
+    pub fn new() -> Result<Self, MetricsError> {
+        let mut builder = Builder::default();
+        let node = Node::register(&mut builder)?;
+        builder.process()?;
+        Ok(Self { registry: builder.registry, catalog: builder.catalog, node })
     }
 
     /// As [`Metrics::catalog`].
