@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::world::{CHAIN_ID, Tower, World};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn e2e_a_node_of_js_libp2p_submits_checks_the_receipt_and_fetches_back() {
+/// The story: what `peer.mjs` does, and what it must have done.
+pub(crate) async fn a_node_of_js_libp2p_talks_to_a_tower() {
     let folder = integration_tests::root().join("tests/interop");
     assert!(
         folder.join("node_modules").is_dir(),
