@@ -34,6 +34,8 @@ LEMMAS = {
         [], (s1 + s2) * t == s1 * t + s2 * t),
     "no share is more than the whole": (
         [floor(k, s1 * t, B)], k <= s1),
+    "the other party has at least its share": (
+        [floor(k, s1 * t, B)], (s1 - k) * B >= s1 * (B - t)),
 }
 
 failed = 0
