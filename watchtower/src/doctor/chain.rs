@@ -17,8 +17,8 @@ use crate::driver::journal::ether;
 /// How old a newest block may be where the configuration does not say.
 const AGE_MAX: Duration = Duration::from_secs(300);
 
-/// How far a newest block may be ahead of this machine's clock.
-const AHEAD_MAX: Duration = Duration::from_secs(15);
+/// How far a newest block may be ahead of this machine's clock: what the tower itself allows.
+const AHEAD_MAX: Duration = Duration::from_secs(60);
 
 /// Blocks between the nodes' heads.
 const LAG_MAX: u64 = 3;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use chain::devnet::Mining;
 use protocol::Role;
 use serde_json::Value;
 
@@ -216,54 +217,58 @@ pub(crate) const FUNDED: &str = "7c852118294e51e653712a81e05800f419141751be58f60
 #[tokio::test(flavor = "multi_thread")]
 async fn the_doctor_finds_a_sound_tower_sound_and_names_each_thing_that_is_not() {
     let world = World::start(60).await;
-    world.devnet.set_time(now_s()).ok();
+    // From now on the chain's clock runs as ours does.
+    world.devnet.set_mining(Mining::Every { millis: 1_000 }).unwrap();
     let folder = tempfile::tempdir().unwrap();
     import_key(&world, folder.path(), FUNDED);
-    let data = folder.path().to_str().unwrap().to_owned();
-    let doctor = |more: &[&str]| {
-        let mut command = watchtower(&world, &["doctor", "--json", "--data-dir", &data]);
-        // The chain's clock runs five times as fast here, so the two clocks are as they are.
-        command.args(["--listen", "127.0.0.1:0"]).args(more).output().unwrap()
+    let data = folder.path().to_str().unwrap();
+    let deployment = world.directory.path().join("deployment.json");
+    let url = world.devnet.http_url();
+    let doctor = |rpc: &str, listen: &str, deployment: &Path, set: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_watchtower"));
+        command.args(["doctor", "--json", "--data-dir", data, "--rpc", rpc, "--listen", listen]);
+        command.args(["--set", "chain.poll_interval=100ms", "--set", set, "--deployment"]);
+        command.arg(deployment).env_clear().env("WATCHTOWER_KEYSTORE_PASSWORD", PASSWORD);
+        let output = command.output().unwrap();
+        (output.status.code(), findings(&output))
     };
-    let sound = findings(&doctor(&[]));
-    for check in
-        ["configuration", "disk", "port of HTTP", "account", "node 0, old logs", "node 0, pool"]
-    {
+    let (any, usual) = ("127.0.0.1:0", "account.balance_min_gwei=1");
+    let (_, sound) = doctor(&url, any, &deployment, usual);
+    for check in [
+        "configuration",
+        "disk",
+        "port of HTTP",
+        "account",
+        "clock",
+        "gas float",
+        "node 0",
+        "node 0, contracts",
+        "node 0, old logs",
+        "node 0, pool",
+    ] {
         assert_eq!(grade(&sound, check), "good", "{check}: {sound:#?}");
     }
 
-    // Somebody else has the port; the data folder cannot be; the node is none.
+    // Somebody else has the port; the node is none; the account has too little.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = doctor(&["--listen", &address]);
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert_eq!(grade(&findings(&output), "port of HTTP"), "bad");
-    let output = doctor(&["--rpc", "http://127.0.0.1:9"]);
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert_eq!(grade(&findings(&output), "node 0"), "bad");
-    let output = doctor(&["--set", "account.balance_min_gwei=100000000000000000"]);
-    assert_eq!(grade(&findings(&output), "gas float"), "bad", "{output:?}");
-
+    let nobody = "http://127.0.0.1:9";
+    let rich = "account.balance_min_gwei=100000000000000000";
     // Another contract under the vault's address.
-    let path = world.directory.path().join("deployment.json");
-    let mut file: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    file["vipe"]["code_hash"] =
-        "0x1111111111111111111111111111111111111111111111111111111111111111".into();
+    let mut file: Value = serde_json::from_slice(&std::fs::read(&deployment).unwrap()).unwrap();
     let other = folder.path().join("other.json");
+    file["vipe"]["code_hash"] = format!("0x{}", "11".repeat(32)).into();
     std::fs::write(&other, file.to_string()).unwrap();
-    let output = doctor(&["--set", &format!("chain.deployment={}", other.display())]);
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert_eq!(grade(&findings(&output), "node 0, contracts"), "bad", "{output:?}");
-    assert!(
-        findings(&output)
-            .iter()
-            .filter(|one| one["grade"] == "bad")
-            .all(|one| one["fix"].is_string())
-    );
-}
-
-fn now_s() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+    for (check, (code, found)) in [
+        ("port of HTTP", doctor(&url, &address, &deployment, usual)),
+        ("node 0", doctor(nobody, any, &deployment, usual)),
+        ("gas float", doctor(&url, any, &deployment, rich)),
+        ("node 0, contracts", doctor(&url, any, &other, usual)),
+    ] {
+        assert_eq!((code, grade(&found, check)), (Some(1), "bad"), "{check}: {found:#?}");
+        let bad = found.iter().filter(|one| one["grade"] == "bad");
+        assert!(bad.clone().count() > 0 && bad.clone().all(|one| one["fix"].is_string()));
+    }
 }
 
 /// A process that ends with the test.
