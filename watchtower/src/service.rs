@@ -247,7 +247,7 @@ async fn spawn(
     let (set_deadline, deadlines) = mpsc::channel(submit::DEADLINES_MAX);
     let submitter = submitter(config, account, &rpc, (vault.chain_id, finality)).await?;
     let recorder = recorder(config, &store, &prover)?;
-    recorder.watch_queues((&to_node, &tell, &set_deadline, notices.channel()));
+    recorder.watch_queues(&to_node, &tell, &set_deadline, notices.channel());
     let world = World { store: store.clone(), rpc: rpc.clone(), vipe, follower: follower.health() };
     let intake = intake::start(config, account, world, notices, tasks)?;
     let race = intake

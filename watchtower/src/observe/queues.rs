@@ -47,12 +47,10 @@ impl Recorder {
     /// The queues between the tasks.
     pub(crate) fn watch_queues(
         &self,
-        (batches, reports, deadlines, notices): (
-            &mpsc::Sender<Delivery>,
-            &mpsc::Sender<Told>,
-            &mpsc::Sender<(ObligationId, u64)>,
-            &mpsc::Sender<Slot>,
-        ),
+        batches: &mpsc::Sender<Delivery>,
+        reports: &mpsc::Sender<Told>,
+        deadlines: &mpsc::Sender<(ObligationId, u64)>,
+        notices: &mpsc::Sender<Slot>,
     ) {
         self.watch_channel(Queue::Batches, batches);
         self.watch_channel(Queue::Reports, reports);
