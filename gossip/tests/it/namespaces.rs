@@ -6,6 +6,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "the parent is no async program, and waits")]
 
+use std::fs::OpenOptions;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -120,9 +121,18 @@ fn missing() -> Option<String> {
         () if !is_root => Some("not root".to_owned()),
         () if !runs("ip", "-V") => Some("no ip (iproute2)".to_owned()),
         () if !runs("python3", "-V") => Some("no python3".to_owned()),
-        () if !Path::new("/dev/net/tun").exists() => Some("no /dev/net/tun".to_owned()),
+        () if OpenOptions::new().read(true).write(true).open("/dev/net/tun").is_err() => {
+            Some("no /dev/net/tun".to_owned())
+        }
+        () if !may_make_namespaces() => Some("namespaces cannot be made".to_owned()),
         () => None,
     }
+}
+
+/// Root in a container is often not allowed to.
+fn may_make_namespaces() -> bool {
+    let name = format!("vrc-probe-{}", std::process::id());
+    ip(&format!("netns add {name}")) && ip(&format!("netns del {name}"))
 }
 
 fn ip(arguments: &str) -> bool {
