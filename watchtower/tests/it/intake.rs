@@ -53,7 +53,13 @@ async fn a_receipt_names_an_envelope_that_is_served_back() {
 }
 
 async fn refused_envelopes(tower: &Running, world: &World, pair: &Pair, held: &Envelope) {
-    let mut forged = held.to_bytes();
+    // What is held already is seen before its signature is checked, and so is a copy of it with another one: both are the same
+    // envelope, and get the receipt for what is held.
+    let mut copied = held.to_bytes();
+    *copied.last_mut().unwrap() ^= 1;
+    let (status, answer) = tower.back_up(&copied).await;
+    assert!(status == 400 || answer["new"] == json!(false), "{answer}");
+    let mut forged = pair.seal(Role::Counterparty, &pair.final_state(9, 400)).to_bytes();
     *forged.last_mut().unwrap() ^= 1;
     let mut of_other_role = held.to_bytes();
     of_other_role[30] ^= 1;
