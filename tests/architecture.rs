@@ -26,6 +26,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("prometheus-client", "gossip"),
     ("redb", "store"),
     ("clap", "watchtower"),
+    ("ratatui", "watchtower"),
 ];
 
 /// Every crate that `package` links to in a normal build at `depth`, itself left out.

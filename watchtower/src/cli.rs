@@ -95,6 +95,8 @@ pub enum Command {
     ///
     /// Exit code 0 only if it ended as the scenario promises: by default, if the victim is whole and the tower was paid.
     Demo(DemoArgs),
+    /// Show a running tower in the terminal.
+    Top(TopArgs),
     /// Measure what everything costs on this machine, and print a table of medians.
     Bench(BenchArgs),
     /// Deploy the contracts from the tower's account to the node's chain, and write the deployment file.
@@ -127,6 +129,17 @@ pub struct MonitorArgs {
     /// Post each alarm to this address as JSON
     #[arg(long, value_name = "URL", env = "WEBHOOK_URL", hide_env_values = true)]
     pub webhook: Option<String>,
+}
+
+/// Which tower to show.
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// The tower's address; by default the one at http.listen
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
+    /// Print one picture and end; the exit code is 0 only if the tower answered
+    #[arg(long)]
+    pub once: bool,
 }
 
 /// What to deploy, and where to write it down.

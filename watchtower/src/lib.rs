@@ -32,3 +32,4 @@ pub mod service;
 pub mod status;
 pub mod tasks;
 pub mod telemetry;
+mod top;

@@ -9,6 +9,7 @@ mod inspect;
 mod keys;
 mod monitor;
 mod run;
+mod top;
 
 use std::io::Write as _;
 
@@ -27,6 +28,7 @@ pub fn execute(cli: &Cli) -> Result<(), CommandError> {
         Command::Inspect { what, limit } => inspect::execute(&config, *what, *limit),
         Command::Run => run::execute(&config),
         Command::Doctor(arguments) => doctor::execute(&config, arguments),
+        Command::Top(arguments) => top::execute(&config, arguments),
         Command::Monitor(arguments) => monitor::execute(&config, arguments),
         Command::Deploy(arguments) => deploy::execute(&config, arguments),
         Command::Devnet(arguments) => devnet::execute(&config, arguments),

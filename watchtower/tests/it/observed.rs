@@ -1,4 +1,4 @@
-//! What operators see: metrics, the status page, runbooks, `doctor` and `monitor`, each with the real program.
+//! What operators see: metrics, the status page, runbooks, `top`, `doctor` and `monitor`, each with the real program.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -146,7 +146,7 @@ async fn the_metrics_of_a_rescue_are_those_of_the_catalog_and_tell_what_happened
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_status_page_and_the_runbooks_show_a_tower_with_its_dispute() {
+async fn the_status_page_top_and_the_runbooks_show_a_tower_with_its_dispute() {
     let world = World::start(WINDOW_S).await;
     let pair = world.open(52).await;
     let tower = world.start_tower().await;
@@ -169,7 +169,16 @@ async fn the_status_page_and_the_runbooks_show_a_tower_with_its_dispute() {
     assert_eq!(page(&tower, "/runbooks/none").await.0, 404);
     in_a_browser(&tower.url);
 
+    let program = env!("CARGO_BIN_EXE_watchtower");
+    let output = Command::new(program).args(["top", "--once", &tower.url]).output().unwrap();
+    let frame = text(&output.stdout);
+    for part in ["ready", "1 open, 0 closed", &pair.channel.id().to_string()] {
+        assert!(output.status.success() && frame.contains(part), "{part} is not in\n{frame}");
+    }
+    let url = tower.url.clone();
     tower.stop().await.unwrap();
+    let output = Command::new(program).args(["top", "--once", &url]).output().unwrap();
+    assert!(!output.status.success() && text(&output.stdout).contains("no answer"), "{output:?}");
 }
 
 /// A real browser shows the page; its policy lets no script run and nothing else load.
