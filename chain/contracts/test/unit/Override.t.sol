@@ -130,8 +130,10 @@ contract OverrideTest is VipeTest {
 
     function test_an_early_lowering_does_not_move_the_deadline() public {
         uint64 deadline = _d().deadline;
+        _override(_id, tower, _state(11, 2, 6e18), tower, 0);
+        eq(_d().deadline, deadline, "in the second of the opening");
         vm.warp(deadline - EXTENSION);
-        _override(_id, tower, _state(11, 2, 5e18), tower, 0);
+        _override(_id, tower, _state(12, 2, 5e18), tower, 0);
         eq(_d().deadline, deadline, "a whole extension is left");
     }
 
