@@ -13,6 +13,7 @@ mod intake;
 mod settings;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chain::account::Account;
@@ -33,11 +34,13 @@ use self::intake::{Healths, World};
 pub(crate) use self::settings::following;
 use self::settings::{policy, recorder, submitter};
 use crate::config::{Config, ConfigError, WEI_PER_GWEI};
+use crate::driver::foresight::{Desk, Foresight};
 use crate::driver::life::Terms;
 use crate::driver::node::{Inputs, Node, Parts};
 use crate::driver::notices::notices;
+use crate::driver::prove::{self, Prove};
 use crate::driver::race::Race;
-use crate::driver::{prove, submit, watch as chain_watch};
+use crate::driver::{submit, watch as chain_watch};
 use crate::http::{self, Bounds};
 use crate::network::NetworkError;
 use crate::tasks::{Stage, TaskError, Tasks};
@@ -204,23 +207,31 @@ fn read_cursor(store: &Store) -> Result<Option<Cursor>, StartError> {
         .map_err(|error| StartError::Cursor(error.to_string()))
 }
 
-/// Watches what waits to be mined, where that is wanted.
-fn watch_pending(
+/// Where proofs made ahead lie and, where that is wanted, the task that watches what waits to be mined and makes them; other
+/// towers' overrides that wait come out.
+fn look_ahead(
     config: &Config,
-    rpc: &Rpc,
-    store: &Store,
+    (rpc, store, account): (&Rpc, &Store, Address),
+    (prove, heads): (&Prove, watch::Receiver<u64>),
     tasks: &mut Tasks,
-) -> mpsc::Receiver<Rival> {
+) -> (Arc<Desk>, mpsc::Receiver<Rival>) {
     let (to_node, rivals) = mpsc::channel(RIVALS_MAX);
     if !config.chain.watch_pending {
-        return rivals;
+        return (Desk::new(None), rivals);
     }
     let interval = config.chain.poll_interval;
-    let (rpc, vipe, store) = (rpc.clone(), store.facts().vipe, store.clone());
-    let (watch, hints, counters) = PendingWatch::new(rpc, vipe, interval);
-    let watch = (watch.with_rivals(to_node), hints, counters);
-    tasks.spawn(Stage::Watch, "pending-watch", |stop| chain_watch::run_pending(stop, watch, store));
-    rivals
+    let (watch, hints, counters) = PendingWatch::new(rpc.clone(), store.facts().vipe, interval);
+    let watch = watch.with_rivals(to_node);
+    let desk = Desk::new(Some(counters));
+    let foresight = Foresight {
+        desk: Arc::clone(&desk),
+        store: store.clone(),
+        beneficiary: account,
+        prove: Arc::clone(prove),
+        heads,
+    };
+    tasks.spawn(Stage::Watch, "pending-watch", |stop| foresight.run(stop, (watch, hints)));
+    (desk, rivals)
 }
 
 fn bounds(config: &Config) -> Bounds {
@@ -254,14 +265,15 @@ async fn spawn(
         .link
         .clone()
         .map(|link| Race::new(link, config.decision.race_slot, rules.dispute_window));
-    let healths = Healths::new(&follower, &submitter, prover.ready);
+    let whose = (&rpc, &store, account.address());
+    let (desk, rivals) = look_ahead(config, whose, (&prover.prove, heads.subscribe()), tasks);
+    let healths = Healths::new(&follower, &submitter, prover.ready, &desk);
     let shared = intake.shared(config, &store, &recorder, healths);
     let bounds = bounds(config);
     tasks.spawn(Stage::Http, "http", |stop| http::run(stop, listener, shared, bounds));
     tasks.spawn(Stage::Watch, "chain-watch", |stop| {
         chain_watch::run(stop, follower, to_node, intake.nudge)
     });
-    let rivals = watch_pending(config, &rpc, &store, tasks);
     let terms = Terms { beneficiary: account.address(), policy: policy(config), rules };
     let node = Node::new(Parts {
         store: store.clone(),
@@ -272,7 +284,7 @@ async fn spawn(
         collect_to: config.account.collect_to.unwrap_or(account.address()),
         override_gas: config.decision.override_gas,
         gas_price_max: u128::from(config.fees.gas_price_max_gwei) * u128::from(WEI_PER_GWEI),
-        prove: prover.prove,
+        prove: desk.before(prover.prove),
         recorder: recorder.clone(),
         outbox,
         heads,

@@ -37,11 +37,6 @@ impl<'a> Book<'a> {
         Self { store, vault, channels, ledgers, changes: Vec::new() }
     }
 
-    /// The store that the books are kept in.
-    pub(crate) fn store(&self) -> &Store {
-        self.store
-    }
-
     /// The channel as the events so far leave it; none for one that is unknown or ignored.
     pub(crate) fn channel(&mut self, id: ChannelId) -> Result<Option<&ChannelRow>, StoreError> {
         if !self.channels.contains_key(&id) {

@@ -41,6 +41,9 @@ pub(crate) enum Done {
     },
 }
 
+/// A proof that takes less than this was made ahead, and says nothing of the next one.
+const MADE_AHEAD: Duration = Duration::from_millis(100);
+
 /// Gas of a settlement and of a collection, with room: both write a handful of words.
 const SMALL_CALL_GAS: u64 = 300_000;
 
@@ -150,7 +153,9 @@ impl Node {
                 }
             }
             Done::Proof { id, nonce, result: Ok(proof), took } => {
-                self.proof_time = took;
+                if took >= MADE_AHEAD {
+                    self.proof_time = took;
+                }
                 let beneficiary = self.parts.terms.beneficiary;
                 let message = format!("proof of nonce {nonce} is ready");
                 out.lines.push(Line::step(id, "proved", message).took(took).bytes(proof.len()));
@@ -294,13 +299,15 @@ impl Node {
     }
 }
 
-/// What a transaction of ours cost, as far as the node says; zero for one that is not ours.
+/// What the transaction that did this for us cost, as far as the node says; zero for one that is not ours.
 pub(crate) async fn cost_of(
     store: &Store,
     rpc: &Rpc,
+    owner: &Owner,
     transaction: B256,
 ) -> Result<U256, StoreError> {
-    if !OutboxRow::all(store)?.iter().any(|row| row.sent(transaction)) {
+    let row = OutboxRow::named(store, &OutboxRow::key(name(owner)))?;
+    if !row.is_some_and(|row| row.sent(transaction)) {
         return Ok(U256::ZERO);
     }
     Ok(match rpc.receipt(transaction).await {

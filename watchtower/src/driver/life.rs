@@ -3,14 +3,15 @@
 use std::collections::VecDeque;
 
 use chain::events::{ChainEvent, DisputeOpened, Event as Chain};
-use protocol::backup::{DisputeKey, UnverifiedEnvelope, open};
+use protocol::Address;
+use protocol::backup::DisputeKey;
 use protocol::vipe::{Ledger, Rules, Standing};
 use protocol::vnode::dispute::{Facts, Policy, Verdict};
 use protocol::vnode::rescue::{Effect, Event, Rescue, Step};
 use protocol::zksc::{Channel, FinalState, UnverifiedFinal};
-use protocol::{Address, Role};
-use store::{Change, DisputeId, DisputeRow, Slot, Store, StoreError};
+use store::{Change, DisputeId, DisputeRow, Store, StoreError};
 
+use super::envelopes::open_slots;
 use super::journal::Line;
 use super::race::Stands;
 use super::standing::{opening_row, standing};
@@ -254,41 +255,19 @@ impl Life {
     ) -> Result<(), StoreError> {
         let started = std::time::Instant::now();
         let key = DisputeKey::from_bytes(self.row.opening.dispute_key.0);
-        let mut states = Vec::new();
-        let mut words = Vec::new();
-        for role in Role::BOTH {
-            let slot = Slot { channel_id: self.row.id.channel_id, role };
-            let Some(backup) = store.backup(slot)? else {
-                words.push(format!("{role}: none held"));
-                continue;
-            };
-            let opened = UnverifiedEnvelope::from_bytes(&backup.envelope)
-                .map_err(|error| error.to_string())
-                .and_then(|envelope| {
-                    envelope.admit(&self.channel).map_err(|error| error.to_string())
-                })
-                .and_then(|envelope| {
-                    open(&envelope, &self.channel, &key).map_err(|error| error.to_string())
-                });
-            match opened {
-                Ok(state) => {
-                    words.push(format!("{role}: nonce {}", state.state().nonce));
-                    states.push(state);
-                }
-                Err(reason) => words.push(format!("{role}: useless, {reason}")),
-            }
-        }
+        let opened = open_slots(store, &self.channel, &key)?;
         let known = self.held.map(|held| held.state().nonce);
-        let newest = states.iter().max_by_key(|state| state.state().nonce).copied();
+        let newest = opened.newest();
         if newest.is_some_and(|newest| known.is_none_or(|known| newest.state().nonce > known)) {
             self.held = newest;
             self.row.held = newest.map(|state| state.to_bytes().into());
         }
         if self.step() == Step::Seen || self.held.map(|held| held.state().nonce) != known {
-            let message = format!("backups opened with the revealed key; {}", words.join("; "));
+            let message =
+                format!("backups opened with the revealed key; {}", opened.words.join("; "));
             out.lines.push(Line::step(self.id(), "opened", message).took(started.elapsed()));
         }
-        self.handle(Event::Opened(states), out);
+        self.handle(Event::Opened(opened.states), out);
         Ok(())
     }
 }

@@ -22,6 +22,8 @@ pub(crate) mod book;
 pub(crate) mod disk;
 pub(crate) mod effects;
 mod endings;
+pub(crate) mod envelopes;
+pub(crate) mod foresight;
 pub(crate) mod journal;
 pub(crate) mod life;
 pub(crate) mod node;

@@ -25,6 +25,7 @@ use super::effects::{Done, cost_of};
 use super::journal::{Line, ether};
 use super::life::{Life, Out, Terms};
 use super::notices::{Heard, Shown};
+use super::obligation::{Owner, Purpose};
 use super::prove::Prove;
 use super::race::Race;
 use super::submit::Told;
@@ -258,7 +259,7 @@ impl Node {
                     self.lives.insert(life.id(), life);
                 }
             }
-            Chain::Overridden(moved) => self.on_overridden(event, moved, book, out).await?,
+            Chain::Overridden(moved) => self.on_overridden(event, moved, out).await?,
             Chain::CloseAnnounced(announced) => {
                 let rules = self.parts.terms.rules;
                 let Some(life) = self.current(announced.channel) else { return Ok(()) };
@@ -266,7 +267,7 @@ impl Node {
                 life.stands_anew(&rules, out)?;
             }
             Chain::Settled(settled) => {
-                let cost = cost_of(book.store(), &self.parts.rpc, event.transaction).await?;
+                let cost = self.cost(settled.channel, Purpose::Settle, event).await?;
                 let Some(life) = self.current(settled.channel) else { return Ok(()) };
                 life.push_event(event)?;
                 let message = format!(
@@ -291,7 +292,6 @@ impl Node {
         &mut self,
         event: &ChainEvent,
         moved: &Overridden,
-        book: &Book<'_>,
         out: &mut Out,
     ) -> Result<(), StoreError> {
         let ours = moved.beneficiary == self.parts.terms.beneficiary;
@@ -299,7 +299,10 @@ impl Node {
             race.link.paid(moved.beneficiary);
         }
         let cost = match ours {
-            true => cost_of(book.store(), &self.parts.rpc, event.transaction).await?,
+            true => {
+                let purpose = Purpose::Override { nonce: moved.nonce.get() };
+                self.cost(moved.channel, purpose, event).await?
+            }
             false => U256::ZERO,
         };
         let (rules, now) = (self.parts.terms.rules, self.now);
@@ -326,6 +329,20 @@ impl Node {
         }
         life.stands_anew(&rules, out)?;
         Ok(())
+    }
+
+    /// What the transaction of this event cost us, if it was one of ours for the channel's newest dispute.
+    async fn cost(
+        &mut self,
+        channel: ChannelId,
+        purpose: Purpose,
+        event: &ChainEvent,
+    ) -> Result<U256, StoreError> {
+        let Some(dispute) = self.current(channel).map(|life| life.id()) else {
+            return Ok(U256::ZERO);
+        };
+        let owner = Owner { dispute, purpose };
+        cost_of(&self.parts.store, &self.parts.rpc, &owner, event.transaction).await
     }
 
     fn on_removed(&mut self, event: &ChainEvent, out: &mut Out) -> Result<(), StoreError> {

@@ -1,13 +1,8 @@
-//! The chain watch: hands each batch to the node and goes on once it is durable. Beside it, what waits to be mined is
-//! watched, to know of a dispute early: nothing is stored or shown because of that.
+//! The chain watch: hands each batch to the node and goes on once it is durable.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use chain::follower::{Batch, Follower};
-use chain::pending::{Hint, PendingCounters, PendingWatch};
-use protocol::backup::DisputeKey;
-use store::{ChannelStatus, Store};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -49,40 +44,4 @@ pub(crate) async fn run(
         }
         follower.acknowledge();
     }
-}
-
-/// Watches the pool until told to stop. What it sees is counted; a dispute of a channel that is guarded here, with the
-/// key that belongs to it, is said in the log, without the key.
-///
-/// # Errors
-/// None; a node that shows no pool is no trouble.
-pub(crate) async fn run_pending(
-    stop: CancellationToken,
-    (watch, mut hints, counters): (PendingWatch, mpsc::Receiver<Hint>, Arc<PendingCounters>),
-    store: Store,
-) -> Result<(), TaskFailure> {
-    let look = async {
-        while let Some(hint) = hints.recv().await {
-            if is_real(&store, &hint) {
-                tracing::info!(
-                    channel = hint.channel.get(), nonce = hint.nonce.get(), transaction = %hint.transaction,
-                    hints = counters.hints.load(Ordering::Relaxed), "a dispute waits to be mined"
-                );
-            }
-        }
-    };
-    let watching = async { tokio::join!(watch.run(), look) };
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => {}
-        _ended = watching => stop.cancelled().await,
-    }
-    Ok(())
-}
-
-/// Anybody can send a transaction that looks like a dispute; only a party has the channel's dispute key.
-fn is_real(store: &Store, hint: &Hint) -> bool {
-    let Ok(Some(row)) = store.channel(hint.channel) else { return false };
-    row.status == ChannelStatus::Live
-        && DisputeKey::from_bytes(hint.dispute_key.0).matches(&row.channel)
 }

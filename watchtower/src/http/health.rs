@@ -166,6 +166,7 @@ pub(crate) async fn figures(shared: &Shared) -> Result<Value, Refusal> {
         "ready": missing.is_empty(),
         "missing": missing,
         "chain": chain,
+        "pending": shared.foresight.status(),
         "transactions": {
             "open": submitter.open,
             "unmined": submitter.unmined,

@@ -28,6 +28,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
+use crate::driver::foresight::Desk;
 use crate::network::{Link, Replica};
 use crate::observe::Recorder;
 use crate::tasks::TaskFailure;
@@ -66,6 +67,8 @@ pub struct Shared {
     pub submitter: watch::Receiver<SubmitHealth>,
     /// Whether the prover is warm.
     pub prover_ready: watch::Receiver<bool>,
+    /// What waits to be mined, and what was prepared for it.
+    pub(crate) foresight: Arc<Desk>,
     /// What the intake did.
     pub counters: Counters,
     /// When the tower started.

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::StartError;
 use crate::admission::{self, Admission};
 use crate::config::Config;
+use crate::driver::foresight::Desk;
 use crate::driver::notices::Notices;
 use crate::http::{Counters, Shared};
 use crate::network::{self, Link, Note, Replica};
@@ -90,6 +91,7 @@ pub(super) struct Healths {
     follower: watch::Receiver<Health>,
     submitter: watch::Receiver<SubmitHealth>,
     prover_ready: watch::Receiver<bool>,
+    foresight: Arc<Desk>,
 }
 
 impl Healths {
@@ -97,8 +99,10 @@ impl Healths {
         follower: &Follower,
         submitter: &Submitter,
         prover_ready: watch::Receiver<bool>,
+        foresight: &Arc<Desk>,
     ) -> Self {
-        Self { follower: follower.health(), submitter: submitter.health(), prover_ready }
+        let (follower, submitter) = (follower.health(), submitter.health());
+        Self { follower, submitter, prover_ready, foresight: Arc::clone(foresight) }
     }
 }
 
@@ -111,7 +115,7 @@ impl Started {
         recorder: &Recorder,
         healths: Healths,
     ) -> Arc<Shared> {
-        let Healths { follower, submitter, prover_ready } = healths;
+        let Healths { follower, submitter, prover_ready, foresight } = healths;
         Arc::new(Shared {
             store: store.clone(),
             admission: Arc::clone(&self.admission),
@@ -120,6 +124,7 @@ impl Started {
             follower,
             submitter,
             prover_ready,
+            foresight,
             counters: Counters::default(),
             started: Instant::now(),
             store_path: config.store_path(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use alloy_primitives::{Address, Bytes, U256, bytes, hex};
 use chain::account::Account;
 use chain::artifact::Artifact;
-use chain::calls::{Erc20, OpenRequest, SessionSignatures, StateClaim, Vip, Vipe};
+use chain::calls::{Call, Erc20, OpenRequest, SessionSignatures, StateClaim, Vip, Vipe};
 use chain::consent::accept_digest;
 use chain::deploy::{Asset, ChainKind, Deployment, Plan, Site, Terms, deploy};
 use chain::devnet::{Devnet, DevnetConfig, DevnetHandle, Mining};
@@ -200,32 +200,47 @@ impl World {
         state: &FinalState,
         proof: Bytes,
     ) -> Receipt {
+        let call = self.dispute_call(pair, state, proof).await;
+        self.hub.send(&call).await.unwrap()
+    }
+
+    /// The call that opens it.
+    pub(crate) async fn dispute_call(&self, pair: &Pair, state: &FinalState, proof: Bytes) -> Call {
         let inner = state.state();
         let claim = amount(2 * SIDE - inner.balance.get());
         let channel = pair.channel.id();
         let bond = self.vipe.bond(&self.rpc, channel, claim).await.unwrap();
         let fee = self.vipe.opening_fee(&self.rpc).await.unwrap();
-        let call = self.vipe.dispute(
+        self.vipe.dispute(
             channel,
             StateClaim { nonce: inner.nonce, version: inner.version, balance: inner.balance },
             (claim, bond + fee * U256::from(4)),
             revealed(&pair.dispute_key),
             (&sessions(state), proof),
-        );
-        self.hub.send(&call).await.unwrap()
+        )
+    }
+
+    /// No blocks come until [`World::go_on`].
+    pub(crate) fn hold(&self) {
+        self.devnet.set_mining(Mining::Manual).unwrap();
+    }
+
+    /// Blocks come as before.
+    pub(crate) fn go_on(&self) {
+        self.devnet.set_mining(BLOCKS).unwrap();
     }
 
     /// Takes back this block and all after it; what was in them waits for the next blocks, which come as before.
     pub(crate) async fn take_back_from(&self, block: u64) {
-        self.devnet.set_mining(Mining::Manual).unwrap();
+        self.hold();
         let (newest, _time) = self.devnet.latest().unwrap();
         self.devnet.reorganise(newest + 1 - block).await.unwrap();
-        self.devnet.set_mining(BLOCKS).unwrap();
+        self.go_on();
     }
 
     /// The same, and what was in them is lost.
     pub(crate) async fn take_back_for_good(&self, block: u64) {
-        self.devnet.set_mining(Mining::Manual).unwrap();
+        self.hold();
         let (newest, _time) = self.devnet.latest().unwrap();
         self.devnet.reorganise(newest + 1 - block).await.unwrap();
         let body = r#"{"jsonrpc":"2.0","id":1,"method":"anvil_dropAllTransactions","params":[]}"#;
@@ -233,7 +248,7 @@ impl World {
         let answer = request.header("content-type", "application/json").body(body).send().await;
         let answer: Value = answer.unwrap().json().await.unwrap();
         assert!(answer["error"].is_null(), "{answer}");
-        self.devnet.set_mining(BLOCKS).unwrap();
+        self.go_on();
     }
 
     /// The clock is turned beyond the deadline of a dispute that was opened before.
@@ -268,7 +283,7 @@ impl World {
 
     /// Starts a tower in this process.
     pub(crate) async fn start_tower(&self) -> Running {
-        Self::run(Tower::start(&self.config(&[]), self.tower.clone()).await.unwrap())
+        self.start_tower_with(&self.config(&[])).await
     }
 
     /// Starts a tower with another configuration in this process.
