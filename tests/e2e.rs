@@ -2,28 +2,16 @@
 #![allow(clippy::expect_used, reason = "a failed expectation is a failed test")]
 #![allow(clippy::panic, reason = "a test that fails panics")]
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+mod support;
+
+use std::process::Command;
 
 use serde_json::Value;
 
+use support::{Anvil, watchtower};
+
 /// Co-signed updates in these tests; the README's demo has a thousand.
 const UPDATES: &str = "100";
-
-/// The binary, built by the test command beside the tests.
-fn watchtower() -> PathBuf {
-    let tests = std::env::current_exe().expect("the test has a path");
-    let folder = tests.ancestors().nth(2).expect("deps lies in the build folder");
-    let binary = folder.join("watchtower");
-    assert!(
-        binary.is_file(),
-        "{} is not built: cargo build --release -p watchtower",
-        binary.display()
-    );
-    binary
-}
 
 /// What one run of the demo told.
 struct Told {
@@ -166,47 +154,9 @@ fn e2e_a_tower_that_dies_in_its_turn_is_replaced_by_the_next() {
     assert!(!alive[0]["ether_change_wei"].as_str().expect("a number").starts_with('-'));
 }
 
-/// A real anvil, with the rules of the fork that we deploy to.
-struct Anvil {
-    process: Child,
-    url: String,
-}
-
-impl Anvil {
-    fn start() -> Self {
-        let path =
-            std::env::var("ANVIL").expect("ANVIL names the anvil binary (./test.sh e2e sets it)");
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|socket| socket.local_addr())
-            .expect("a free port")
-            .port();
-        let mut process = Command::new(&path)
-            .args(["--port", &port.to_string(), "--hardfork", "osaka", "--enable-tx-gas-limit"])
-            .args(["--gas-limit", "60000000", "--slots-in-an-epoch", "1", "--block-time", "1"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{path} does not start: {error}"));
-        let output = process.stdout.take().expect("anvil has an output");
-        let mut lines = BufReader::new(output).lines();
-        let listening =
-            lines.by_ref().map_while(Result::ok).any(|line| line.contains("Listening on"));
-        assert!(listening, "anvil ended before it listened");
-        // Whatever else it prints is read and dropped, so that it never waits for a reader.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { process, url: format!("http://127.0.0.1:{port}") }
-    }
-}
-
-impl Drop for Anvil {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 #[test]
 fn e2e_the_story_is_the_same_on_a_real_anvil() {
-    let anvil = Anvil::start();
+    let anvil = Anvil::start(&["--slots-in-an-epoch", "1", "--block-time", "1"]);
     let told = demo(&["--chain", &anvil.url]);
     assert_rescued(&told);
 }

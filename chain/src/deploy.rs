@@ -6,15 +6,18 @@
 //!
 //! Verifier, vault and pool stand where salt, code and constructor arguments (the rules) put them: who deploys, when, and
 //! with what nonce makes no difference. So a deployment that was interrupted goes on where it was, and one that is complete
-//! is found and checked again. A development asset is made anew each time.
+//! is found and checked again. A development asset is made anew each time, unless the plan says to go on
+//! ([`Site::resume`]): whoever creates it may mint it, so it belongs to one deployer.
 //!
 //! **Invariant:** a [`Deployment`] that [`deploy`] returned was read back from the chain: the code of vault and verifier to
 //! the byte, immutables and the verifier's own parts included, and rules, domain and caps.
 
+mod error;
 mod exact;
 mod factory;
 mod file;
 mod pool;
+mod resume;
 mod terms;
 mod works;
 
@@ -24,18 +27,18 @@ use protocol::ids::{Amount, Domain};
 
 use self::works::Works;
 pub use self::{
+    error::DeployError,
     exact::ExactError,
     factory::{CANONICAL as CANONICAL_FACTORY, Done, address_of},
     file::{AssetCap, Contract, DEPLOYMENT_VERSION, Deployment, FileError},
     terms::{ChainKind, Terms},
 };
 use crate::{
-    artifact::{Artifact, ArtifactError},
+    artifact::Artifact,
     bindings::IVipe,
-    calls::{ReadError, Rules, Vipe},
-    error::RpcError,
+    calls::{Rules, Vipe},
     provider::Rpc,
-    sender::{SendError, Sender},
+    sender::Sender,
 };
 
 /// What asset the vault takes.
@@ -63,8 +66,31 @@ pub struct Site {
     pub factory: Option<Address>,
     /// A block before the vault's creation, for a vault that is there already.
     pub start_block: Option<u64>,
-    /// What an earlier deployment file says: a vault and a block before its creation. Read only if it is the same vault.
-    pub earlier: Option<(Address, u64)>,
+    /// What an earlier deployment file says.
+    pub earlier: Option<Earlier>,
+    /// Whether to go on where an earlier run of the same deployer stopped: its development asset is used again.
+    pub resume: bool,
+}
+
+/// What an earlier deployment file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Earlier {
+    /// The vault.
+    pub vault: Address,
+    /// A block before the vault's creation; read only if it is the same vault.
+    pub start_block: u64,
+    /// The factory.
+    pub factory: Address,
+    /// The development asset.
+    pub token: Option<Address>,
+}
+
+impl From<&Deployment> for Earlier {
+    fn from(file: &Deployment) -> Self {
+        let token = file.token.as_ref().map(|token| token.address);
+        let (vault, factory) = (file.vipe.address, file.factory);
+        Self { vault, start_block: file.start_block, factory, token }
+    }
 }
 
 /// What to deploy.
@@ -86,79 +112,6 @@ pub struct Plan {
     pub verifier: Artifact,
     /// The counterparty whose pool to deploy, and its allocation ratio.
     pub operator: Option<(Address, u16)>,
-}
-
-/// Why a deployment failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DeployError {
-    /// The dispute window leaves no time to answer.
-    #[error("a dispute window of {given_s} s is too short for this chain: at least {least_s} s")]
-    WindowTooShort {
-        /// What was asked for, in seconds.
-        given_s: u64,
-        /// The least, in seconds.
-        least_s: u64,
-    },
-    /// A worthless asset for a chain that holds value.
-    #[error("the development asset is for development chains only")]
-    DevelopmentAsset,
-    /// A transaction failed.
-    #[error("{what}: {source}")]
-    Send {
-        /// What it was for.
-        what: &'static str,
-        /// Why.
-        source: Box<SendError>,
-    },
-    /// The node gave no answer.
-    #[error(transparent)]
-    Rpc(#[from] RpcError),
-    /// The new vault gave no answer.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// A checked-in artifact cannot be read.
-    #[error(transparent)]
-    Artifact(#[from] ArtifactError),
-    /// What a creation leaves behind cannot be computed.
-    #[error("{what}: {source}")]
-    Exact {
-        /// What was to be created.
-        what: &'static str,
-        /// Why.
-        source: ExactError,
-    },
-    /// The vault was deployed before, and nobody said when.
-    #[error(
-        "the vault at {address} is there already: give a block before its creation, to read its history from"
-    )]
-    StartUnknown {
-        /// The vault.
-        address: Address,
-    },
-    /// The node follows another chain than the deployment is on.
-    #[error("the deployment is on chain {expected}, the node on {found}")]
-    WrongChain {
-        /// The deployment's chain.
-        expected: u64,
-        /// The node's.
-        found: u64,
-    },
-    /// What is on the chain is not what was deployed.
-    #[error("{what} at {address} is not what was deployed")]
-    Mismatch {
-        /// What differs.
-        what: &'static str,
-        /// Where.
-        address: Address,
-    },
-}
-
-impl DeployError {
-    /// Names what a transaction was for.
-    fn sending(what: &'static str) -> impl FnOnce(SendError) -> Self {
-        move |source| Self::Send { what, source: Box::new(source) }
-    }
 }
 
 /// One step of a deployment, for people who wait.
@@ -193,18 +146,24 @@ pub async fn deploy_telling(
     if plan.chain != ChainKind::Development && matches!(plan.asset, Asset::Development { .. }) {
         return Err(DeployError::DevelopmentAsset);
     }
+    if plan.chain == ChainKind::Development && terms::CHAINS_OF_VALUE.contains(&sender.chain_id) {
+        return Err(DeployError::ChainOfValue(sender.chain_id));
+    }
+    resume::settle_account(sender, tell).await?;
     let head = sender.rpc.head().await?.id.number;
-    let (factory, done) = factory::find(sender, plan.site.factory).await?;
+    let (factory, done) = factory::find(sender, &plan.site).await?;
     tell(Progress { what: "the factory", address: factory, done });
     let mut works = Works { sender, at: (factory, plan.site.salt), tell };
     let (verifier, verifier_parts) = works.verifier(&plan.verifier).await?;
-    let (asset, token) = works.asset(&plan.asset).await?;
+    let (asset, token) = works.asset(&plan.asset, &plan.site).await?;
     let cap = AssetCap { asset, per_channel: plan.per_channel, total: plan.total };
     let (rules, arguments) = vault_arguments(&plan.terms, &verifier, &cap);
     let (vipe, done) = works.vault(&arguments, &verifier, asset).await?;
     let start_block = match done {
         Done::Created { .. } => head,
-        Done::Found => start_before(&sender.rpc, &plan.site, vipe.address, head).await?,
+        Done::Found | Done::Awaited { .. } => {
+            start_before(&sender.rpc, &plan.site, vipe.address, head).await?
+        }
     };
     let vip = match plan.operator {
         None => None,
@@ -260,13 +219,23 @@ async fn start_before(
     vault: Address,
     head: u64,
 ) -> Result<u64, DeployError> {
-    let earlier = site.earlier.filter(|(address, _)| *address == vault).map(|(_, block)| block);
-    if let Some(block) = site.start_block.or(earlier) {
-        return Ok(block);
+    let known = Vipe::new(vault);
+    if let Some(given) = site.start_block {
+        return match known.exists_at(rpc, given).await {
+            Ok(true) => Err(DeployError::StartTooLate { address: vault, given }),
+            Ok(false) | Err(_) => Ok(given),
+        };
+    }
+    let earlier = site.earlier.filter(|earlier| earlier.vault == vault);
+    if let Some(Earlier { start_block, .. }) = earlier {
+        // A development chain that began anew has the same vault at other heights.
+        if !matches!(known.exists_at(rpc, start_block).await, Ok(true)) {
+            return Ok(start_block);
+        }
     }
     let mut back = 1_u64;
     while let Some(block) = head.checked_sub(back) {
-        match Vipe::new(vault).exists_at(rpc, block).await {
+        match known.exists_at(rpc, block).await {
             Ok(false) => return Ok(block),
             Ok(true) => back = back.saturating_mul(2),
             Err(_forgotten) => return Err(DeployError::StartUnknown { address: vault }),

@@ -93,11 +93,26 @@ pub enum DeploymentError {
     #[error("{}; {}", .0, .0.advice())]
     Rpc(#[from] chain::error::RpcError),
     /// The contracts.
-    #[error("the contracts were not deployed")]
+    #[error("the contracts were not deployed{}", going_on(.0))]
     Deploy(#[from] chain::deploy::DeployError),
     /// The deployment file.
     #[error("the deployment file cannot be written")]
     File(#[from] chain::deploy::FileError),
+    /// Something else is where the deployment file should be written.
+    #[error(
+        "the file is there and cannot be gone on with: move it away, or name another with --out"
+    )]
+    NotOurs(#[source] chain::deploy::FileError),
+    /// The node is not on the chain that the configuration or the deployment file names.
+    #[error(
+        "the node is on chain {found}, the deployment file or chain.chain_id says {expected}: use a node of that chain, or another file with --out"
+    )]
+    OtherChain {
+        /// What is written down.
+        expected: u64,
+        /// What the node says.
+        found: u64,
+    },
     /// The compiled verifier.
     #[error("the verifier cannot be used")]
     Artifact(#[from] chain::artifact::ArtifactError),
@@ -113,6 +128,16 @@ pub enum DeploymentError {
     /// The embedded chain has no accounts.
     #[error("the embedded chain has fewer than two accounts")]
     NoAccounts,
+}
+
+/// What to do after a deployment that stopped half way.
+const fn going_on(error: &chain::deploy::DeployError) -> &'static str {
+    match error.retry() {
+        chain::error::Retry::Later(_) => {
+            ", or not all of them: the same command goes on where this one stopped"
+        }
+        chain::error::Retry::Never => "",
+    }
 }
 
 /// The error and all its causes, one a line, for people.

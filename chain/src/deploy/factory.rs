@@ -8,12 +8,8 @@
 
 use alloy_primitives::{Address, B256, Bytes, U256, address, bytes};
 
-use super::DeployError;
-use crate::{
-    calls::Call,
-    provider::{At, Rpc},
-    sender::Sender,
-};
+use super::{DeployError, Earlier, Site, resume::created_lately};
+use crate::{calls::Call, provider::Rpc, sender::Sender};
 
 /// Where most chains have the factory.
 pub const CANONICAL: Address = address!("4e59b44847b379578588920cA78FbF26c0B4956C");
@@ -25,10 +21,6 @@ pub(super) const CODE: Bytes = bytes!(
 const CREATION: Bytes = bytes!(
     "604580600e600039806000f350fe7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3"
 );
-
-/// How many of the deployer's newest transactions may have made a factory that is found again: a deployment that goes on
-/// after an interruption has made fewer than ten since.
-const LOOK_BACK: u64 = 32;
 
 /// What was done for one contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,18 +34,21 @@ pub enum Done {
         /// What the transaction cost.
         gas: u64,
     },
+    /// Transactions of the account that were under way are waited for.
+    Awaited {
+        /// How many.
+        count: u64,
+    },
 }
 
-/// The factory to use: `wanted`, the canonical one, one that this deployer made before, or a new one.
+/// The factory to use: the one that the plan names, the canonical one, that of an earlier deployment file, one that this
+/// deployer made before, or a new one.
 ///
 /// # Errors
-/// [`DeployError::Mismatch`] when `wanted` is no factory.
-pub(super) async fn find(
-    sender: &Sender,
-    wanted: Option<Address>,
-) -> Result<(Address, Done), DeployError> {
+/// [`DeployError::Mismatch`] when what the plan names is no factory.
+pub(super) async fn find(sender: &Sender, site: &Site) -> Result<(Address, Done), DeployError> {
     let rpc = &sender.rpc;
-    if let Some(address) = wanted {
+    if let Some(address) = site.factory {
         return if is_factory(rpc, address).await? {
             Ok((address, Done::Found))
         } else {
@@ -63,16 +58,18 @@ pub(super) async fn find(
     if is_factory(rpc, CANONICAL).await? {
         return Ok((CANONICAL, Done::Found));
     }
-    let account = sender.account.address();
-    let used = rpc.transaction_count(account, At::Latest).await?;
-    for nonce in (used.saturating_sub(LOOK_BACK)..used).rev() {
-        let address = account.create(nonce);
-        if is_factory(rpc, address).await? {
-            return Ok((address, Done::Found));
-        }
+    if let Some(Earlier { factory, .. }) = site.earlier
+        && is_factory(rpc, factory).await?
+    {
+        return Ok((factory, Done::Found));
     }
-    let (address, receipt) =
-        sender.create(CREATION).await.map_err(DeployError::sending("the factory"))?;
+    if let Some(address) = created_lately(sender, |code| *code == *CODE).await? {
+        return Ok((address, Done::Found));
+    }
+    let (address, receipt) = match sender.create(CREATION).await {
+        Ok(created) => created,
+        Err(error) => return Err(DeployError::explained(sender, "the factory", error).await),
+    };
     if !is_factory(rpc, address).await? {
         return Err(DeployError::Mismatch { what: "the factory", address });
     }
@@ -110,7 +107,12 @@ pub(super) async fn place(
         return Ok((address, Done::Found));
     }
     let call = Call { to: factory, data: calldata(salt, creation), value: U256::ZERO };
-    let receipt = sender.send(&call).await.map_err(DeployError::sending(what))?;
+    let receipt = match sender.send(&call).await {
+        Ok(receipt) => receipt,
+        // Somebody else was first, or an earlier run of ours: the address depends on neither.
+        Err(_) if !sender.rpc.code(address).await?.is_empty() => return Ok((address, Done::Found)),
+        Err(error) => return Err(DeployError::explained(sender, what, error).await),
+    };
     if sender.rpc.code(address).await?.is_empty() {
         return Err(DeployError::Mismatch { what, address });
     }

@@ -42,6 +42,9 @@ pub struct Terms {
     pub slash_bps: u16,
 }
 
+/// Chains whose assets are worth something for certain: mainnet and the largest rollups. Development terms are refused there.
+pub(super) const CHAINS_OF_VALUE: [u64; 8] = [1, 10, 56, 100, 137, 8_453, 42_161, 59_144];
+
 impl Terms {
     /// The defaults for an L1: a day, an hour, a day; 0.02 ether or 10,000,000 gas; half to the tower, all slashed.
     pub const L1: Self = Self {

@@ -3,8 +3,13 @@
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::SolValue as _;
 
-use super::{Asset, Contract, DeployError, Done, Progress, exact, factory};
-use crate::{artifact::Artifact, provider::Rpc, sender::Sender};
+use super::{Asset, Contract, DeployError, Done, Progress, Site, exact, factory, resume};
+use crate::{
+    artifact::Artifact,
+    calls::{Erc20, ReadError},
+    provider::Rpc,
+    sender::Sender,
+};
 
 /// A deployment while it is made.
 pub(super) struct Works<'a> {
@@ -30,19 +35,37 @@ impl Works<'_> {
     pub(super) async fn asset(
         &mut self,
         asset: &Asset,
+        site: &Site,
     ) -> Result<(Address, Option<Contract>), DeployError> {
+        let sender = self.sender;
         let (name, symbol, decimals) = match asset {
-            Asset::Existing(address) => return Ok((*address, None)),
+            Asset::Existing(address) => {
+                let token = Erc20::new(*address);
+                return match token.decimals(&sender.rpc).await {
+                    Ok(_) => Ok((*address, None)),
+                    Err(ReadError::Rpc(error)) => Err(error.into()),
+                    Err(_) => Err(DeployError::NoToken(*address)),
+                };
+            }
             Asset::Development { name, symbol, decimals } => (name, symbol, decimals),
         };
         let what = "the development asset";
         let artifact = Artifact::dev_token()?;
+        if site.resume
+            && let Some(address) =
+                resume::asset_of(sender, site.earlier.as_ref(), &artifact).await?
+        {
+            let token = similar(&sender.rpc, what, address, &artifact).await?;
+            self.told(what, address, Done::Found);
+            return Ok((address, Some(token)));
+        }
         let arguments = (name.clone(), symbol.clone(), U256::from(*decimals)).abi_encode_params();
         let code = [&artifact.bytecode, &*arguments].concat();
-        let sender = self.sender;
         // Not through the factory: who creates it may mint it.
-        let (address, receipt) =
-            sender.create(code.into()).await.map_err(DeployError::sending(what))?;
+        let (address, receipt) = match sender.create(code.into()).await {
+            Ok(created) => created,
+            Err(error) => return Err(DeployError::explained(sender, what, error).await),
+        };
         let token = similar(&sender.rpc, what, address, &artifact).await?;
         let done = Done::Created { block: receipt.block.number, gas: receipt.gas_used };
         self.told(what, address, done);
@@ -108,7 +131,7 @@ impl Works<'_> {
     }
 
     fn told(&mut self, what: &'static str, address: Address, done: Done) {
-        tracing::info!(what, %address, ?done, "deployed");
+        tracing::debug!(what, %address, ?done, "deployed");
         (self.tell)(Progress { what, address, done });
     }
 }

@@ -5,8 +5,8 @@ use chain::{
     artifact::Artifact,
     calls::{Status, Vipe},
     deploy::{
-        Asset, CANONICAL_FACTORY, ChainKind, DeployError, Deployment, Done, Plan, Progress, Site,
-        deploy, deploy_telling, verify,
+        Asset, CANONICAL_FACTORY, ChainKind, DeployError, Deployment, Done, Earlier, Plan,
+        Progress, Site, deploy, deploy_telling, verify,
     },
     provider::At,
     refusal::RefusalKind,
@@ -79,9 +79,31 @@ async fn a_second_run_of_the_same_plan_by_anybody_finds_everything_and_changes_n
     assert!(matches!(vault.done, Done::Created { block, .. } if second.start_block < block));
     assert_eq!(Deployment { start_block: first.start_block, ..second }, first);
     // From an earlier file, if it is of the same vault.
-    let site = Site { earlier: Some((first.vipe.address, 3)), ..site };
+    let site = Site {
+        earlier: Some(Earlier {
+            vault: first.vipe.address,
+            start_block: 3,
+            factory: first.factory,
+            token: None,
+        }),
+        ..site
+    };
     let (third, _) = told(&world.tower, &Plan { site, ..plan.clone() }).await;
     assert_eq!(third.start_block, 3);
+    // One at which the vault was there is no beginning: said by a person it is refused, in an old file it is passed over.
+    let late = world.head().await;
+    let earlier = Earlier {
+        vault: first.vipe.address,
+        start_block: late,
+        factory: first.factory,
+        token: None,
+    };
+    let old = Site { earlier: Some(earlier), ..site };
+    let (fourth, _) = told(&world.tower, &Plan { site: old, ..plan.clone() }).await;
+    assert!(fourth.start_block < late);
+    let site = Site { start_block: Some(late), ..site };
+    let error = deploy(&world.tower, &Plan { site, ..plan.clone() }).await.unwrap_err();
+    assert!(matches!(error, DeployError::StartTooLate { given, .. } if given == late), "{error}");
 
     // Another salt, and other rules, are other addresses.
     let mut other = settled_plan(&world, 2);
@@ -97,14 +119,64 @@ async fn a_second_run_of_the_same_plan_by_anybody_finds_everything_and_changes_n
 async fn an_interrupted_deployment_goes_on_where_it_was() {
     let world = World::start().await;
     let plan = settled_plan(&world, 1);
-    // Interrupted after the verifier: a vault that cannot be made.
-    let broken = Plan { asset: Asset::Existing(world.tower.account.address()), ..plan.clone() };
+    // Interrupted after the verifier: an asset that is none.
+    let nobody = world.tower.account.address();
+    let broken = Plan { asset: Asset::Existing(nobody), ..plan.clone() };
     let error = deploy(&world.deployer, &broken).await.unwrap_err();
-    assert!(matches!(error, DeployError::Exact { what: "the vault", .. }), "{error}");
+    assert!(matches!(error, DeployError::NoToken(address) if address == nobody), "{error}");
     let (_, steps) = told(&world.deployer, &plan).await;
     let found: Vec<_> =
         steps.iter().filter(|step| step.done == Done::Found).map(|step| step.what).collect();
     assert_eq!(found, ["the factory", "the verifier"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_goes_on_uses_the_development_asset_again_and_waits_for_what_is_under_way() {
+    let world = World::start().await;
+    let anew =
+        Plan { verifier: Artifact::verifier().unwrap(), ..plan(world.hub.account.address()) };
+    let resume = Site { resume: true, ..anew.site };
+    let again = Plan { site: resume, ..anew.clone() };
+    // A token of the same deployer, without a file that says so.
+    let (first, _) = told(&world.deployer, &again).await;
+    assert_eq!(first.token.as_ref().unwrap().address, world.token.address);
+    assert_ne!(
+        told(&world.deployer, &anew).await.0.token,
+        first.token,
+        "anew, if not asked to go on"
+    );
+    // From the file, also when the newest token is another.
+    let site = Site { earlier: Some(Earlier::from(&first)), ..resume };
+    assert_eq!(told(&world.deployer, &Plan { site, ..anew.clone() }).await.0, first);
+
+    // A creation is in the pool when the next run begins.
+    world.stop_mining().await;
+    let call = world.token.approve(world.vipe.address, alloy_primitives::U256::ONE);
+    world.deployer.submit(Some(call.to), call.data, call.value).await.unwrap();
+    let mut steps = Vec::new();
+    let mut tell = |step: Progress| steps.push(step.done);
+    let going_on = Plan { site, ..anew };
+    let (deployed, ()) =
+        tokio::join!(deploy_telling(&world.deployer, &going_on, &mut tell), async {
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            world.mine(1).await;
+        });
+    assert_eq!(deployed.unwrap(), first);
+    assert_eq!(steps.first(), Some(&Done::Awaited { count: 1 }));
+    assert!(steps[1..].iter().all(|done| *done == Done::Found), "{steps:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_without_ether_and_a_chain_of_value_are_refused_in_plain_words() {
+    let world = World::start().await;
+    let plan = settled_plan(&world, 1);
+    let poor = world.deployer.account.address();
+    world.control("anvil_setBalance", json!([poor, "0x0"])).await;
+    let error = deploy(&world.deployer, &plan).await.unwrap_err();
+    assert!(matches!(error, DeployError::NoEther { account, .. } if account == poor), "{error}");
+    let mainnet = Sender { chain_id: 1, ..world.tower.clone() };
+    let error = deploy(&mainnet, &plan).await.unwrap_err();
+    assert!(matches!(error, DeployError::ChainOfValue(1)), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,14 +2,19 @@
 //!
 //! What is there already, with the right code, is not deployed again: a run that was interrupted goes on, and a second one
 //! only checks.
+//!
+//! **Invariant:** the file is written last, whole, and only after everything was read back from the chain. One that is there
+//! is never lost: the file of another chain is refused, that of another vault is kept beside the new one.
 
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chain::account::Account;
 use chain::artifact::Artifact;
 use chain::deploy::{
-    Asset, ChainKind, Deployment, Done, Plan, Progress, Site, Terms, deploy_telling,
+    Asset, ChainKind, Deployment, Done, Earlier, FileError, Plan, Progress, Site, Terms,
+    deploy_telling,
 };
 use chain::provider::{Endpoint, Rpc};
 use chain::sender::Sender;
@@ -33,16 +38,34 @@ const ALLOC_RATIO: u16 = 10;
 
 pub(crate) fn execute(config: &Config, arguments: &DeployArgs) -> Result<(), CommandError> {
     telemetry::start(&config.log)?;
-    let plan = plan(arguments)?;
+    let earlier = earlier(&arguments.out)?;
+    let plan = plan(arguments, earlier.as_ref())?;
     let password = Password::find(config.account.password_file.as_deref())?;
     let account = open_account(&config.keystore_path(), &password)?;
     drop(password);
     let endpoint = Endpoint::new(config.chain.rpc.as_str());
     runtime()?.block_on(async {
         let rpc = Rpc::connect(&endpoint).await.map_err(DeploymentError::from)?;
+        let found = rpc.chain_id().await.map_err(DeploymentError::from)?;
+        for expected in config.chain.chain_id.into_iter().chain(earlier.map(|file| file.chain_id)) {
+            if expected != found {
+                return Err(DeploymentError::OtherChain { expected, found }.into());
+            }
+        }
+        say(format_args!("chain {found}, from account {}", account.address()))?;
         let deployment = bring(rpc, account, &plan, &arguments.out).await?;
-        tell(&deployment, &arguments.out)
+        tell(&deployment, &arguments.out)?;
+        say(format_args!("next: watchtower run --deployment {}", arguments.out.display()))
     })
+}
+
+/// The deployment file that is there, if one is.
+fn earlier(out: &Path) -> Result<Option<Deployment>, DeploymentError> {
+    match Deployment::load(out) {
+        Ok(file) => Ok(Some(file)),
+        Err(FileError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(DeploymentError::NotOurs(error)),
+    }
 }
 
 /// Deploys and writes the file.
@@ -60,8 +83,23 @@ pub(crate) async fn bring(
     };
     let deployment =
         deploy_telling(&sender, plan, &mut lines).await.map_err(DeploymentError::from)?;
+    if let Some(kept) = keep(out, &deployment)? {
+        say(format_args!("the earlier file, of another vault, is kept as {}", kept.display()))?;
+    }
     deployment.save(out).map_err(DeploymentError::from)?;
     Ok(deployment)
+}
+
+/// Moves the file of another vault aside. One of the same vault is overwritten with what was just read back.
+fn keep(out: &Path, deployment: &Deployment) -> Result<Option<PathBuf>, DeploymentError> {
+    let Some(file) = earlier(out)? else { return Ok(None) };
+    if file.vipe.address == deployment.vipe.address {
+        return Ok(None);
+    }
+    let name = format!("{}.{}", out.display(), file.vipe.address);
+    let kept = PathBuf::from(name);
+    std::fs::rename(out, &kept).map_err(|source| FileError::Io { path: out.to_owned(), source })?;
+    Ok(Some(kept))
 }
 
 fn words(progress: &Progress) -> String {
@@ -69,11 +107,16 @@ fn words(progress: &Progress) -> String {
     match done {
         Done::Found => format!("{what} is at {address} already"),
         Done::Created { block, gas } => format!("{what}: {address}, block {block}, {gas} gas"),
+        Done::Awaited { count } => format!("{what}: {count} under way, waiting for them"),
     }
 }
 
 /// What was deployed, for people.
 pub(crate) fn tell(deployment: &Deployment, out: &Path) -> Result<(), CommandError> {
+    let checked = deployment.contracts().len();
+    say(format_args!(
+        "read back: the code of {checked} contracts, and the vault's rules, domain and caps"
+    ))?;
     say(format_args!("vault    {}", deployment.vipe.address))?;
     say(format_args!("verifier {}", deployment.verifier.address))?;
     if let Some(token) = &deployment.token {
@@ -121,12 +164,11 @@ pub(crate) fn verifier() -> Result<Artifact, CommandError> {
     Ok(Artifact::verifier().map_err(DeploymentError::from)?)
 }
 
-fn plan(arguments: &DeployArgs) -> Result<Plan, CommandError> {
+fn plan(arguments: &DeployArgs, earlier: Option<&Deployment>) -> Result<Plan, CommandError> {
     let verifier = verifier()?;
     let DeployArgs { salt, factory, start_block, .. } = *arguments;
-    let earlier = Deployment::load(&arguments.out).ok();
-    let earlier = earlier.map(|file| (file.vipe.address, file.start_block));
-    let site = Site { salt, factory, start_block, earlier };
+    let earlier = earlier.map(Earlier::from);
+    let site = Site { salt, factory, start_block, earlier, resume: true };
     let (chain, mut terms) = match arguments.kind {
         crate::cli::Kind::L1 => (ChainKind::L1, Terms::L1),
         crate::cli::Kind::L2 => {

@@ -1,0 +1,70 @@
+//! What the end-to-end tests share: the program, and a real anvil.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+/// The binary, built beside the tests.
+pub(crate) fn watchtower() -> PathBuf {
+    let tests = std::env::current_exe().expect("the test has a path");
+    let folder = tests.ancestors().nth(2).expect("deps lies in the build folder");
+    let binary = folder.join("watchtower");
+    assert!(
+        binary.is_file(),
+        "{} is not built: cargo test --release --workspace --no-run",
+        binary.display()
+    );
+    binary
+}
+
+/// A process of a test's own: ends with it.
+pub(crate) struct Server(Child);
+
+impl Server {
+    /// Starts it, and waits for the line that holds `ready`.
+    pub(crate) fn start(command: &mut Command, ready: &str) -> (Self, String) {
+        let mut process = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+        let output = process.stdout.take().expect("it has an output");
+        let mut lines = BufReader::new(output).lines();
+        let line = lines.by_ref().map_while(Result::ok).find(|line| line.contains(ready));
+        let line = line.unwrap_or_else(|| panic!("{command:?} ended before it was ready"));
+        // Whatever else it prints is read and dropped, so that it never waits for a reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        (Self(process), line)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A real anvil, with the rules of the fork that we deploy to.
+pub(crate) struct Anvil {
+    _server: Server,
+    pub(crate) url: String,
+}
+
+impl Anvil {
+    pub(crate) fn start(more: &[&str]) -> Self {
+        let path =
+            std::env::var("ANVIL").expect("ANVIL names the anvil binary (./test.sh e2e sets it)");
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|socket| socket.local_addr())
+            .expect("a free port")
+            .port();
+        let mut command = Command::new(&path);
+        command
+            .args(["--port", &port.to_string(), "--hardfork", "osaka", "--enable-tx-gas-limit"])
+            .args(["--gas-limit", "60000000"])
+            .args(more);
+        let (server, _line) = Server::start(&mut command, "Listening on");
+        Self { _server: server, url: format!("http://127.0.0.1:{port}") }
+    }
+}
