@@ -41,7 +41,12 @@ impl Submitter {
                 self.find(&hashes).await.map(|receipts| Event::Found { id, receipts })
             }
             Effect::Simulate { id, estimate } => {
-                Some(Event::Simulated { id, simulation: self.simulate(id, estimate).await })
+                let simulation = self.simulate(id, estimate, At::Latest).await;
+                Some(Event::Simulated { id, simulation })
+            }
+            Effect::SimulateFinal { id, block } => {
+                let simulation = self.simulate(id, false, At::Number(block)).await;
+                Some(Event::SimulatedFinal { id, simulation })
             }
             Effect::Sign { id, transaction } => {
                 let (hash, _) = self.account.sign(self.config.chain_id, transaction)?;
@@ -101,7 +106,7 @@ impl Submitter {
         (hash, self.rpc.receipt(hash).await)
     }
 
-    async fn simulate(&self, id: ObligationId, estimate: bool) -> Simulation {
+    async fn simulate(&self, id: ObligationId, estimate: bool, at: At) -> Simulation {
         let Some(obligation) = self.core.obligation(id) else { return Simulation::Unknown };
         let call = &obligation.call;
         let request = CallRequest {
@@ -111,7 +116,7 @@ impl Submitter {
             value: call.value,
             gas: Some(U64::from(TRANSACTION_GAS_MAX)),
         };
-        let ran = match self.rpc.call(&request, At::Latest).await {
+        let ran = match self.rpc.call(&request, at).await {
             Ok(_) if estimate => self.rpc.estimate_gas(&request).await.map(Some),
             Ok(_) => Ok(None),
             Err(error) => Err(error),

@@ -15,11 +15,13 @@
 //! ```
 //!
 //! **Invariant:** a transaction is sent only after an [`Effect::Persist`] of a record that holds its hash.
-//! **Invariant:** nothing ends an obligation but a final block or a passed deadline; trouble with the node never does.
+//! **Invariant:** nothing ends an obligation but a final block or a passed deadline; trouble with the node never does. When a
+//! refusal is reason enough: `giving_up`.
 //! **Invariant:** the gas of all attempts of an obligation, and of what it pays for, together stays within its `max_cost`,
 //! also when a reorganisation brings earlier attempts back.
 //! **Invariant:** one refused simulation cancels nothing, unless what it says cannot pass: a node may be behind.
 
+mod giving_up;
 mod queue;
 mod send;
 mod way;
@@ -33,11 +35,11 @@ use self::witness::Witness;
 use super::{
     message::{Effect, Event, Patience, Report, Route, Simulation, View},
     plan,
-    record::{Attempt, Obligation, ObligationId, Outcome, Rank, Record, Stage, Standing},
+    record::{Attempt, Obligation, ObligationId, Outcome, Rank, Record, Stage},
 };
 use crate::{
     provider::{Header, Receipt},
-    refusal::{Refusal, RefusalKind},
+    refusal::RefusalKind,
 };
 
 /// What is only remembered while the program runs.
@@ -57,6 +59,8 @@ struct Memory {
     looked_ms: u64,
     /// The last report about money, so that it is not repeated every round.
     told: Option<Report>,
+    /// How often the node was asked in vain what the call would do in the newest final block.
+    final_unknown: u32,
 }
 
 /// All obligations of one account.
@@ -146,6 +150,7 @@ impl Core {
             Event::Round(view) => self.on_round(*view),
             Event::Found { id, receipts } => self.on_found(id, &receipts),
             Event::Simulated { id, simulation } => self.on_simulated(id, simulation),
+            Event::SimulatedFinal { id, simulation } => self.on_simulated_final(id, simulation),
             Event::Signed { id, hash } => self.on_signed(id, hash),
             Event::Sent { id, answer } => {
                 self.on_sent(id, answer);
@@ -350,39 +355,6 @@ impl Core {
                 Vec::new()
             }
         }
-    }
-
-    fn on_refused(&mut self, id: ObligationId, refusal: Refusal, view: &View) -> Vec<Effect> {
-        let Some(record) = self.records.get_mut(&id) else { return Vec::new() };
-        let mut effects = Vec::new();
-        let block = view.head.id.number;
-        let known = record.refused.take();
-        let is_new = known.as_ref().is_none_or(|known| known.refusal.kind != refusal.kind);
-        let new = Standing { refusal: refusal.clone(), since: block, last: 0, looks: 0 };
-        let mut standing = known.unwrap_or(new);
-        standing.refusal = refusal.clone();
-        standing.look(block);
-        record.refused = Some(standing.clone());
-        if is_new {
-            effects.push(Effect::Persist(Box::new(record.clone())));
-            effects.push(Effect::Report { id, report: Report::Refused(refusal.clone()) });
-        }
-        let is_final = view.finalized.is_some_and(|block| {
-            standing.is_final(block.id.number)
-                && record.is_decided(block.id.number)
-                && !plan::may_be_done(record, view)
-        });
-        if record.attempts.is_empty() {
-            if is_final {
-                effects.extend(self.end(id, Outcome::Refused { refusal }));
-            }
-        } else if standing.stands() {
-            // Mined late it would only cost gas, and every byte of a proof is paid for.
-            effects.extend(self.cancel(id, view));
-        } else {
-            effects.extend(self.resend(id, view));
-        }
-        effects
     }
 
     fn end(&mut self, id: ObligationId, outcome: Outcome) -> Vec<Effect> {

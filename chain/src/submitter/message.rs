@@ -164,6 +164,13 @@ pub(super) enum Event {
         /// What it says.
         simulation: Simulation,
     },
+    /// The answer to [`Effect::SimulateFinal`].
+    SimulatedFinal {
+        /// Whose.
+        id: ObligationId,
+        /// What it says.
+        simulation: Simulation,
+    },
     /// The answer to [`Effect::Sign`].
     Signed {
         /// Whose.
@@ -196,6 +203,13 @@ pub(super) enum Effect {
         id: ObligationId,
         /// Whether to estimate its gas as well.
         estimate: bool,
+    },
+    /// Simulate the obligation's call on a final block.
+    SimulateFinal {
+        /// Whose.
+        id: ObligationId,
+        /// The block's height.
+        block: u64,
     },
     /// Sign this, to learn its hash; it is not sent yet.
     Sign {

@@ -1,5 +1,6 @@
 //! The submitter against a chain, a pool and a store that go wrong at random.
 
+mod giving_up;
 mod model;
 mod queue;
 mod random;

@@ -1,8 +1,10 @@
 //! One chain with its pool and a store, all of which go wrong at random.
 
+mod says;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, U256, keccak256};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use super::super::Core;
@@ -11,7 +13,7 @@ use crate::{
     cursor::BlockId,
     fees::{Fees, Market},
     provider::{Header, Receipt},
-    refusal::{Refusal, RefusalKind},
+    refusal::RefusalKind,
     submitter::{
         message::{
             Effect, Event, ForeignSpend, Patience, Report, Route, SendAnswer, Simulation, View,
@@ -84,6 +86,10 @@ pub(super) struct World {
     pub(super) twice: BTreeSet<u8>,
     /// What the node says that the contract refuses, whatever the contract says.
     pub(super) lies: BTreeMap<u8, RefusalKind>,
+    /// What the node says only of the newest block.
+    pub(super) lies_about_now: BTreeSet<u8>,
+    /// Whether it keeps no state of older blocks.
+    pub(super) forgets: bool,
     /// Who pays for a transaction.
     pub(super) payers: BTreeMap<B256, ObligationId>,
     /// What was handed on, to whom.
@@ -110,6 +116,8 @@ impl World {
             known_hashes: BTreeSet::new(),
             twice: BTreeSet::new(),
             lies: BTreeMap::new(),
+            lies_about_now: BTreeSet::new(),
+            forgets: false,
             payers: BTreeMap::new(),
             sent: Vec::new(),
             foreign: Vec::new(),
@@ -289,6 +297,13 @@ impl World {
                 Effect::Simulate { id, .. } => {
                     Some(Event::Simulated { id, simulation: Simulation::Unknown })
                 }
+                Effect::SimulateFinal { id, block } => {
+                    let what = core.obligation(id).unwrap().call.data.first().copied();
+                    let known = !silent && !self.forgets;
+                    let simulation =
+                        if known { self.simulate_final(what, block) } else { Simulation::Unknown };
+                    Some(Event::SimulatedFinal { id, simulation })
+                }
                 Effect::Sign { id, transaction } => {
                     Some(Event::Signed { id, hash: Tx::read(&transaction).hash() })
                 }
@@ -325,21 +340,6 @@ impl World {
         let left = self.writes;
         self.writes = left.and_then(|left| left.checked_sub(1));
         left == Some(0)
-    }
-
-    fn simulate(&self, what: Option<u8>, behind: bool) -> Simulation {
-        let refusal = |kind| Refusal { kind, text: "no".to_owned(), data: Bytes::new() };
-        match what {
-            Some(_) if behind => Simulation::Refused(refusal(RefusalKind::Other)),
-            Some(what) if self.lies.contains_key(&what) => {
-                Simulation::Refused(refusal(self.lies[&what]))
-            }
-            Some(what) if self.done(what) && !self.twice.contains(&what) => {
-                Simulation::Refused(refusal(RefusalKind::Beaten))
-            }
-            Some(_) => Simulation::Fits { gas: Some(GAS) },
-            None => Simulation::Fits { gas: Some(21_000) },
-        }
     }
 
     /// What was paid on the chain as it is, by who pays.
