@@ -154,6 +154,9 @@ impl RpcError {
             Self::Unverified { reason: VerifyError::UnknownReceiptType { .. }, .. } => {
                 "set chain.verify to \"bloom\" and use several nodes: receipts of this chain cannot be hashed again"
             }
+            Self::Unverified { reason: VerifyError::UnknownHeaderField { .. }, .. } => {
+                "if all nodes say so it is a hard fork: install a version of this program that knows it; until then set chain.verify to \"off\", with several endpoints of different operators and chain.quorum of at least 2"
+            }
             Self::Unverified { .. } => {
                 "use another node; if all of them do, the chain's headers may have changed: look for a new version"
             }

@@ -24,9 +24,9 @@ pub use self::{
 };
 use crate::{
     bindings::IVipe,
-    error::RpcError,
+    error::{Retry, RpcError},
     provider::{At, CallError, CallRequest, Rpc},
-    refusal::Refusal,
+    refusal::{Refusal, RefusalKind},
 };
 
 /// A call of a contract, ready to be sent by anybody.
@@ -54,6 +54,19 @@ pub enum ReadError {
     /// The answer does not have the form that the contract's interface says.
     #[error("the contract's answer cannot be read: {0}")]
     Malformed(String),
+}
+
+impl ReadError {
+    /// Whether the same question may be answered later.
+    pub const fn retry(&self) -> Retry {
+        match self {
+            Self::Rpc(error) => error.retry(),
+            Self::Refused(refusal) if matches!(refusal.kind, RefusalKind::Early) => {
+                Retry::Later(None)
+            }
+            Self::Refused(_) | Self::Malformed(_) => Retry::Never,
+        }
+    }
 }
 
 impl From<IdError> for ReadError {

@@ -8,7 +8,7 @@
 //! Head -> (our last block still there?) --no--> go down to a common block -> deliver what is taken back
 //!              | yes
 //!              +--> far behind: a range that begins at our block, with its logs   -> deliver
-//!              +--> near the head: the next header, its logs by its hash        -> deliver
+//!              +--> near the head: the next blocks, each one's logs by its hash  -> deliver
 //!              +--> at the head: idle
 //! ```
 //!
@@ -24,7 +24,7 @@ use alloy_primitives::Address;
 
 use super::{
     FollowError,
-    question::{Answer, Ask, RangeRead},
+    question::{Answer, Ask, NearBlock, RangeRead},
     range::RangeSize,
 };
 use crate::{
@@ -49,6 +49,10 @@ impl Default for Limits {
         Self { reorg_depth: 128, range_blocks_max: 10_000 }
     }
 }
+
+/// The most of the newest blocks that are asked for at once: more than come between two looks, and few enough to be
+/// asked for again without regret when the chain changes its mind.
+const NEAR_BLOCKS_MAX: u64 = 32;
 
 /// The newest block and how far the chain is final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,10 +106,10 @@ enum State {
     Position(Tip),
     /// Looking for a block that we and the chain share; this height is asked for.
     Fork(Tip, BlockId),
-    /// The next header is asked for.
-    Next(Tip),
-    /// The logs of the next block are asked for.
+    /// The logs of the newest block, which is the next, are asked for.
     NextLogs(Tip, Header),
+    /// The next blocks are asked for.
+    Near(Tip),
     /// A range is asked for.
     Range(Tip, u64, u64),
 }
@@ -160,10 +164,11 @@ impl Core {
             (State::Head, Answer::Head(tip)) => Ok(self.on_head(tip)),
             (State::Position(tip), Answer::Header(found)) => self.on_position(tip, found),
             (State::Fork(tip, ours), Answer::Header(found)) => self.on_fork(tip, ours, found),
-            (State::Next(tip), Answer::Header(found)) => Ok(self.on_next(tip, found)),
             (State::NextLogs(tip, header), Answer::Logs(logs)) => {
-                self.on_next_logs(tip, header, logs)
+                let Some(logs) = logs else { return Ok(Step::Again) };
+                self.on_near(tip, vec![NearBlock { header, logs }])
             }
+            (State::Near(tip), Answer::Near(blocks)) => self.on_near(tip, blocks),
             (State::Range(tip, from, to), Answer::Range(Some(read))) => {
                 self.range.succeeded(read.logs.len());
                 self.on_range(tip, (from, to), &read)
@@ -216,7 +221,9 @@ impl Core {
             let after = position.hash;
             return Ok(self.ask(State::Range(tip, from, to), Ask::Range { from, to, after }));
         }
-        Ok(self.ask(State::Next(tip), Ask::Header(from)))
+        let to = tip.head.id.number.min(from.saturating_add(NEAR_BLOCKS_MAX - 1));
+        let after = position.hash;
+        Ok(self.ask(State::Near(tip), Ask::Near { from, to, after }))
     }
 
     /// Looks for a common block among those that we remember below `number`.
@@ -266,35 +273,31 @@ impl Core {
         })
     }
 
-    fn on_next(&mut self, tip: Tip, found: Option<Header>) -> Step {
-        let position = self.cursor.position();
-        match found {
-            Some(header)
-                if header.parent == position.hash
-                    && position.number.checked_add(1) == Some(header.id.number) =>
-            {
-                self.ask(State::NextLogs(tip, header), Ask::LogsOfBlock(header.id))
+    /// Blocks after our own, as far as they follow one another. One that does not was replaced while we looked.
+    fn on_near(&mut self, tip: Tip, blocks: Vec<NearBlock>) -> Result<Step, FollowError> {
+        let mut cursor = self.cursor.clone();
+        let (from, mut timestamp) = (cursor.position().number.saturating_add(1), 0);
+        let mut all = Vec::new();
+        for NearBlock { header, logs } in blocks {
+            let last = cursor.position();
+            let follows = last.number.checked_add(1) == Some(header.id.number);
+            if !follows || header.parent != last.hash {
+                break;
             }
-            // It does not follow our block: the chain moved since we compared.
-            _ => Step::Again,
+            if logs.iter().any(|log| log.block != header.id) {
+                return Err(FollowError::Inconsistent("a log of another block than its own"));
+            }
+            let added = self.decode(&logs)?;
+            cursor = cursor.extended(header.id, added.clone(), self.limits.reorg_depth);
+            all.extend(added);
+            timestamp = header.timestamp;
         }
-    }
-
-    fn on_next_logs(
-        &mut self,
-        tip: Tip,
-        header: Header,
-        logs: Option<Vec<Log>>,
-    ) -> Result<Step, FollowError> {
-        let Some(logs) = logs else { return Ok(Step::Again) };
-        if logs.iter().any(|log| log.block != header.id) {
-            return Err(FollowError::Inconsistent("a log of another block than the one asked for"));
+        let to = cursor.position().number;
+        if to < from {
+            return Ok(Step::Again);
         }
-        let added = self.decode(&logs)?;
-        let cursor = self.cursor.extended(header.id, added.clone(), self.limits.reorg_depth);
-        let number = header.id.number;
-        let (removed, timestamp) = (Vec::new(), header.timestamp);
-        Ok(self.deliver(Batch { from: number, to: number, removed, added, timestamp, tip, cursor }))
+        let (removed, added) = (Vec::new(), all);
+        Ok(self.deliver(Batch { from, to, removed, added, timestamp, tip, cursor }))
     }
 
     fn on_range(

@@ -1,6 +1,6 @@
 //! Why the follower cannot go on.
 
-use crate::{cursor::BlockId, events::DecodeError};
+use crate::{cursor::BlockId, error::Retry, events::DecodeError};
 
 /// Why the follower cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,4 +21,15 @@ pub enum FollowError {
     /// [`super::Follower::next`].
     #[error("the node's answer does not fit the question: {0}")]
     Inconsistent(&'static str),
+}
+
+impl FollowError {
+    /// Whether the follower may go on later by itself. What [`super::Follower::next`] returns never does: it has waited
+    /// already for as long as waiting could help.
+    pub const fn retry(&self) -> Retry {
+        match self {
+            Self::Inconsistent(_) => Retry::Later(None),
+            Self::ReorgTooDeep { .. } | Self::Decode(_) => Retry::Never,
+        }
+    }
 }

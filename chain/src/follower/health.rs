@@ -69,7 +69,7 @@ pub enum Alarm {
         why: String,
     },
     /// Nothing is read until this changes: it cannot be verified, or too few nodes agree.
-    #[error("reading stands still: {0}")]
+    #[error("reading stands still: {0}; {advice}", advice = .0.advice())]
     Halted(RpcError),
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //!   block:  header (agreed, hashed) --bloom excludes the vault--> no logs, without asking
 //!                                   --may hold--> receipts, hashed --> logs
+//!   near:   the headers of a few blocks (agreed, hashed, chained), then the receipts of those that may hold, together
 //!   range:  headers in batches, hashed and chained from our last block to the end of the range, which is agreed;
 //!           receipts of those that may hold
 //! ```
@@ -13,10 +14,11 @@
 use std::collections::VecDeque;
 
 use alloy_primitives::{Address, B256};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
     Finality, Tip,
-    question::{Answer, Ask, RangeRead},
+    question::{Answer, Ask, NearBlock, RangeRead},
 };
 use crate::{
     cursor::BlockId,
@@ -29,6 +31,8 @@ use crate::{
 const HEADERS_AT_ONCE: u64 = 500;
 /// Blocks whose receipts are held at the same time; those of a full block take about a megabyte.
 const RECEIPTS_AT_ONCE: usize = 32;
+/// Questions about the newest blocks that are under way at the same time: nodes of providers allow as many.
+const NEAR_AT_ONCE: usize = 8;
 /// Headers remembered for the question about their logs, which follows at once.
 const RECENT: usize = 4;
 
@@ -64,6 +68,7 @@ impl Reader {
                 Ok(Answer::Header(found.map(|found| self.remember(&found))))
             }
             Ask::LogsOfBlock(block) => self.logs_of_block(block).await.map(Answer::Logs),
+            Ask::Near { from, to, after } => self.near((from, to), after).await.map(Answer::Near),
             Ask::Range { from, to, after } => match self.range((from, to), after).await {
                 Ok(read) => Ok(Answer::Range(read)),
                 Err(RpcError::Refused { .. } | RpcError::TimedOut { .. }) if from < to => {
@@ -97,11 +102,20 @@ impl Reader {
                 _ => return Ok(None),
             },
         };
+        self.logs_under_one(&node, &proof).await
+    }
+
+    /// The vault's logs in one block whose header is verified; none if the node does not have it any more.
+    async fn logs_under_one(
+        &self,
+        node: &Rpc,
+        proof: &VerifiedHeader,
+    ) -> Result<Option<Vec<Log>>, RpcError> {
         if !proof.may_hold(self.vipe) {
             return Ok(Some(Vec::new()));
         }
         if self.verify == Verify::Bloom {
-            match self.claimed_of_block(&node, block).await? {
+            match self.claimed_of_block(node, proof.header().id).await? {
                 None => return Ok(None),
                 Some(logs) if !logs.is_empty() => {
                     let admitted = logs.iter().try_for_each(|log| proof.admits(log));
@@ -112,7 +126,49 @@ impl Reader {
                 Some(_) => {}
             }
         }
-        node.proven_logs(&[proof], self.vipe).await
+        node.proven_logs(std::slice::from_ref(proof), self.vipe).await
+    }
+
+    /// The newest blocks with their logs, as far as they follow `after` and one another. Headers are asked for together,
+    /// and so are the receipts of those that may hold something.
+    async fn near(&self, (from, to): (u64, u64), after: B256) -> Result<Vec<NearBlock>, RpcError> {
+        let headers = if self.rpc.quorum() > 1 {
+            let asked: Vec<_> =
+                (from..=to).map(|number| self.rpc.agreed_header(number, self.verify)).collect();
+            let found: Vec<_> = stream::iter(asked).buffered(NEAR_AT_ONCE).try_collect().await?;
+            found.into_iter().map_while(|found| found).collect()
+        } else {
+            self.rpc.best_at(to).checked_headers(from..=to, self.verify).await?
+        };
+        let headers = following(headers, after);
+        let node = self.rpc.best_at(headers.last().map_or(from, |last| last.header.id.number));
+        let proofs: Vec<_> = headers.iter().filter_map(|found| found.proof).collect();
+        let mut blocks = Vec::with_capacity(headers.len());
+        if self.verify == Verify::Full {
+            let Some(mut logs) = self.logs_under(&node, &proofs).await? else { return Ok(blocks) };
+            for found in headers {
+                let later = logs.iter().position(|log| log.block != found.header.id);
+                let rest = logs.split_off(later.unwrap_or(logs.len()));
+                blocks.push(NearBlock { header: found.header, logs });
+                logs = rest;
+            }
+            return Ok(blocks);
+        }
+        let asked: Vec<_> = headers
+            .iter()
+            .map(|found| async {
+                match &found.proof {
+                    Some(proof) => self.logs_under_one(&node, proof).await,
+                    None => self.claimed_of_block(&node, found.header.id).await,
+                }
+            })
+            .collect();
+        let logs: Vec<_> = stream::iter(asked).buffered(NEAR_AT_ONCE).try_collect().await?;
+        for (found, logs) in headers.iter().zip(logs) {
+            let Some(logs) = logs else { break };
+            blocks.push(NearBlock { header: found.header, logs });
+        }
+        Ok(blocks)
     }
 
     /// What a node says; none if it does not have the block.
@@ -227,6 +283,15 @@ impl Reader {
         }
         Ok(Some(logs))
     }
+}
+
+/// As many as follow `parent` and one another.
+fn following(headers: Vec<Checked>, mut parent: B256) -> Vec<Checked> {
+    let follows = |found: &Checked| {
+        let before = std::mem::replace(&mut parent, found.header.id.hash);
+        found.header.parent == before
+    };
+    headers.into_iter().take_while(follows).collect()
 }
 
 /// The headers of a range, each the parent of the next, beginning after `parent`; none if the node has others.

@@ -2,7 +2,7 @@
 
 use alloy_primitives::Bytes;
 
-use crate::error::{CODE_REVERTED, RpcError};
+use crate::error::{CODE_REVERTED, Retry, RpcError};
 
 /// Why a simulated call gave no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +17,16 @@ pub enum CallError {
     /// The node gave no answer; says nothing about the call.
     #[error(transparent)]
     Rpc(RpcError),
+}
+
+impl CallError {
+    /// Whether the same call may give a result later. A revert is the contract's answer to the state as it is.
+    pub const fn retry(&self) -> Retry {
+        match self {
+            Self::Reverted { .. } => Retry::Never,
+            Self::Rpc(error) => error.retry(),
+        }
+    }
 }
 
 impl From<RpcError> for CallError {

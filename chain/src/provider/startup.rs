@@ -6,7 +6,7 @@ use std::time::Duration;
 use alloy_primitives::{Address, B256, U256, keccak256};
 
 use super::{Header, Rpc};
-use crate::error::RpcError;
+use crate::error::{Retry, RpcError};
 
 /// What a node is checked against.
 #[derive(Debug, Clone)]
@@ -98,6 +98,19 @@ pub enum StartupError {
 }
 
 impl StartupError {
+    /// Whether the same start may succeed later, with nothing changed in the configuration.
+    pub const fn retry(&self) -> Retry {
+        match self {
+            Self::Rpc(error) => error.retry(),
+            Self::Behind { .. } | Self::ClockBehind { .. } | Self::Unfunded { .. } => {
+                Retry::Later(None)
+            }
+            Self::WrongChain { .. } | Self::NoContract { .. } | Self::WrongContract { .. } => {
+                Retry::Never
+            }
+        }
+    }
+
     /// What a person can do about it, in one sentence.
     pub const fn advice(&self) -> &'static str {
         match self {

@@ -15,8 +15,11 @@
 
 pub(crate) mod receipts;
 
+use std::collections::BTreeMap;
+
 use alloy::consensus::Header as ConsensusHeader;
 use alloy_primitives::{Address, B256, Bloom, BloomInput};
+use serde::de::IgnoredAny;
 
 use crate::{
     cursor::BlockId,
@@ -47,6 +50,16 @@ pub enum VerifyError {
     HeaderHash {
         /// What it is called.
         claimed: BlockId,
+    },
+    /// The header does not hash to what it is called, and has a field that is not known here.
+    #[error(
+        "the header called {claimed} hashes to something else, and has a field that this version does not know: {field}"
+    )]
+    UnknownHeaderField {
+        /// What it is called.
+        claimed: BlockId,
+        /// The field's name.
+        field: String,
     },
     /// The header is of another height than the one asked for.
     #[error("asked for block {asked}, told of {told}")]
@@ -97,6 +110,23 @@ pub(crate) struct VerifiedHeader {
 }
 
 impl VerifiedHeader {
+    /// Hashes the fields. `header` is what the node calls it; `text` is where both come from.
+    ///
+    /// A field of a hard fork goes into the hash and is not known here: that is told apart, because what helps against it
+    /// is another version and not another node. A node can make one up; it is demoted for it as for any wrong hash.
+    pub(crate) fn read(
+        header: Header,
+        fields: &ConsensusHeader,
+        text: &str,
+    ) -> Result<Self, VerifyError> {
+        Self::check(header, fields).map_err(|error| match (error, unknown_field(text)) {
+            (VerifyError::HeaderHash { claimed }, Some(field)) => {
+                VerifyError::UnknownHeaderField { claimed, field }
+            }
+            (error, _) => error,
+        })
+    }
+
     /// Hashes the fields. `header` is what the node calls it.
     pub(crate) fn check(header: Header, fields: &ConsensusHeader) -> Result<Self, VerifyError> {
         if fields.hash_slow() != header.id.hash {
@@ -141,6 +171,48 @@ impl VerifiedHeader {
             Err(VerifyError::NotInBloom { block })
         }
     }
+}
+
+/// What JSON-RPC says of a block, up to the fork of 2025: the header's fields, then what is not in the header.
+const BLOCK_FIELDS: [&str; 29] = [
+    "parentHash",
+    "sha3Uncles",
+    "miner",
+    "stateRoot",
+    "transactionsRoot",
+    "receiptsRoot",
+    "logsBloom",
+    "difficulty",
+    "number",
+    "gasLimit",
+    "gasUsed",
+    "timestamp",
+    "extraData",
+    "mixHash",
+    "nonce",
+    "baseFeePerGas",
+    "withdrawalsRoot",
+    "blobGasUsed",
+    "excessBlobGas",
+    "parentBeaconBlockRoot",
+    "requestsHash",
+    "hash",
+    "size",
+    "uncles",
+    "transactions",
+    "withdrawals",
+    "totalDifficulty",
+    "author",
+    "sealFields",
+];
+/// The most that is kept of a field's name.
+const FIELD_BYTES_MAX: usize = 64;
+
+/// The first field of a block that is none of [`BLOCK_FIELDS`].
+fn unknown_field(text: &str) -> Option<String> {
+    let block: BTreeMap<String, IgnoredAny> = serde_json::from_str(text).ok()?;
+    let field = block.into_keys().find(|field| !BLOCK_FIELDS.contains(&field.as_str()))?;
+    Some(field.chars().take(FIELD_BYTES_MAX).collect())
 }
 
 #[cfg(test)]

@@ -144,6 +144,47 @@ fn a_header_whose_bloom_root_or_parent_was_changed_does_not_hash_to_its_id() {
 }
 
 #[test]
+fn a_header_with_a_field_of_a_later_fork_is_told_apart_and_says_what_to_do() {
+    use crate::error::RpcError;
+
+    let (header, _) = block();
+    let fields = ConsensusHeader {
+        number: 9,
+        receipts_root: header.receipts_root(),
+        logs_bloom: header.logs_bloom,
+        ..ConsensusHeader::default()
+    };
+    let mut text = serde_json::to_value(&fields).unwrap();
+    text["hash"] = json!(header.header().id.hash);
+    text["author"] = json!(VAULT);
+    let read =
+        |called: Header, text: &Value| VerifiedHeader::read(called, &fields, &text.to_string());
+    assert_eq!(read(header.header(), &text), Ok(header));
+    // The network's hash covers a field that is not known here.
+    let id = BlockId { hash: B256::repeat_byte(9), ..header.header().id };
+    let called = Header { id, ..header.header() };
+    assert!(matches!(read(called, &text), Err(VerifyError::HeaderHash { .. })));
+    text["blockAccessListHash"] = json!(B256::repeat_byte(3));
+    let error = read(called, &text).unwrap_err();
+    let VerifyError::UnknownHeaderField { field, .. } = &error else { panic!("{error}") };
+    assert_eq!(field, "blockAccessListHash");
+    assert!(error.is_lie(), "a node can make one up: another one is asked");
+    let error = RpcError::Unverified { endpoint: "http://node".to_owned(), reason: error };
+    let told = crate::follower::Alarm::Halted(error).to_string();
+    for word in
+        ["stands still", "blockAccessListHash", "install a version", "chain.verify", "quorum"]
+    {
+        assert!(told.contains(word), "{word} is not in: {told}");
+    }
+    // Whatever a node does not put into its hash disturbs nobody.
+    assert_eq!(read(header.header(), &text), Ok(header));
+    text["x".repeat(1_000)] = json!(1);
+    text.as_object_mut().unwrap().remove("blockAccessListHash");
+    let long = read(called, &text).unwrap_err();
+    assert!(long.to_string().len() < 300, "{long}");
+}
+
+#[test]
 fn the_hash_of_a_mainnet_header_is_computed_as_the_network_does() {
     // Block 1 of Ethereum's main network.
     let fields: ConsensusHeader = serde_json::from_value(json!({

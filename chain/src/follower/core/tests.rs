@@ -59,6 +59,12 @@ impl SimChain {
                     .filter(|(header, _)| header.id == block)
                     .map(|(_, logs)| logs.clone()),
             ),
+            Ask::Near { from, to, .. } => Answer::Near(
+                (from..=to)
+                    .map_while(at)
+                    .map(|(header, logs)| NearBlock { header: *header, logs: logs.clone() })
+                    .collect(),
+            ),
             Ask::Range { from, to, after } => {
                 let blocks: Vec<_> = (from..=to).filter_map(at).collect();
                 let fits = blocks.first().is_some_and(|(header, _)| header.parent == after);
@@ -159,6 +165,16 @@ fn run(seed: u64) {
             Step::Ask(Ask::Range { .. }) if troubled && random.gen_bool(0.2) => {
                 reader.core.answer(Answer::RangeRefused).unwrap()
             }
+            Step::Ask(ask @ Ask::Near { .. }) if troubled && random.gen_bool(0.2) => {
+                // Replaced in the middle of the answer: the rest is of another chain.
+                let Answer::Near(mut blocks) = chain.answer(ask) else { panic!("no blocks") };
+                let fork = chain.highest.saturating_sub(DEPTH).min(chain.head().id.number);
+                chain.reorganise(random.gen_range(fork..=chain.head().id.number), 3, &mut random);
+                let Answer::Near(others) = chain.answer(ask) else { panic!("no blocks") };
+                let cut = random.gen_range(0..=blocks.len().min(others.len()));
+                blocks.splice(cut.., others.into_iter().skip(cut));
+                reader.core.answer(Answer::Near(blocks)).unwrap()
+            }
             Step::Ask(ask) => reader.core.answer(chain.answer(ask)).unwrap(),
             Step::Again => reader.core.begin(),
             Step::Idle(_) => {
@@ -230,14 +246,22 @@ fn chain_of(blocks: u64) -> SimChain {
 }
 
 #[test]
-fn far_behind_it_reads_ranges_and_near_the_head_single_blocks() {
+fn far_behind_it_reads_ranges_and_near_the_head_a_few_blocks_at_once() {
     let chain = chain_of(50);
     let mut core = Core::new(VIPE, LIMITS, Cursor::at(chain.blocks[0].0.id));
     let batches = follow(&mut core, &chain).unwrap();
     let spans: Vec<_> = batches.iter().map(|batch| batch.to - batch.from + 1).collect();
     assert_eq!(spans.iter().sum::<u64>(), 50);
     assert!(spans.iter().take(4).all(|span| *span == LIMITS.range_blocks_max), "{spans:?}");
-    assert!(spans.iter().rev().take(6).all(|span| *span == 1), "{spans:?}");
+    assert_eq!(spans.last(), Some(&DEPTH), "{spans:?}");
+    // Far more than are read at once, in a chain that may still change: the bound is held.
+    let limits = Limits { reorg_depth: 1_000, ..LIMITS };
+    let mut core = Core::new(VIPE, limits, Cursor::at(chain.blocks[0].0.id));
+    let batches = follow(&mut core, &chain).unwrap();
+    let spans: Vec<_> = batches.iter().map(|batch| batch.to - batch.from + 1).collect();
+    assert_eq!(spans, [NEAR_BLOCKS_MAX, 50 - NEAR_BLOCKS_MAX]);
+    // Each block by itself is remembered, so that a reorganisation of one takes back the events of one.
+    assert_eq!(core.cursor().block_at(20), Some(chain.blocks[20].0.id));
 }
 
 #[test]
@@ -282,8 +306,9 @@ fn a_node_that_falls_behind_takes_nothing_back() {
 
 #[test]
 fn logs_that_were_not_asked_for_are_refused() {
-    let chain = chain_of(3);
-    let answer_logs = |change: fn(&mut Vec<Log>)| {
+    // One block behind its logs alone are asked for, further behind they come with the headers.
+    let (one, three) = (chain_of(1), chain_of(3));
+    let answer = |chain: &SimChain, change: fn(&mut Vec<Log>)| {
         let mut core = Core::new(VIPE, LIMITS, Cursor::at(chain.blocks[0].0.id));
         let mut step = core.begin();
         loop {
@@ -293,20 +318,28 @@ fn logs_that_were_not_asked_for_are_refused() {
                     change(&mut logs);
                     return core.answer(Answer::Logs(Some(logs)));
                 }
+                Step::Ask(ask @ Ask::Near { .. }) => {
+                    let Answer::Near(mut blocks) = chain.answer(ask) else { panic!("no blocks") };
+                    change(&mut blocks[1].logs);
+                    return core.answer(Answer::Near(blocks));
+                }
                 Step::Ask(ask) => core.answer(chain.answer(ask)).unwrap(),
                 other => panic!("{other:?}"),
             };
         }
     };
-    assert!(matches!(answer_logs(|_| {}), Ok(Step::Deliver(_))));
-    let repeated = answer_logs(|logs| logs.push(logs[0].clone()));
-    assert!(matches!(repeated, Err(FollowError::Inconsistent(_))));
-    let elsewhere = answer_logs(|logs| logs[0].block.hash = B256::ZERO);
-    assert!(matches!(elsewhere, Err(FollowError::Inconsistent(_))));
-    let foreign = answer_logs(|logs| logs[0].address = Address::ZERO);
-    assert!(matches!(foreign, Err(FollowError::Decode(_))));
-    let garbled = answer_logs(|logs| logs[0].topics[1] = B256::ZERO);
-    assert!(matches!(garbled, Err(FollowError::Decode(_))));
+    for chain in [&one, &three] {
+        let answer = |change| answer(chain, change);
+        assert!(matches!(answer(|_| {}), Ok(Step::Deliver(_))));
+        let repeated = answer(|logs| logs.push(logs[0].clone()));
+        assert!(matches!(repeated, Err(FollowError::Inconsistent(_))));
+        let elsewhere = answer(|logs| logs[0].block.hash = B256::ZERO);
+        assert!(matches!(elsewhere, Err(FollowError::Inconsistent(_))));
+        let foreign = answer(|logs| logs[0].address = Address::ZERO);
+        assert!(matches!(foreign, Err(FollowError::Decode(_))));
+        let garbled = answer(|logs| logs[0].topics[1] = B256::ZERO);
+        assert!(matches!(garbled, Err(FollowError::Decode(_))));
+    }
 }
 
 #[test]
