@@ -98,7 +98,7 @@ async fn a_node_that_hides_logs_is_not_believed_and_nothing_is_read_past_them() 
     let world = with_history().await;
     let truth = truth(&world).await;
     let first = truth.events[0].block.number;
-    for fault in [Fault::EmptyLogs, Fault::LyingLogs, Fault::EmptyBloom] {
+    for fault in [Fault::EmptyLogs, Fault::LyingLogs, Fault::EmptyBloom, Fault::HardFork] {
         let proxy = FaultProxy::start(&world.http, 1).await;
         let mut follower =
             Follower::open(through(&proxy).await, config(&world, LIMITS), None).await.unwrap();
@@ -119,6 +119,9 @@ async fn a_node_that_hides_logs_is_not_believed_and_nothing_is_read_past_them() 
             health.alarms.iter().any(|alarm| matches!(alarm, Alarm::Halted(_))),
             "{fault:?}: {health:?}"
         );
+        let told: Vec<_> = health.alarms.iter().map(ToString::to_string).collect();
+        let upgrade = told.iter().any(|alarm| alarm.contains("install a version of this program"));
+        assert_eq!(upgrade, fault == Fault::HardFork, "{told:?}");
         assert_eq!(health.scoreboard.endpoints[0].standing, Standing::Lying);
         proxy.heal();
         let mut reader = Reader::default();

@@ -139,3 +139,9 @@ pub(crate) async fn disputed(world: &World) -> protocol::ids::ChannelId {
     world.stop_mining().await;
     channel
 }
+
+/// A disputed channel, and a store with the override of it.
+pub(crate) async fn overriding(world: &World) -> (protocol::ids::ChannelId, Store) {
+    let channel = disputed(world).await;
+    (channel, Store::with(obligation("override", world.override_call(channel, 9, 900))))
+}

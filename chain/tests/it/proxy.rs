@@ -1,4 +1,5 @@
-//! A proxy in front of a real node that breaks its answers on purpose, from a seed.
+//! A proxy in front of a real node: a bad node that breaks its answers on purpose, from a seed, or a relay that keeps
+//! transactions to itself.
 //!
 //! ```text
 //!   client --POST--> [which fault?] --> request as it is, or bent (stale head) --> node
@@ -23,6 +24,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::post,
 };
+use chain::provider::{Endpoint, Rpc};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
 
@@ -51,6 +53,14 @@ pub(crate) enum Fault {
     StaleHead(u64),
     /// The chain has another id.
     WrongChain(u64),
+    /// Headers have a field that no version of ours knows, and a hash with it in it.
+    HardFork,
+    /// Every answer comes this much later.
+    Slow(Duration),
+    /// Takes transactions and keeps them.
+    Keeps,
+    /// Says that a call is refused, with a revert that no contract of ours makes.
+    Refuses,
 }
 
 /// What goes wrong from now on.
@@ -69,6 +79,7 @@ struct Shared {
     client: reqwest::Client,
     faults: Mutex<(Faults, StdRng)>,
     requests: Mutex<BTreeMap<String, u64>>,
+    taken: Mutex<Vec<String>>,
 }
 
 /// A running proxy; ends with the test.
@@ -92,6 +103,7 @@ impl FaultProxy {
             client: reqwest::Client::new(),
             faults: Mutex::new((Faults::default(), StdRng::seed_from_u64(seed))),
             requests: Mutex::default(),
+            taken: Mutex::default(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -114,6 +126,24 @@ impl FaultProxy {
     /// Nothing goes wrong from now on.
     pub(crate) fn heal(&self) {
         self.set(Faults::default());
+    }
+
+    /// A proxy with which this goes wrong at every request.
+    pub(crate) async fn with(upstream: &str, fault: Fault) -> Self {
+        let proxy = Self::start(upstream, 1).await;
+        proxy.always(fault);
+        proxy
+    }
+
+    /// A client of it.
+    pub(crate) async fn rpc(&self, request_timeout: Duration) -> Rpc {
+        let endpoint = Endpoint { request_timeout, ..Endpoint::new(&*self.url) };
+        Rpc::connect(&endpoint).await.unwrap()
+    }
+
+    /// The raw transactions that came, in order.
+    pub(crate) fn taken(&self) -> Vec<String> {
+        self.shared.taken.lock().unwrap().clone()
     }
 
     /// How often a method was asked for.
@@ -149,12 +179,23 @@ async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     let mut request: Value = serde_json::from_slice(&body).unwrap();
     for one in each(&mut request) {
         let method = one["method"].as_str().unwrap().to_owned();
+        if method == "eth_sendRawTransaction" {
+            let raw = one["params"][0].as_str().unwrap().to_owned();
+            shared.taken.lock().unwrap().push(raw);
+        }
         *shared.requests.lock().unwrap().entry(method).or_default() += 1;
     }
     let faults = shared.draw();
     for fault in &faults {
         match fault {
             Fault::TimeOut => tokio::time::sleep(Duration::from_secs(600)).await,
+            Fault::Slow(later) => tokio::time::sleep(*later).await,
+            Fault::Keeps if request["method"] == "eth_sendRawTransaction" => {
+                let raw = request["params"][0].as_str().unwrap().trim_start_matches("0x");
+                let hash = alloy_primitives::keccak256(hex::decode(raw).unwrap());
+                let taken = json!({"jsonrpc": "2.0", "id": request["id"], "result": hash});
+                return text(taken.to_string());
+            }
             Fault::RateLimited => return StatusCode::TOO_MANY_REQUESTS.into_response(),
             Fault::ServerError => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
             Fault::NoBatches if request.is_array() => {
@@ -231,6 +272,10 @@ fn bend(fault: Fault, method: &str, answer: &mut Value) {
     match (fault, method) {
         (Fault::WrongChain(id), "eth_chainId") => answer["result"] = json!(format!("{id:#x}")),
         (Fault::EmptyLogs, "eth_getLogs" | "eth_getBlockReceipts") => answer["result"] = json!([]),
+        (Fault::Refuses, "eth_call" | "eth_estimateGas") => {
+            let error = json!({"code": 3, "message": "execution reverted", "data": "0x12345678"});
+            *answer = json!({"jsonrpc": "2.0", "id": answer["id"], "error": error});
+        }
         (Fault::EmptyLogs, "eth_getTransactionReceipt") => answer["result"] = Value::Null,
         (Fault::NoBlockReceipts, "eth_getBlockReceipts") => {
             let error = json!({"code": -32_601, "message": "the method does not exist"});
@@ -240,6 +285,13 @@ fn bend(fault: Fault, method: &str, answer: &mut Value) {
             if answer["result"].is_object() =>
         {
             answer["result"]["logsBloom"] = json!(Bloom::ZERO);
+        }
+        (Fault::HardFork, "eth_getBlockByNumber" | "eth_getBlockByHash")
+            if answer["result"].is_object() =>
+        {
+            let known = answer["result"]["hash"].to_string();
+            answer["result"]["fieldOfTheNextFork"] = json!("0x1");
+            answer["result"]["hash"] = json!(alloy_primitives::keccak256(known));
         }
         (
             Fault::LyingLogs,
@@ -272,17 +324,12 @@ fn lie(value: &mut Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_proxy_is_transparent_until_told_otherwise_and_heals() {
-    use chain::{
-        error::RpcError,
-        provider::{Endpoint, Rpc},
-    };
+    use chain::error::RpcError;
 
     let world = crate::world::World::start().await;
     world.open(1).await;
     let proxy = FaultProxy::start(&world.http, 1).await;
-    let endpoint =
-        Endpoint { request_timeout: Duration::from_millis(300), ..Endpoint::new(&*proxy.url) };
-    let rpc = Rpc::connect(&endpoint).await.unwrap();
+    let rpc = proxy.rpc(Duration::from_millis(300)).await;
     let head = world.rpc.head().await.unwrap();
     let vipe = world.vipe.address;
     let logs = world.rpc.logs_of_range(vipe, 0, head.id.number).await.unwrap();

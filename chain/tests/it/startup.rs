@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use alloy_primitives::{Address, B256, U256};
+use chain::error::Retry;
 use chain::provider::startup::{Expectations, StartupError, check};
 
 use crate::world::{CHAIN_ID, World};
@@ -23,10 +24,12 @@ async fn each_thing_that_is_wrong_has_its_own_error() {
 
     let wrong_chain = Expectations { chain_id: 1, ..good.clone() };
     let error = check(&world.rpc, &wrong_chain, now).await.unwrap_err();
+    assert_eq!(error.retry(), Retry::Never, "until somebody changes something");
     assert_eq!(error, StartupError::WrongChain { expected: 1, found: CHAIN_ID });
 
     let error = check(&world.rpc, &good, now + 61).await.unwrap_err();
     assert!(matches!(error, StartupError::Behind { age_s: 61, .. }), "{error}");
+    assert_eq!(error.retry(), Retry::Later(None), "a node catches up");
     let error = check(&world.rpc, &good, now - 16).await.unwrap_err();
     assert!(matches!(error, StartupError::ClockBehind { ahead_s: 16, .. }), "{error}");
 

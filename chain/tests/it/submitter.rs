@@ -9,15 +9,14 @@ use chain::{
 use serde_json::json;
 
 use crate::{
-    outbox::{CALM, HASTY, Store, disputed, finalized, obligation},
+    outbox::{CALM, HASTY, Store, disputed, finalized, obligation, overriding},
     world::{FINAL_DEPTH, World},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_override_is_taken_to_a_final_block() {
     let world = World::start().await;
-    let channel = disputed(&world).await;
-    let mut store = Store::with(obligation("override", world.override_call(channel, 9, 900)));
+    let (channel, mut store) = overriding(&world).await;
     let mut submitter = store.submitter(&world, CALM);
     let receipt = finalized(&store.finish(&world, &mut submitter).await);
     assert!(world.head().await >= receipt.block.number + FINAL_DEPTH, "it is final");
@@ -29,8 +28,7 @@ async fn an_override_is_taken_to_a_final_block() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unmined_transaction_is_replaced_by_one_that_bids_more() {
     let world = World::start().await;
-    let channel = disputed(&world).await;
-    let mut store = Store::with(obligation("override", world.override_call(channel, 9, 900)));
+    let (_channel, mut store) = overriding(&world).await;
     let mut submitter = store.submitter(&world, HASTY);
     for _ in 0..3 {
         store.round(&mut submitter).await.unwrap();
@@ -100,8 +98,7 @@ async fn a_crash_at_any_write_loses_nothing_and_does_nothing_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_reorganisation_it_is_sent_again() {
     let world = World::start().await;
-    let channel = disputed(&world).await;
-    let mut store = Store::with(obligation("override", world.override_call(channel, 9, 900)));
+    let (_channel, mut store) = overriding(&world).await;
     let mut submitter = store.submitter(&world, CALM);
     store.round(&mut submitter).await.unwrap();
     world.mine(2).await;
@@ -202,8 +199,7 @@ async fn an_account_without_ether_says_so_and_goes_on_once_it_has_some() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_of_the_same_key_elsewhere_is_survived() {
     let world = World::start().await;
-    let channel = disputed(&world).await;
-    let mut store = Store::with(obligation("override", world.override_call(channel, 9, 900)));
+    let (_channel, mut store) = overriding(&world).await;
     let mut submitter = store.submitter(&world, CALM);
     store.round(&mut submitter).await.unwrap();
     world.control("anvil_dropTransaction", json!([store.sent()[0]])).await;
@@ -218,8 +214,7 @@ async fn a_transaction_of_the_same_key_elsewhere_is_survived() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_goes_away_loses_no_obligation() {
     let mut world = World::start().await;
-    let channel = disputed(&world).await;
-    let mut store = Store::with(obligation("override", world.override_call(channel, 9, 900)));
+    let (_channel, mut store) = overriding(&world).await;
     // Nothing listens there.
     let gone = chain::provider::Endpoint::new("http://127.0.0.1:9");
     let there =

@@ -1,5 +1,7 @@
 //! The submitter under pressure: fee spikes, cheap transactions in the way, relays, strangers, little ether.
 
+use std::time::Duration;
+
 use alloy_primitives::U256;
 use chain::{
     calls::Call,
@@ -10,10 +12,12 @@ use serde_json::json;
 
 use crate::{
     outbox::{HASTY, Store, disputed, finalized, obligation},
-    relay::{Mood, Relay},
+    proxy::{Fault, FaultProxy},
     world::World,
 };
 
+/// How long a request to a proxy may take.
+const PATIENCE: Duration = Duration::from_millis(500);
 const GWEI: u64 = 1_000_000_000;
 
 /// A block with this base fee; the next ones follow it.
@@ -133,9 +137,9 @@ async fn a_second_process_with_the_same_key_is_told_in_the_pool_and_in_a_block()
 async fn an_override_goes_to_the_relay_alone_and_to_everybody_after_half_of_its_time() {
     let world = World::start().await;
     let channel = disputed(&world).await;
-    let relay = Relay::before(&world.http, Mood::Keeps).await;
+    let relay = FaultProxy::with(&world.http, Fault::Keeps).await;
     let mut store = Store::with(urgent(&world, channel, 200).await);
-    let outlets = Outlets { public: Vec::new(), private: vec![relay.rpc().await] };
+    let outlets = Outlets { public: Vec::new(), private: vec![relay.rpc(PATIENCE).await] };
     let patience = Patience { replace_ms: 600_000, replace_urgent_ms: 600_000, ..HASTY };
     let mut submitter = store.submitter_with(&world, patience, outlets);
     store.round(&mut submitter).await.unwrap();
