@@ -3,7 +3,7 @@
 # Rust 1.95, Node 20 with npm, Python 3 with venv, and git are all it expects.
 #
 #   ./test.sh              everything
-#   ./test.sh rust         formatting, lints, Rust tests, documentation
+#   ./test.sh rust         formatting, lints, Rust tests, the chain client's on anvil too, documentation
 #   ./test.sh contracts    contracts: artifacts equal their sources, forge tests, static analysis (slither, from PyPI)
 #   ./test.sh e2e          the story end to end, with real processes and a real anvil
 set -euo pipefail
@@ -22,13 +22,27 @@ rust_tests() {
         cargo test --workspace --release --locked --all-targets -- --skip e2e_
     fi
 }
-end_to_end_tests() {
+# The same tests of the chain client as above, on a chain that is not ours.
+anvil_tests() {
     if cargo nextest --version >/dev/null 2>&1; then
-        cargo nextest run --package integration-tests --release --locked --profile e2e --no-fail-fast
+        cargo nextest run --workspace --release --locked --profile anvil
     else
-        cargo test --package integration-tests --release --locked --test e2e --test network -- --test-threads=1 e2e_
+        cargo test --workspace --release --locked --test it -- follower reorg submitter pending deploy startup pool consents backfill
     fi
 }
+# The program that these run is built with the tests (tests of the command line need it). Always all tests of the whole
+# workspace: building a part of it, or the program alone, compiles shared dependencies again, for another set of features.
+end_to_end_tests() {
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --workspace --release --locked --profile e2e --no-fail-fast
+    else
+        cargo test --workspace --release --locked --all-targets -- --test-threads=1 e2e_
+    fi
+}
+
+anvil="${ANVIL:-$PWD/chain/contracts/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil}"
+# Only the steps that say so have it; a test that has it fails without a working one.
+unset ANVIL
 
 # What checks alert rules, pages and everything under deploy/. Where it cannot be installed, those tests say that they skip.
 operators_tools() {
@@ -48,7 +62,7 @@ case "$what" in
     *) sed -n '2,8p' "$0"; exit 2 ;;
 esac
 
-if wants contracts || wants e2e; then
+if wants contracts || wants rust || wants e2e; then
     step "npm packages of the contracts (compiler, forge, anvil)"
     (cd chain/contracts && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
 fi
@@ -71,13 +85,14 @@ if wants rust; then
     operators_tools
     step "Rust tests"
     rust_tests
+    step "the chain client on $("$anvil" --version | head -n 1)"
+    ANVIL="$anvil" anvil_tests
     step "examples in the documentation, and its links"
     cargo test --workspace --doc --release --locked
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --release --locked
 fi
 if wants e2e; then
     step "end to end"
-    cargo build --release --locked --package watchtower
-    ANVIL="${ANVIL:-$PWD/chain/contracts/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil}" end_to_end_tests
+    ANVIL="$anvil" end_to_end_tests
 fi
 step "done"
