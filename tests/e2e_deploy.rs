@@ -266,6 +266,7 @@ fn interrupted(command: &mut Command, line: Option<&str>, after: Duration) -> St
             break;
         }
     }
+    #[allow(clippy::disallowed_methods, reason = "a test without an executor")]
     std::thread::sleep(after);
     process.kill().and_then(|()| process.wait()).expect("it ends");
     told

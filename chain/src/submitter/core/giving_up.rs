@@ -46,7 +46,7 @@ impl Core {
         record.refused = Some(standing.clone());
         if is_new {
             effects.push(Effect::Persist(Box::new(record.clone())));
-            effects.push(Effect::Report { id, report: Report::Refused(refusal.clone()) });
+            effects.push(Effect::Report { id, report: Report::Refused(refusal) });
         }
         let is_final = view.finalized.is_some_and(|block| {
             standing.is_final(block.id.number)

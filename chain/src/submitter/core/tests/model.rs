@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::{Address, B256, U256, keccak256};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
+use self::says::what;
 use super::super::Core;
 use crate::{
     account::Transaction,
@@ -268,9 +269,8 @@ impl World {
                 }
                 Effect::Report { id, report } => {
                     if let Report::Ended(outcome) = report {
-                        assert!(
-                            outcomes.insert(id, outcome).is_none() || core.obligation(id).is_none()
-                        );
+                        let first = outcomes.insert(id, outcome).is_none();
+                        assert!(first || core.obligation(id).is_none());
                     }
                     None
                 }
@@ -290,18 +290,15 @@ impl World {
                 }
                 Effect::FindReceipts { .. } => None,
                 Effect::Simulate { id, .. } if !silent => {
-                    let what = core.obligation(id).unwrap().call.data.first().copied();
                     let behind = trouble && self.random.gen_bool(0.03);
-                    Some(Event::Simulated { id, simulation: self.simulate(what, behind) })
+                    let simulation = self.simulate(what(core, id), behind);
+                    Some(Event::Simulated { id, simulation })
                 }
                 Effect::Simulate { id, .. } => {
                     Some(Event::Simulated { id, simulation: Simulation::Unknown })
                 }
                 Effect::SimulateFinal { id, block } => {
-                    let what = core.obligation(id).unwrap().call.data.first().copied();
-                    let known = !silent && !self.forgets;
-                    let simulation =
-                        if known { self.simulate_final(what, block) } else { Simulation::Unknown };
+                    let simulation = self.simulate_final(what(core, id), block, silent);
                     Some(Event::SimulatedFinal { id, simulation })
                 }
                 Effect::Sign { id, transaction } => {

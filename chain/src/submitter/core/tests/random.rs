@@ -35,7 +35,8 @@ fn some(world: &mut World, obligations: u8) {
 fn run(seed: u64) {
     let mut world = World::new(seed);
     let obligations = world.random.gen_range(1..8);
-    world.forgets = world.random.gen_bool(0.25);
+    // Not by chance: known seeds keep their schedules.
+    world.forgets = seed.is_multiple_of(4);
     some(&mut world, obligations);
     let mut core = world.restart();
     let mut outcomes = BTreeMap::new();
