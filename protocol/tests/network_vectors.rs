@@ -291,7 +291,9 @@ fn sources(folder: &std::path::Path) -> String {
 fn every_test_that_the_specification_names_exists() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let specification = std::fs::read_to_string(root.join("../docs/spec/network.md")).unwrap();
-    let sources = sources(&root.join("src/network")) + include_str!("network_vectors.rs");
+    let sources = sources(&root.join("src/network"))
+        + &sources(&root.join("../watchtower/tests"))
+        + include_str!("network_vectors.rs");
     let mut named = 0;
     for list in specification.split("[`").skip(1) {
         let list = list.split("`]").next().unwrap();
