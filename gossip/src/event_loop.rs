@@ -191,7 +191,7 @@ impl<N: Intake> EventLoop<N> {
             }
             SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
                 tracing::debug!(%peer, %error, "cannot connect");
-                self.discovery.failed(peer);
+                self.discovery.failed(peer, tokio::time::Instant::now());
             }
             SwarmEvent::NewListenAddr { address, .. } => self.on_listening(&address),
             SwarmEvent::ExternalAddrConfirmed { address } => {

@@ -27,8 +27,12 @@ const WALK_EVERY: u64 = 30;
 /// Peers dialled in one look.
 const DIALS_MAX: usize = 4;
 
-/// A peer that did not answer is left alone for this time.
-const BACK_OFF: Duration = Duration::from_secs(60);
+/// A peer that did not answer is left alone for this time at first, and for twice the time after each further failure: a
+/// dial that chance made fail must not cost a tower its only bootstrap peer for long.
+const BACK_OFF_FIRST: Duration = Duration::from_secs(2);
+
+/// The longest time that a peer which does not answer is left alone.
+const BACK_OFF_MOST: Duration = Duration::from_secs(60);
 
 /// Peers in back-off that are remembered; more are tried again early.
 const BACK_OFF_MAX: usize = 1_024;
@@ -39,11 +43,18 @@ const TOLD_MAX: usize = 8;
 /// Relays through which we listen at a time.
 const RELAYS_MAX: usize = 2;
 
+/// How long a peer is left alone.
+#[derive(Debug, Clone, Copy)]
+struct BackOff {
+    until: Instant,
+    pause: Duration,
+}
+
 /// The state of the search.
 #[derive(Debug)]
 pub(super) struct Discovery {
     bootstrap: Vec<Place>,
-    backing_off: HashMap<PeerId, Instant>,
+    backing_off: HashMap<PeerId, BackOff>,
     relays: HashMap<ListenerId, PeerId>,
 }
 
@@ -56,25 +67,25 @@ impl Discovery {
         }
     }
 
-    pub(super) fn failed(&mut self, peer: PeerId) {
+    pub(super) fn failed(&mut self, peer: PeerId, now: Instant) {
         if self.backing_off.len() >= BACK_OFF_MAX {
             self.backing_off.clear();
         }
-        self.backing_off.insert(peer, Instant::now());
+        let before = self.backing_off.get(&peer).map(|back_off| back_off.pause);
+        let pause = before.map_or(BACK_OFF_FIRST, |pause| (pause * 2).min(BACK_OFF_MOST));
+        self.backing_off.insert(peer, BackOff { until: now + pause, pause });
+    }
+
+    fn met(&mut self, peer: &PeerId) {
+        self.backing_off.remove(peer);
     }
 
     pub(super) fn relay_closed(&mut self, listener: ListenerId) {
         self.relays.remove(&listener);
     }
 
-    fn may_dial(&mut self, peer: &PeerId) -> bool {
-        match self.backing_off.get(peer) {
-            Some(since) if since.elapsed() < BACK_OFF => false,
-            _ => {
-                self.backing_off.remove(peer);
-                true
-            }
-        }
+    fn may_dial(&self, peer: &PeerId, now: Instant) -> bool {
+        self.backing_off.get(peer).is_none_or(|back_off| now >= back_off.until)
     }
 }
 
@@ -127,7 +138,7 @@ impl<N: Intake> EventLoop<N> {
             .cloned()
             .collect();
         for place in unmet {
-            if peer_of(&place.0).is_none_or(|peer| self.discovery.may_dial(&peer)) {
+            if peer_of(&place.0).is_none_or(|peer| self.discovery.may_dial(&peer, Instant::now())) {
                 self.dial_place(&place);
             }
         }
@@ -140,7 +151,7 @@ impl<N: Intake> EventLoop<N> {
                 .build();
             if let Err(error) = self.swarm.dial(options) {
                 tracing::debug!(%peer, %error, "not dialled");
-                self.discovery.failed(peer);
+                self.discovery.failed(peer, Instant::now());
             }
         }
     }
@@ -155,9 +166,9 @@ impl<N: Intake> EventLoop<N> {
             }
         }
         let me = *self.swarm.local_peer_id();
-        let (connected, discovery) = (&self.connected, &mut self.discovery);
+        let (connected, discovery, now) = (&self.connected, &self.discovery, Instant::now());
         known.retain(|(peer, _)| {
-            *peer != me && !connected.contains_key(peer) && discovery.may_dial(peer)
+            *peer != me && !connected.contains_key(peer) && discovery.may_dial(peer, now)
         });
         known.truncate(count);
         known
@@ -165,6 +176,7 @@ impl<N: Intake> EventLoop<N> {
 
     pub(super) fn on_connected(&mut self, peer: PeerId, endpoint: &ConnectedPoint) {
         self.connected.entry(peer).or_default();
+        self.discovery.met(&peer);
         if let ConnectedPoint::Dialer { address, .. } = endpoint
             && !is_relayed(address)
         {
@@ -231,5 +243,26 @@ impl<N: Intake> EventLoop<N> {
                 self.dial_place(&place);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_does_not_answer_is_tried_again_soon_and_then_ever_later() {
+        let (backing_off, relays) = (HashMap::new(), HashMap::new());
+        let mut discovery = Discovery { bootstrap: Vec::new(), backing_off, relays };
+        let (peer, mut now) = (PeerId::random(), Instant::now());
+        for pause in [2, 4, 8, 16, 32, 60, 60].map(Duration::from_secs) {
+            assert!(discovery.may_dial(&peer, now));
+            discovery.failed(peer, now);
+            assert!(!discovery.may_dial(&peer, now + pause - Duration::from_millis(1)));
+            now += pause;
+        }
+        discovery.met(&peer);
+        discovery.failed(peer, now);
+        assert!(discovery.may_dial(&peer, now + BACK_OFF_FIRST));
     }
 }
