@@ -11,7 +11,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("prover", &["protocol"]),
     ("store", &["protocol"]),
-    ("watchtower", &["chain", "gossip", "metrics", "protocol", "prover", "store"]),
+    ("node", &["chain", "gossip", "protocol", "prover", "store"]),
+    ("watchtower", &["chain", "gossip", "metrics", "node", "protocol", "prover", "store"]),
 ];
 
 /// Crates that would let the pure core reach the outside world.

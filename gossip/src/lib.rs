@@ -32,6 +32,7 @@ mod handle;
 mod identity;
 mod intake;
 mod limits;
+pub mod link;
 mod names;
 mod peers;
 mod scoring;

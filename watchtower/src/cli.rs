@@ -1,5 +1,7 @@
 //! The command line.
 
+mod node;
+
 use std::path::PathBuf;
 
 use alloy_primitives::{Address, B256};
@@ -8,6 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::bench::BenchArgs;
 use crate::config::{self, Config, ConfigError, KEYS, Layers};
 use crate::demo::DemoArgs;
+
+pub use node::{BackupCommand, ClientCommand, Common, HubArgs, HubCommand, NodeCommand, RunArgs};
 
 /// A tower of the Virtual Rollup.
 ///
@@ -81,6 +85,26 @@ pub enum Command {
     ///
     /// Needs a node and a vault, like `run`; serves /metrics and /healthz at http.listen. Run it on another machine than your tower.
     Monitor(MonitorArgs),
+    /// A participant's node: holds channels, pays and is paid.
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// A counterparty's node: accepts the channels of many participants, and carries their payments.
+    #[command(subcommand)]
+    Hub(HubCommand),
+    /// What talks to a running node.
+    #[command(flatten)]
+    Client(ClientCommand),
+    /// Print a script that completes this program's commands in a shell.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print this program's manual page, or that of one of its commands (roff; `watchtower man | man -l -`).
+    Man {
+        /// The command; without it the program's own page.
+        command: Option<String>,
+    },
     /// Print the configuration that `run` would use, and say whether it is sound.
     ///
     /// Precedence: defaults < file < environment < flags.
@@ -207,6 +231,9 @@ pub struct DevnetArgs {
     /// Seconds of a dispute's window
     #[arg(long, default_value_t = 120)]
     pub window_s: u64,
+    /// With --deploy: give every account this many base units of the asset, and the pool ten times as many
+    #[arg(long, value_name = "UNITS", default_value_t = 0)]
+    pub endow: u64,
 }
 
 /// Parts of the store.

@@ -28,6 +28,9 @@ pub enum CommandError {
     /// A chain or its contracts.
     #[error(transparent)]
     Deployment(#[from] DeploymentError),
+    /// A node did not start, or does not do what it was asked for.
+    #[error("{0}")]
+    Node(String),
     /// A running tower stopped.
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -74,6 +77,7 @@ impl CommandError {
             Self::Store(_) | Self::Start(StartError::Store(_) | StartError::Cursor(_)) => 6,
             Self::Start(_)
             | Self::Task(_)
+            | Self::Node(_)
             | Self::Story(_)
             | Self::BadEnd
             | Self::Ailing { .. }

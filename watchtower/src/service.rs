@@ -8,9 +8,9 @@
 //! **Invariant:** a tower that started has checked that the node is on its chain, that vault and verifier there have the code
 //! that the deployment file says, that the vault is the one that its domain says, that its store is of the same vault and account, and that the account can pay.
 
-mod checks;
+pub(crate) mod checks;
 mod intake;
-mod settings;
+pub(crate) mod settings;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

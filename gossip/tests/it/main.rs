@@ -7,6 +7,7 @@ mod crowds;
 mod faults;
 mod hostile;
 mod intake;
+mod link;
 mod mesh;
 mod misbehaviour;
 mod namespaces;

@@ -5,12 +5,14 @@
 //! - [`coverage`]: which backups are due, what towers promised, and whether they keep it
 //! - [`exit`]: when a node leaves a channel, by written policy
 //! - [`restore`]: the way back from a seed alone
+//! - [`link`]: what two nodes of a channel say to each other on the wire
 //! - [`turn`]: how long a tower waits for the others before it sends the same override
 //! - [`view`]: whether the view of the chain may be signed on
 
 pub mod coverage;
 pub mod dispute;
 pub mod exit;
+pub mod link;
 pub mod rescue;
 pub mod restore;
 pub mod turn;

@@ -10,6 +10,7 @@ use crate::{
 
 mod coverage;
 mod exit;
+mod link;
 mod rescue;
 mod restore;
 

@@ -40,6 +40,10 @@ impl Signer {
         &self.channel_key
     }
 
+    pub(crate) const fn session_key(&self) -> &SessionKey {
+        &self.session_key
+    }
+
     /// The address of the session key.
     #[must_use]
     pub fn session_address(&self) -> Address {

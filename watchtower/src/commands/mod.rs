@@ -1,19 +1,23 @@
 //! One file a command.
 
 mod check_config;
+mod client;
+mod client_words;
 mod demo;
 mod deploy;
 mod devnet;
 mod doctor;
 mod inspect;
 mod keys;
+mod manual;
 mod monitor;
+mod node;
 mod run;
 mod top;
 
 use std::io::Write as _;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, HubCommand, NodeCommand};
 use crate::error::CommandError;
 
 /// Runs the command to its end.
@@ -23,6 +27,8 @@ use crate::error::CommandError;
 pub fn execute(cli: &Cli) -> Result<(), CommandError> {
     let config = cli.settings.load()?;
     match &cli.command {
+        Command::Completions { shell } => manual::completions(*shell),
+        Command::Man { command } => manual::page(command.as_deref()),
         Command::CheckConfig => check_config::execute(&config),
         Command::Keys(command) => keys::execute(&config, command),
         Command::Inspect { what, limit } => inspect::execute(&config, *what, *limit),
@@ -30,6 +36,10 @@ pub fn execute(cli: &Cli) -> Result<(), CommandError> {
         Command::Doctor(arguments) => doctor::execute(&config, arguments),
         Command::Top(arguments) => top::execute(&config, arguments),
         Command::Monitor(arguments) => monitor::execute(&config, arguments),
+        Command::Node(NodeCommand::Run(arguments)) => node::run(&config, arguments),
+        Command::Hub(HubCommand::Run(arguments)) => node::hub(&config, arguments),
+        Command::Hub(HubCommand::Invitation(common)) => client::invitation(&config, common),
+        Command::Client(command) => client::execute(&config, command),
         Command::Deploy(arguments) => deploy::execute(&config, arguments),
         Command::Devnet(arguments) => devnet::execute(&config, arguments),
         Command::Demo(arguments) => demo::execute(&config, arguments),

@@ -18,14 +18,14 @@ use crate::config::{Config, ConfigError, WEI_PER_GWEI};
 use crate::driver::book::Vault;
 
 /// How far the newest block may be ahead of our clock, where blocks come on their own.
-pub(super) const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);
+pub(crate) const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);
 
 /// What is known of the vault once it was checked.
-pub(super) struct Checked {
-    pub(super) rpc: Rpc,
-    pub(super) vipe: Vipe,
-    pub(super) vault: Vault,
-    pub(super) rules: Rules,
+pub(crate) struct Checked {
+    pub(crate) rpc: Rpc,
+    pub(crate) vipe: Vipe,
+    pub(crate) vault: Vault,
+    pub(crate) rules: Rules,
 }
 
 fn connect(config: &Config) -> Result<Rpc, RpcError> {
@@ -50,7 +50,7 @@ fn missing(key: &'static str) -> ConfigError {
 }
 
 /// Reaches the node and checks everything that can be checked before anything is written.
-pub(super) async fn check_chain(config: &Config, account: Address) -> Result<Checked, StartError> {
+pub(crate) async fn check_chain(config: &Config, account: Address) -> Result<Checked, StartError> {
     let needed = U256::from(config.account.balance_min_gwei) * U256::from(WEI_PER_GWEI);
     check_for(config, Some((account, needed))).await
 }

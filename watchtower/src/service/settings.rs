@@ -43,7 +43,7 @@ fn patience(config: &Config) -> Patience {
     }
 }
 
-pub(super) async fn submitter(
+pub(crate) async fn submitter(
     config: &Config,
     account: &Account,
     rpc: &Rpc,

@@ -308,11 +308,24 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&WriteTransaction) -> Result<T, StoreError> + Send + 'static,
     {
+        self.enqueue(apply).await?.await.map_err(|_gone| StoreError::Stopped)?
+    }
+
+    /// Hands a change to the writer; the answer comes once it is on disk. Changes are stored in the order of their handing
+    /// over.
+    pub(crate) async fn enqueue<T, F>(
+        &self,
+        apply: F,
+    ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&WriteTransaction) -> Result<T, StoreError> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
         let job = Typed { apply: Some(apply), outcome: None, reply };
         let jobs = self.jobs.as_ref().ok_or(StoreError::Stopped)?;
         jobs.send(Box::new(job)).await.map_err(|_closed| StoreError::Stopped)?;
-        answer.await.map_err(|_gone| StoreError::Stopped)?
+        Ok(answer)
     }
 }
 

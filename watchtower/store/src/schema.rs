@@ -118,6 +118,7 @@ pub(crate) fn establish(transaction: &WriteTransaction, facts: &Facts) -> Result
     transaction.open_table(FLOORS)?;
     transaction.open_table(STOPS)?;
     transaction.open_table(RECEIPTS)?;
+    crate::node::establish(transaction)?;
     crate::moves::run(transaction)
 }
 

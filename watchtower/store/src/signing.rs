@@ -38,33 +38,47 @@ pub enum Recorded {
     Same(SignedRow),
 }
 
-pub(crate) fn record(
+/// Whether this state may be signed; what is held of it, if it was recorded before. Writes nothing.
+pub(crate) fn check(
     transaction: &WriteTransaction,
     channel_id: ChannelId,
     row: &SignedRow,
-) -> Result<Recorded, StoreError> {
+) -> Result<Option<SignedRow>, StoreError> {
     let (channel, nonce) = (channel_id.get(), row.nonce.get());
     if let Some(reason) = transaction.open_table(STOPS)?.get(channel)? {
         let reason = reason.value().to_owned();
         return Err(StoreError::SigningStopped { channel_id: channel, reason });
     }
-    let mut floors = transaction.open_table(FLOORS)?;
-    let floor = floors.get(channel)?.map_or(0, |found| found.value());
+    let floor = transaction.open_table(FLOORS)?.get(channel)?.map_or(0, |found| found.value());
     if nonce < floor {
         return Err(StoreError::BelowFloor { channel_id: channel, floor, nonce });
     }
-    let mut states = transaction.open_table(STATES)?;
-    let held: Option<SignedRow> = states
+    let held: Option<SignedRow> = transaction
+        .open_table(STATES)?
         .get((channel, nonce))?
         .map(|found| json::decode("states-1", found.value()))
         .transpose()?;
-    if let Some(held) = held {
-        if held.digest == row.digest {
-            return Ok(Recorded::Same(held));
+    match held {
+        Some(held) if held.digest != row.digest => {
+            let (held, offered) = (held.digest, row.digest);
+            Err(StoreError::AlreadySigned { channel_id: channel, nonce, held, offered })
         }
-        let (held, offered) = (held.digest, row.digest);
-        return Err(StoreError::AlreadySigned { channel_id: channel, nonce, held, offered });
+        held => Ok(held),
     }
+}
+
+pub(crate) fn record(
+    transaction: &WriteTransaction,
+    channel_id: ChannelId,
+    row: &SignedRow,
+) -> Result<Recorded, StoreError> {
+    if let Some(held) = check(transaction, channel_id, row)? {
+        return Ok(Recorded::Same(held));
+    }
+    let (channel, nonce) = (channel_id.get(), row.nonce.get());
+    let mut floors = transaction.open_table(FLOORS)?;
+    let floor = floors.get(channel)?.map_or(0, |found| found.value());
+    let mut states = transaction.open_table(STATES)?;
     let encoded = json::encode("states-1", row)?;
     states.insert((channel, nonce), encoded.as_slice())?;
     let new_floor = nonce.saturating_sub(STATES_KEPT);

@@ -184,6 +184,8 @@ pub struct Hub {
     lanes: BTreeMap<ChannelId, Lane>,
     payments: BTreeMap<PaymentId, HubPayment>,
     timers: BTreeMap<PaymentId, Timer>,
+    /// The payments that were offered at their stage: once, and then again by their timers alone.
+    offered: BTreeSet<PaymentId>,
     fresh_until: Option<Millis>,
     ahead: Ahead<(ChannelId, u64), Effect>,
 }
@@ -197,6 +199,7 @@ impl Hub {
             lanes: BTreeMap::new(),
             payments,
             timers: BTreeMap::new(),
+            offered: BTreeSet::new(),
             fresh_until: None,
             ahead: Ahead::new(),
         }
@@ -351,6 +354,7 @@ impl Hub {
         if let Some(payment) = self.payments.get_mut(&id) {
             payment.stage = stage;
             turn.payments.insert(id);
+            self.offered.remove(&id);
         }
         self.start_timer(id, turn.at);
     }
@@ -358,6 +362,7 @@ impl Hub {
     fn forget(&mut self, id: PaymentId, turn: &mut Turn<'_>) {
         self.payments.remove(&id);
         self.timers.remove(&id);
+        self.offered.remove(&id);
         turn.payments.insert(id);
     }
 }

@@ -12,5 +12,6 @@ mod full;
 mod identity;
 mod layouts;
 mod moved;
+mod node;
 mod signing;
 mod slots;

@@ -1,0 +1,226 @@
+//! One handler for each page: reads what was sent, strictly, and asks the driver.
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::header;
+use axum::response::IntoResponse;
+use protocol::zksc::PaymentId;
+use protocol::{Amount, B256, ChannelId};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+
+use super::answer::Refused;
+use super::{OPENAPI, Shared};
+use crate::driver::{Command, Request};
+use crate::error::ApiError;
+
+type Answer = Result<Json<Value>, Refused>;
+
+async fn ask(shared: &Shared, command: Command) -> Answer {
+    let (answer, told) = oneshot::channel();
+    shared.requests.try_send(Request { command, answer }).map_err(|error| {
+        Refused(match error {
+            mpsc::error::TrySendError::Full(_) => ApiError::busy("too many requests wait"),
+            mpsc::error::TrySendError::Closed(_) => ApiError::busy("the node is stopping"),
+        })
+    })?;
+    let told = told.await.map_err(|_gone| Refused(ApiError::busy("the node is stopping")))?;
+    Ok(told.map(Json)?)
+}
+
+fn body<T>(sent: Result<Json<T>, JsonRejection>) -> Result<T, Refused> {
+    sent.map(|Json(body)| body).map_err(|error| Refused(ApiError::bad(error.body_text())))
+}
+
+fn channel(text: &str) -> Result<ChannelId, Refused> {
+    let id = text.parse();
+    id.map_err(|_no_id| Refused(ApiError::bad(format!("{text:?} is no channel: a number from 1"))))
+}
+
+/// The channel of a path; `-` for the only one.
+fn maybe(text: &str) -> Result<Option<ChannelId>, Refused> {
+    if text == "-" { Ok(None) } else { channel(text).map(Some) }
+}
+
+pub(crate) async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
+}
+
+pub(crate) async fn status(State(shared): State<Shared>) -> Answer {
+    ask(&shared, Command::Status).await
+}
+
+pub(crate) async fn channels(State(shared): State<Shared>) -> Answer {
+    ask(&shared, Command::Channels).await
+}
+
+pub(crate) async fn invitation(State(shared): State<Shared>) -> Answer {
+    ask(&shared, Command::Invite).await
+}
+
+pub(crate) async fn backups(State(shared): State<Shared>) -> Answer {
+    ask(&shared, Command::Backups).await
+}
+
+pub(crate) async fn restore(State(shared): State<Shared>) -> Answer {
+    ask(&shared, Command::Restore).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Introduction {
+    invitation: String,
+}
+
+pub(crate) async fn introduce(
+    State(shared): State<Shared>,
+    sent: Result<Json<Introduction>, JsonRejection>,
+) -> Answer {
+    let Introduction { invitation } = body(sent)?;
+    ask(&shared, Command::Introduce { invitation }).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Open {
+    invitation: String,
+    deposit: Amount,
+    #[serde(default)]
+    another: bool,
+}
+
+pub(crate) async fn open(
+    State(shared): State<Shared>,
+    sent: Result<Json<Open>, JsonRejection>,
+) -> Answer {
+    let Open { invitation, deposit, another } = body(sent)?;
+    ask(&shared, Command::Open { invitation, deposit, another }).await
+}
+
+/// The longest key of an order, in bytes.
+const KEY_MAX: usize = 128;
+
+fn check_key(key: &str) -> Result<(), Refused> {
+    if (1..=KEY_MAX).contains(&key.len()) {
+        Ok(())
+    } else {
+        Err(Refused(ApiError::bad(format!("a key has 1 to {KEY_MAX} bytes"))))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fund {
+    amount: Amount,
+    key: String,
+}
+
+pub(crate) async fn fund(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    sent: Result<Json<Fund>, JsonRejection>,
+) -> Answer {
+    let Fund { amount, key } = body(sent)?;
+    check_key(&key)?;
+    ask(&shared, Command::Fund { channel: maybe(&id)?, amount, key }).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Amounted {
+    amount: Amount,
+}
+
+pub(crate) async fn withdraw(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    sent: Result<Json<Amounted>, JsonRejection>,
+) -> Answer {
+    let Amounted { amount } = body(sent)?;
+    ask(&shared, Command::Withdraw { channel: maybe(&id)?, amount }).await
+}
+
+pub(crate) async fn close(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    ask(&shared, Command::Close { channel: maybe(&id)? }).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Exit {
+    #[serde(default)]
+    now: bool,
+}
+
+pub(crate) async fn exit(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    sent: Result<Json<Exit>, JsonRejection>,
+) -> Answer {
+    let Exit { now } = body(sent)?;
+    ask(&shared, Command::Exit { channel: maybe(&id)?, now }).await
+}
+
+pub(crate) async fn cancel(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    ask(&shared, Command::Cancel { channel: channel(&id)? }).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pay {
+    to: String,
+    amount: Option<Amount>,
+    channel: Option<ChannelId>,
+    key: Option<String>,
+}
+
+pub(crate) async fn pay(
+    State(shared): State<Shared>,
+    sent: Result<Json<Pay>, JsonRejection>,
+) -> Answer {
+    let Pay { to, amount, channel, key } = body(sent)?;
+    if let Some(key) = &key {
+        check_key(key)?;
+    }
+    ask(&shared, Command::Pay { channel, to, amount, key }).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewInvoice {
+    amount: Option<Amount>,
+    channel: Option<ChannelId>,
+}
+
+pub(crate) async fn invoice(
+    State(shared): State<Shared>,
+    sent: Result<Json<NewInvoice>, JsonRejection>,
+) -> Answer {
+    let NewInvoice { amount, channel } = body(sent)?;
+    ask(&shared, Command::Invoice { channel, amount }).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Filter {
+    channel: Option<String>,
+    #[serde(default)]
+    all: bool,
+}
+
+pub(crate) async fn history(
+    State(shared): State<Shared>,
+    sent: Result<Query<Filter>, QueryRejection>,
+) -> Answer {
+    let Query(filter) = sent.map_err(|error| Refused(ApiError::bad(error.body_text())))?;
+    let channel = filter.channel.as_deref().map(channel).transpose()?;
+    ask(&shared, Command::History { channel, all: filter.all }).await
+}
+
+pub(crate) async fn note(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    let bytes: B256 = id.parse().map_err(|_no_id| {
+        Refused(ApiError::bad(format!("{id:?} is no payment: 0x and 64 hexadecimal digits")))
+    })?;
+    ask(&shared, Command::Export { payment: PaymentId(bytes.0) }).await
+}

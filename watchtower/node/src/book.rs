@@ -1,0 +1,312 @@
+//! The node's own view of its channels: what the chain that it follows says, and how final it is.
+//!
+//! ```text
+//!   Batch: removed, added --> waiting events (not final) --finalized reaches their block--> facts
+//!                              `-- a dispute is heeded at once, final or not
+//! ```
+//!
+//! Escrow versions, acceptances and endings count only once final. A dispute stops signing as soon as it is seen.
+//!
+//! **Invariant:** what this book says of a ledger cannot be reorganised away, as far as the chain's finality goes.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use alloy_primitives::Address;
+use chain::events::{ChainEvent, ChannelOpened, Event, Withdrawn};
+use protocol::vipe::{Ledger, Rate};
+use protocol::zksc::Channel;
+use protocol::zksc::channel::{ChannelTerms, PartyTerms};
+use protocol::{Amount, ChannelId, Nonce};
+use serde::{Deserialize, Serialize};
+
+/// Where a channel stands, as of a final block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Standing {
+    /// Waits for the counterparty's consent.
+    Open,
+    /// In use.
+    Live,
+    /// A dispute is open.
+    Disputed,
+    /// Over: settled or closed.
+    Over,
+    /// Taken back before consent.
+    Cancelled,
+}
+
+/// A dispute as it stands on the chain, final or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Dispute {
+    /// Who disputes.
+    pub(crate) disputer: Address,
+    /// Which dispute of the channel.
+    pub(crate) epoch: u64,
+    /// The nonce that stands.
+    pub(crate) nonce: Nonce,
+    /// What the disputer would be paid.
+    pub(crate) claim: Amount,
+    /// Overrides are accepted before this, in seconds.
+    pub(crate) deadline: u64,
+}
+
+/// One of the node's channels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Own {
+    /// What the participant fixed.
+    pub(crate) opened: ChannelOpened,
+    /// The channel, its keys checked.
+    pub(crate) channel: Channel,
+    /// Where it stands, final.
+    pub(crate) standing: Standing,
+    /// The final versions of its escrow.
+    pub(crate) ledger: Ledger,
+    /// The nonce of the checkpoint, final.
+    pub(crate) checkpoint: Nonce,
+    /// The newest withdrawal, final.
+    pub(crate) withdrawn: Option<Withdrawn>,
+    /// How many consents were executed, final.
+    pub(crate) seq: u64,
+    /// A dispute that is seen, final or not.
+    pub(crate) dispute: Option<Dispute>,
+    /// The nonce that the channel ended with, once it is over by a dispute.
+    pub(crate) settled: Option<Nonce>,
+    /// What the participant and the pool were paid at the end.
+    pub(crate) paid: Option<(Amount, Amount)>,
+}
+
+/// Something that the machines must hear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fact {
+    /// A channel of the node's account is open, final, and waits for consent.
+    Opened(ChannelId),
+    /// The consent is final: the channel lives.
+    Live(ChannelId),
+    /// The ledger has a new final version.
+    Ledger(ChannelId),
+    /// A withdrawal is final; its nonce is used.
+    Withdrawn(ChannelId),
+    /// A dispute is seen, or it changed.
+    Disputed(ChannelId),
+    /// A reorganisation took the dispute back.
+    Undisputed(ChannelId),
+    /// The channel is over, final.
+    Over(ChannelId),
+    /// Somebody's channel is open, final: it may be paid.
+    Known(Box<Channel>),
+}
+
+/// The book.
+#[derive(Debug, Clone)]
+pub(crate) struct Book {
+    chain_id: u64,
+    vipe: Address,
+    account: Address,
+    /// Events that are not final, oldest first.
+    waiting: VecDeque<ChainEvent>,
+    channels: BTreeMap<ChannelId, Own>,
+    /// The channels whose rows are out of date.
+    touched: BTreeSet<ChannelId>,
+}
+
+impl Book {
+    /// The book of `account` in a vault, as it was stored.
+    pub(crate) const fn new(
+        (chain_id, vipe): (u64, Address),
+        account: Address,
+        waiting: VecDeque<ChainEvent>,
+        channels: BTreeMap<ChannelId, Own>,
+    ) -> Self {
+        Self { chain_id, vipe, account, waiting, channels, touched: BTreeSet::new() }
+    }
+
+    /// The events that are not final.
+    pub(crate) const fn waiting(&self) -> &VecDeque<ChainEvent> {
+        &self.waiting
+    }
+
+    /// The channels that changed since this was asked.
+    pub(crate) fn take_touched(&mut self) -> BTreeSet<ChannelId> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// The node's channels.
+    pub(crate) const fn channels(&self) -> &BTreeMap<ChannelId, Own> {
+        &self.channels
+    }
+
+    /// One of the node's channels.
+    pub(crate) fn get(&self, id: ChannelId) -> Option<&Own> {
+        self.channels.get(&id)
+    }
+
+    /// Takes a batch of the chain's events.
+    pub(crate) fn apply(
+        &mut self,
+        removed: &[ChainEvent],
+        added: &[ChainEvent],
+        finalized: Option<u64>,
+    ) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        self.touched.extend(removed.iter().chain(added).filter_map(|one| one.event.channel()));
+        for event in removed {
+            if let Some(at) = self.waiting.iter().rposition(|one| same(one, event)) {
+                self.waiting.remove(at);
+            }
+            if let Event::DisputeOpened(opened) = &event.event
+                && let Some(own) = self.channels.get_mut(&opened.channel)
+            {
+                own.dispute = None;
+                facts.push(Fact::Undisputed(opened.channel));
+            }
+        }
+        for event in added {
+            facts.extend(self.see(&event.event));
+            self.waiting.push_back(event.clone());
+        }
+        let Some(finalized) = finalized else { return facts };
+        while self.waiting.front().is_some_and(|event| event.block.number <= finalized) {
+            let Some(event) = self.waiting.pop_front() else { break };
+            self.touched.extend(event.event.channel());
+            facts.extend(self.settle(&event.event));
+        }
+        facts
+    }
+
+    /// What counts before it is final.
+    fn see(&mut self, event: &Event) -> Option<Fact> {
+        match event {
+            Event::DisputeOpened(opened) => {
+                let own = self.channels.get_mut(&opened.channel)?;
+                own.dispute = Some(Dispute {
+                    disputer: opened.disputer,
+                    epoch: opened.epoch,
+                    nonce: opened.nonce,
+                    claim: opened.claim,
+                    deadline: opened.deadline,
+                });
+                Some(Fact::Disputed(opened.channel))
+            }
+            Event::Overridden(by) => {
+                let own = self.channels.get_mut(&by.channel)?;
+                let dispute = own.dispute.as_mut()?;
+                (dispute.nonce, dispute.claim, dispute.deadline) =
+                    (by.nonce, by.claim, by.deadline);
+                Some(Fact::Disputed(by.channel))
+            }
+            _ => None,
+        }
+    }
+
+    /// What is final.
+    fn settle(&mut self, event: &Event) -> Vec<Fact> {
+        if let Event::ChannelOpened(opened) = event {
+            return self.open(opened);
+        }
+        let Some(id) = event.channel() else { return Vec::new() };
+        let Some(own) = self.channels.get_mut(&id) else { return Vec::new() };
+        let fact = match event {
+            Event::Accepted { .. } => {
+                own.standing = Standing::Live;
+                Fact::Live(id)
+            }
+            Event::Cancelled { .. } => {
+                own.standing = Standing::Cancelled;
+                Fact::Over(id)
+            }
+            Event::LedgerAppended(appended) => {
+                if let Err(error) =
+                    own.ledger.append(appended.version, appended.participant, appended.vip)
+                {
+                    tracing::error!(channel = %id, %error, "the chain's ledger does not follow: nothing new is signed on it");
+                    return Vec::new();
+                }
+                Fact::Ledger(id)
+            }
+            Event::Withdrawn(withdrawn) => {
+                own.checkpoint = withdrawn.nonce;
+                own.withdrawn = Some(*withdrawn);
+                own.seq = withdrawn.seq.saturating_add(1);
+                Fact::Withdrawn(id)
+            }
+            Event::DisputeOpened(_) => {
+                own.standing = Standing::Disputed;
+                return Vec::new();
+            }
+            Event::Settled(settled) => {
+                own.standing = Standing::Over;
+                own.settled = own.dispute.map(|dispute| dispute.nonce);
+                own.paid = Some((settled.to_participant, settled.to_vip));
+                Fact::Over(id)
+            }
+            Event::Closed { to_participant, to_vip, .. } => {
+                own.standing = Standing::Over;
+                own.paid = Some((*to_participant, *to_vip));
+                Fact::Over(id)
+            }
+            _ => return Vec::new(),
+        };
+        vec![fact]
+    }
+
+    fn open(&mut self, opened: &ChannelOpened) -> Vec<Fact> {
+        let channel = match self.channel_of(opened) {
+            Ok(channel) => channel,
+            Err(error) => {
+                tracing::warn!(channel = %opened.channel, %error, "channel ignored: no state of it could be proven");
+                return Vec::new();
+            }
+        };
+        let mut facts = vec![Fact::Known(Box::new(channel))];
+        if channel.role_of(self.account).is_some() {
+            let own = Own {
+                opened: opened.clone(),
+                channel,
+                standing: Standing::Open,
+                ledger: Ledger::new(),
+                checkpoint: Nonce::ZERO,
+                withdrawn: None,
+                seq: 0,
+                dispute: None,
+                settled: None,
+                paid: None,
+            };
+            self.channels.insert(opened.channel, own);
+            facts.push(Fact::Opened(opened.channel));
+        }
+        facts
+    }
+
+    fn channel_of(&self, opened: &ChannelOpened) -> Result<Channel, String> {
+        let party = |account, key, session| PartyTerms { account, key, session };
+        let rate = u128::try_from(opened.rate).map_err(|error| error.to_string())?;
+        let terms = ChannelTerms {
+            chain_id: self.chain_id,
+            vipe: self.vipe,
+            channel_id: opened.channel,
+            participant: party(
+                opened.participant,
+                opened.participant_key,
+                opened.participant_session,
+            ),
+            counterparty: party(
+                opened.counterparty,
+                opened.counterparty_key,
+                opened.counterparty_session,
+            ),
+            keys_digest: opened.keys_digest,
+            asset: opened.asset,
+            rate: Rate::try_from(rate).map_err(|error| error.to_string())?,
+            dispute_hash: opened.dispute_hash,
+            salt: opened.salt,
+        };
+        Channel::try_from(terms).map_err(|error| error.to_string())
+    }
+}
+
+fn same(one: &ChainEvent, other: &ChainEvent) -> bool {
+    (one.block, one.index) == (other.block, other.index)
+}
+
+#[cfg(test)]
+mod tests;

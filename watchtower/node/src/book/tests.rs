@@ -1,0 +1,156 @@
+use alloy_primitives::{B256, U256};
+use chain::cursor::BlockId;
+use chain::events::{ChainEvent, DisputeOpened, Event, LedgerAppended, Settled};
+use protocol::testing::{Pair, amount, nonce};
+use protocol::{Amount, ChannelId, EscrowVersion};
+
+use super::*;
+
+struct Story {
+    book: Book,
+    pair: Pair,
+    index: u64,
+}
+
+fn block(number: u64) -> BlockId {
+    BlockId { number, hash: B256::new(U256::from(number).to_be_bytes()) }
+}
+
+impl Story {
+    fn new() -> Self {
+        let pair = Pair::new(1);
+        let terms = *pair.channel.terms();
+        let site = (terms.chain_id, terms.vipe);
+        let book = Book::new(site, terms.counterparty.account, VecDeque::new(), BTreeMap::new());
+        Self { book, pair, index: 0 }
+    }
+
+    fn event(&mut self, number: u64, event: Event) -> ChainEvent {
+        self.index += 1;
+        ChainEvent { block: block(number), transaction: B256::ZERO, index: self.index, event }
+    }
+
+    fn opened(&mut self, number: u64) -> ChainEvent {
+        let terms = *self.pair.channel.terms();
+        let opened = ChannelOpened {
+            channel: terms.channel_id,
+            participant: terms.participant.account,
+            counterparty: terms.counterparty.account,
+            vip: Address::ZERO,
+            asset: terms.asset,
+            participant_key: terms.participant.key,
+            counterparty_key: terms.counterparty.key,
+            keys_digest: terms.keys_digest,
+            participant_session: terms.participant.session,
+            counterparty_session: terms.counterparty.session,
+            dispute_hash: terms.dispute_hash,
+            salt: terms.salt,
+            rate: U256::from(terms.rate.get()),
+            deposit: amount(5),
+            accept_by: 1,
+        };
+        self.event(number, Event::ChannelOpened(Box::new(opened)))
+    }
+
+    fn live(&mut self) -> Vec<Fact> {
+        let channel = ChannelId::MIN;
+        let opened = self.opened(1);
+        let accepted = self.event(2, Event::Accepted { channel, allocation: Amount::ZERO });
+        let deposit = LedgerAppended {
+            channel,
+            version: EscrowVersion::try_from(1).unwrap(),
+            participant: 5,
+            vip: 0,
+        };
+        let deposit = self.event(2, Event::LedgerAppended(deposit));
+        self.book.apply(&[], &[opened, accepted, deposit], Some(2))
+    }
+
+    fn dispute(&mut self, number: u64) -> ChainEvent {
+        let disputer = self.pair.channel.terms().participant.account;
+        self.event(
+            number,
+            Event::DisputeOpened(DisputeOpened {
+                channel: ChannelId::MIN,
+                disputer,
+                epoch: 1,
+                nonce: nonce(3),
+                version: EscrowVersion::ZERO,
+                balance: Amount::ZERO,
+                claim: amount(4),
+                deadline: 9,
+                fee: U256::ZERO,
+                bond: U256::ZERO,
+                dispute_key: B256::ZERO,
+            }),
+        )
+    }
+
+    fn own(&self) -> &Own {
+        self.book.get(ChannelId::MIN).unwrap()
+    }
+}
+
+#[test]
+fn what_is_not_final_counts_for_nothing() {
+    let mut story = Story::new();
+    let opened = story.opened(5);
+    assert_eq!(story.book.apply(&[], &[opened.clone()], Some(4)), []);
+    assert!(story.book.channels().is_empty());
+    // It leaves the chain before it is final: it never was.
+    assert_eq!(story.book.apply(&[opened.clone()], &[], Some(5)), []);
+    assert!(story.book.channels().is_empty() && story.book.waiting().is_empty());
+    let facts = story.book.apply(&[], &[opened], Some(5));
+    assert!(matches!(facts[..], [Fact::Known(_), Fact::Opened(ChannelId::MIN)]), "{facts:?}");
+    assert_eq!(story.own().standing, Standing::Open);
+}
+
+#[test]
+fn a_channel_lives_with_the_ledger_that_is_final() {
+    let mut story = Story::new();
+    let facts = story.live();
+    assert!(
+        facts.contains(&Fact::Live(ChannelId::MIN))
+            && facts.contains(&Fact::Ledger(ChannelId::MIN))
+    );
+    assert_eq!(story.own().ledger.newest().escrow(), amount(5));
+    assert!(story.book.take_touched().contains(&ChannelId::MIN));
+    assert!(story.book.take_touched().is_empty());
+}
+
+#[test]
+fn a_dispute_is_heeded_at_once_and_forgotten_when_the_chain_forgets_it() {
+    let mut story = Story::new();
+    story.live();
+    let dispute = story.dispute(7);
+    assert_eq!(
+        story.book.apply(&[], &[dispute.clone()], Some(2)),
+        [Fact::Disputed(ChannelId::MIN)]
+    );
+    assert_eq!(
+        (story.own().standing, story.own().dispute.unwrap().nonce),
+        (Standing::Live, nonce(3))
+    );
+    assert_eq!(
+        story.book.apply(&[dispute.clone()], &[], Some(2)),
+        [Fact::Undisputed(ChannelId::MIN)]
+    );
+    assert_eq!(story.own().dispute, None);
+    story.book.apply(&[], &[dispute], Some(7));
+    assert_eq!(story.own().standing, Standing::Disputed);
+    let settled = Settled {
+        channel: ChannelId::MIN,
+        to_participant: amount(4),
+        to_vip: amount(1),
+        slash: Amount::ZERO,
+        corrector: None,
+        fee: U256::ZERO,
+        bond_returned: U256::ZERO,
+    };
+    let settled = story.event(8, Event::Settled(settled));
+    assert_eq!(story.book.apply(&[], &[settled], Some(8)), [Fact::Over(ChannelId::MIN)]);
+    assert_eq!(
+        (story.own().settled, story.own().paid),
+        (Some(nonce(3)), Some((amount(4), amount(1))))
+    );
+}

@@ -1,0 +1,367 @@
+//! What a person or a program may ask of the node.
+
+use alloy_primitives::{B256, keccak256};
+use chain::calls::Vipe;
+use protocol::payment::wallet::{self, Order};
+use protocol::zksc::PaymentId;
+use protocol::{Amount, ChannelId, Domain, Role};
+use serde_json::{Value, json};
+
+use super::open::step;
+use super::{Driver, Request, fresh, show};
+use crate::book::Standing;
+use crate::error::{ApiError, NodeError};
+use crate::invite::{Invitation, Invoice};
+use crate::rows;
+use crate::sender::Errand;
+
+/// What is asked for. Each may be repeated: what was done already is not done twice.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// How the node fares.
+    Status,
+    /// Its channels.
+    Channels,
+    /// The hub's invitation.
+    Invite,
+    /// Open a channel.
+    Open {
+        /// The hub's invitation.
+        invitation: String,
+        /// What to put in, in base units.
+        deposit: Amount,
+        /// Also if a channel with this hub is there already.
+        another: bool,
+    },
+    /// Put more in.
+    Fund {
+        /// The channel; none for the only one.
+        channel: Option<ChannelId>,
+        /// How much, in base units.
+        amount: Amount,
+        /// Names this order: the same key is never paid twice.
+        key: String,
+    },
+    /// Pay.
+    Pay {
+        /// The channel to pay from; none for the only one.
+        channel: Option<ChannelId>,
+        /// An invoice, or a channel's number.
+        to: String,
+        /// How much, in base units; none for the invoice's.
+        amount: Option<Amount>,
+        /// Names this payment where the invoice does not: the same key is never paid twice.
+        key: Option<String>,
+    },
+    /// Make an invoice.
+    Invoice {
+        /// The channel to be paid on; none for the only one.
+        channel: Option<ChannelId>,
+        /// How much; none lets the payer choose.
+        amount: Option<Amount>,
+    },
+    /// Payments, newest last.
+    History {
+        /// The channel; none for all.
+        channel: Option<ChannelId>,
+        /// With those that ended long ago.
+        all: bool,
+    },
+    /// A payment's proof: the debt note.
+    Export {
+        /// Its id.
+        payment: PaymentId,
+    },
+    /// Take money out by consent.
+    Withdraw {
+        /// The channel; none for the only one.
+        channel: Option<ChannelId>,
+        /// How much, in base units.
+        amount: Amount,
+    },
+    /// End a channel by consent.
+    Close {
+        /// The channel; none for the only one.
+        channel: Option<ChannelId>,
+    },
+    /// Leave a channel, by dispute if the other party does not consent.
+    Exit {
+        /// The channel; none for the only one.
+        channel: Option<ChannelId>,
+        /// Without asking for consent first.
+        now: bool,
+    },
+    /// How the backups stand.
+    Backups,
+    /// Which channels are being restored.
+    Restore,
+    /// Make a hub known by its invitation: where a restored channel's other end is dialled.
+    Introduce {
+        /// The hub's invitation.
+        invitation: String,
+    },
+    /// Takes the deposit of a channel back that the hub did not accept.
+    Cancel {
+        /// The channel.
+        channel: ChannelId,
+    },
+}
+
+type Answer = Result<Value, ApiError>;
+
+impl Driver {
+    pub(super) async fn on_request(&mut self, request: Request) -> Result<(), NodeError> {
+        let Request { command, answer } = request;
+        let outcome = self.answer(command).await;
+        match outcome {
+            Ok(value) => {
+                // Whoever asked may be gone.
+                let _ = answer.send(value);
+                Ok(())
+            }
+            Err(error) => {
+                let _ = answer.send(Err(ApiError::from(&error)));
+                Err(error)
+            }
+        }
+    }
+
+    async fn answer(&mut self, command: Command) -> Result<Answer, NodeError> {
+        Ok(match command {
+            Command::Status => Ok(self.show_status()),
+            Command::Channels => Ok(self.show_channels()),
+            Command::Invite => self.invite(),
+            Command::Backups => Ok(self.show_backups()),
+            Command::Restore => Ok(self.show_restores()),
+            Command::Introduce { invitation } => self.introduce(&invitation).await?,
+            Command::Open { invitation, deposit, another } => self
+                .open(&invitation, deposit, another)
+                .await?
+                .map(|opening| show::opening(&opening)),
+            Command::Fund { channel, amount, key } => self.fund(channel, amount, &key).await?,
+            Command::Pay { channel, to, amount, key } => {
+                self.pay(channel, &to, amount, key.as_deref()).await?
+            }
+            Command::Invoice { channel, amount } => self.invoice(channel, amount),
+            Command::History { channel, all } => self.show_history(channel, all)?,
+            Command::Export { payment } => self.export(payment)?,
+            Command::Withdraw { channel, amount } => match self.live_channel(channel) {
+                Ok(channel) => {
+                    let done = self.withdraw(channel, amount).await?;
+                    done.map(|()| self.show_consent(channel))
+                }
+                Err(error) => Err(error),
+            },
+            Command::Close { channel } => match self.live_channel(channel) {
+                Ok(channel) => {
+                    let done = self.close(channel).await?;
+                    done.map(|()| self.show_consent(channel))
+                }
+                Err(error) => Err(error),
+            },
+            Command::Exit { channel, now } => match self.one_channel(channel) {
+                Ok(channel) => {
+                    self.order_exit(channel, now).await?.map(|()| self.show_exit(channel))
+                }
+                Err(error) => Err(error),
+            },
+            Command::Cancel { channel } => self.cancel(channel).await?,
+        })
+    }
+
+    /// The channel that is meant: the one named, or the only one that is not over.
+    pub(super) fn one_channel(&self, wanted: Option<ChannelId>) -> Result<ChannelId, ApiError> {
+        let here = |id: &ChannelId| {
+            self.book
+                .get(*id)
+                .is_some_and(|own| !matches!(own.standing, Standing::Over | Standing::Cancelled))
+        };
+        if let Some(id) = wanted {
+            return match self.book.get(id) {
+                Some(_) => Ok(id),
+                None => Err(ApiError::missing(format!("this node has no channel {id}"))),
+            };
+        }
+        let mut all = self.book.channels().keys().filter(|id| here(id));
+        match (all.next(), all.next()) {
+            (Some(id), None) => Ok(*id),
+            (None, _) => Err(ApiError::missing("this node has no channel: open one first")),
+            (Some(_), Some(_)) => {
+                Err(ApiError::bad("this node has several channels: say which one (--channel)"))
+            }
+        }
+    }
+
+    /// The same, and this node is its participant, and it lives.
+    fn live_channel(&self, wanted: Option<ChannelId>) -> Result<ChannelId, ApiError> {
+        if self.parts.role != Role::Participant {
+            return Err(ApiError::role("only a participant does that; a hub answers"));
+        }
+        let id = self.one_channel(wanted)?;
+        if self.restores.contains_key(&id) {
+            return Err(ApiError::refused(
+                "the channel is being restored: nothing is signed until that is done",
+            ));
+        }
+        if !self.is_live(id) || !self.wallets.contains_key(&id) {
+            return Err(ApiError::refused(format!("channel {id} is not live")));
+        }
+        Ok(id)
+    }
+
+    fn invite(&self) -> Answer {
+        let Some(vip) = self.parts.site.vip.filter(|_| self.hub.is_some()) else {
+            return Err(ApiError::role("only a hub invites"));
+        };
+        let places = self.parts.link.places();
+        let listed = places.borrow().clone();
+        let (site, keys) = (self.parts.site, &self.parts.keys);
+        let all: Vec<String> = listed
+            .into_iter()
+            .map(|place| {
+                Invitation {
+                    chain_id: site.chain_id,
+                    vipe: site.vipe,
+                    asset: site.asset,
+                    account: keys.account.address(),
+                    vip,
+                    key: *keys.signer.channel_key().public_key(),
+                    session: keys.signer.session_address(),
+                    rate: self.parts.policy.hub.rate,
+                    place,
+                }
+                .to_string()
+            })
+            .collect();
+        match all.first() {
+            Some(first) => Ok(json!({"invitation": first, "all": all})),
+            None => Err(ApiError::refused("this hub listens nowhere: give it --link")),
+        }
+    }
+
+    async fn fund(
+        &mut self,
+        channel: Option<ChannelId>,
+        amount: Amount,
+        key: &str,
+    ) -> Result<Answer, NodeError> {
+        let channel = match self.live_channel(channel) {
+            Ok(channel) => channel,
+            Err(error) => return Ok(Err(error)),
+        };
+        if amount == Amount::ZERO {
+            return Ok(Err(ApiError::bad("nothing is no deposit")));
+        }
+        let name = format!("fund channel {channel} key {}", keccak256(key.as_bytes()));
+        if !self.errands.contains_key(&name) {
+            let deposit = Vipe::new(self.parts.site.vipe).deposit(channel, amount);
+            // The vault takes a second deposit as gladly as the first.
+            let steps = vec![self.approval(amount), step(deposit, false)];
+            self.begin_errand(Errand::new(name.clone(), steps), Vec::new()).await?;
+        }
+        let errand = self.errands.get(&name).map(show::errand);
+        Ok(Ok(json!({"channel": channel, "amount": amount, "order": errand})))
+    }
+
+    async fn cancel(&mut self, channel: ChannelId) -> Result<Answer, NodeError> {
+        let open = self.book.get(channel).is_some_and(|own| own.standing == Standing::Open);
+        if !open || self.parts.role != Role::Participant {
+            return Ok(Err(ApiError::refused(format!(
+                "channel {channel} does not wait to be accepted"
+            ))));
+        }
+        let (vipe, account) = (Vipe::new(self.parts.site.vipe), self.parts.keys.account.address());
+        let steps = vec![
+            step(vipe.cancel(channel), true),
+            step(vipe.claim_asset(self.parts.site.asset, account), true),
+        ];
+        let name = format!("cancel channel {channel}");
+        self.begin_errand(Errand::new(name.clone(), steps), Vec::new()).await?;
+        Ok(Ok(json!({"channel": channel, "order": self.errands.get(&name).map(show::errand)})))
+    }
+
+    async fn pay(
+        &mut self,
+        from: Option<ChannelId>,
+        to: &str,
+        amount: Option<Amount>,
+        key: Option<&str>,
+    ) -> Result<Answer, NodeError> {
+        let (channel, order) = match self.order(from, to, amount, key) {
+            Ok(order) => order,
+            Err(error) => return Ok(Err(error)),
+        };
+        if self.is_held(channel) {
+            return Ok(Err(ApiError::refused(
+                "a consent of this channel is not executed yet: nothing is signed until it is",
+            )));
+        }
+        if let Err(stale) = self.view_words() {
+            return Ok(Err(ApiError::refused(format!("nothing is signed: {stale}"))));
+        }
+        let reference = order.reference;
+        // What was refused was not debited, or paid back: it may be tried again under the same name.
+        let before = self.payments_with(channel, reference);
+        if before.iter().all(|one| one["stage"] == "refused") {
+            let given = self.give_wallet(channel, wallet::Event::Pay(order)).await?;
+            if let Some(refusal) = given.refusal() {
+                return Ok(Err(refusal.into()));
+            }
+        }
+        let payments = self.payments_with(channel, reference);
+        Ok(Ok(json!({"channel": channel, "reference": B256::new(reference), "payments": payments})))
+    }
+
+    fn order(
+        &self,
+        from: Option<ChannelId>,
+        to: &str,
+        amount: Option<Amount>,
+        key: Option<&str>,
+    ) -> Result<(ChannelId, Order), ApiError> {
+        let channel = self.live_channel(from)?;
+        let site = self.parts.site;
+        let ours = Domain::derive(site.chain_id, site.vipe);
+        let (payee, asked, reference) = match to.parse::<u64>() {
+            Ok(number) => {
+                let id = ChannelId::try_from(number).map_err(ApiError::bad)?;
+                let reference =
+                    key.map_or_else(|| B256::new(fresh()), |key| keccak256(key.as_bytes()));
+                (id, None, reference)
+            }
+            Err(_no_number) => {
+                let invoice: Invoice = to.parse().map_err(|error| {
+                    ApiError::bad(format!("neither a channel's number nor an invoice: {error}"))
+                })?;
+                if invoice.domain != ours {
+                    return Err(ApiError::bad("the invoice is of another vault or chain"));
+                }
+                (invoice.channel, invoice.amount, invoice.reference)
+            }
+        };
+        if let (Some(asked), Some(amount)) = (asked, amount)
+            && asked != amount
+        {
+            return Err(ApiError::bad(format!("the invoice is for {asked}, not for {amount}")));
+        }
+        let amount = amount.or(asked).ok_or_else(|| ApiError::bad("say how much"))?;
+        let known = rows::known(&self.parts.store, payee).map_err(ApiError::busy)?;
+        let payee = known.ok_or_else(|| {
+            ApiError::missing(format!(
+                "the chain that this node follows has no usable channel {payee} yet"
+            ))
+        })?;
+        Ok((channel, Order { payee: Box::new(payee), amount, reference: reference.0 }))
+    }
+
+    fn invoice(&self, channel: Option<ChannelId>, amount: Option<Amount>) -> Answer {
+        let channel = self.live_channel(channel)?;
+        let site = self.parts.site;
+        let domain = Domain::derive(site.chain_id, site.vipe);
+        let invoice = Invoice { domain, channel, amount, reference: B256::new(fresh()) };
+        Ok(json!({
+            "invoice": invoice.to_string(), "channel": channel, "amount": amount,
+            "reference": invoice.reference,
+        }))
+    }
+}

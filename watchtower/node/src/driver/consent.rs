@@ -1,0 +1,363 @@
+//! What both parties do by consent: take money out, and close. Each computes the terms itself and signs nothing else.
+//!
+//! ```text
+//!   participant: held, durable, signed --Withdraw / Close--> hub: the same terms? held, durable, signed
+//!                errand to the chain   <--the same, its signature--
+//! ```
+//!
+//! From the signature until the consent is executed or past its deadline, both final, the channel is *held*: no new state is
+//! made on it. So no state can contradict what was agreed, and the nonce of a withdrawal that never happened is free again.
+//!
+//! **Invariant:** a consent is durable before its signature leaves, and the same request gets the same bytes again.
+
+use alloy_primitives::{B256, Bytes, Signature};
+use chain::consent::{Parties, close_digest, withdraw_digest};
+use protocol::payment::hub::HubStage;
+use protocol::payment::{hub, wallet};
+use protocol::vipe::{Closing, Payout, Withdrawal};
+use protocol::vnode::link::{CONSENT_LEN, Consent, Frame, Refusal};
+use protocol::zksc::handshake::Pending as Handshake;
+use protocol::{Amount, ChannelId, Role};
+use serde::{Deserialize, Serialize};
+use store::{NodeChange, NodeTable};
+
+use super::Driver;
+use super::agree::GOOD_FOR_S;
+use crate::book::Standing;
+use crate::error::NodeError;
+use crate::rows;
+
+/// The longest that the other party may bind us for.
+const GOOD_FOR_MAX_S: u64 = 2 * GOOD_FOR_S;
+/// After the deadline so long until it is past in a final block, on every chain that is of use, in seconds.
+const PAST_S: u64 = 1_800;
+/// Between two sendings of an unanswered consent, in milliseconds.
+const ASK_EVERY: u64 = 2_000;
+
+/// What is agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Terms {
+    /// Money is taken out.
+    Withdraw(Withdrawal),
+    /// The channel ends.
+    Close(Closing),
+}
+
+impl Terms {
+    pub(super) const fn deadline(&self) -> u64 {
+        match self {
+            Self::Withdraw(terms) => terms.deadline,
+            Self::Close(terms) => terms.deadline,
+        }
+    }
+}
+
+/// A consent of ours that may still be executed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pending {
+    /// Its number on the chain.
+    pub(crate) seq: u64,
+    /// What is agreed.
+    pub(crate) terms: Terms,
+    /// Our signature.
+    pub(crate) mine: Bytes,
+    /// The other one, once it is here.
+    pub(crate) theirs: Option<Bytes>,
+    #[serde(skip)]
+    asked_ms: u64,
+}
+
+fn consent_key(channel: ChannelId) -> Vec<u8> {
+    [b"consent/".as_slice(), &channel.get().to_be_bytes()].concat()
+}
+
+fn fixed(signature: &Bytes) -> [u8; CONSENT_LEN] {
+    signature.first_chunk::<CONSENT_LEN>().copied().unwrap_or([0; CONSENT_LEN])
+}
+
+impl Driver {
+    pub(super) fn load_consents(&mut self) -> Result<(), NodeError> {
+        for channel in self.book.channels().keys().copied().collect::<Vec<_>>() {
+            let row = rows::get(&self.parts.store, NodeTable::Orders, &consent_key(channel))?;
+            if let Some(pending) = row {
+                self.consents.insert(channel, pending);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether no new state may be made on the channel.
+    pub(super) fn is_held(&self, channel: ChannelId) -> bool {
+        self.consents.contains_key(&channel)
+    }
+
+    /// What the newest state pays both sides now; none while something is under way.
+    fn settled_payout(&self, channel: ChannelId) -> Result<Payout, Refusal> {
+        let own = self.book.get(channel).ok_or(Refusal::NotLive)?;
+        if own.standing != Standing::Live || own.dispute.is_some() {
+            return Err(Refusal::NotLive);
+        }
+        if self.view_words().is_err() {
+            return Err(Refusal::Stale);
+        }
+        let record = self.record(channel).ok_or(Refusal::NotLive)?;
+        if *record.pending() != Handshake::None {
+            return Err(Refusal::Busy);
+        }
+        if self.has_open_payments(channel) {
+            return Err(Refusal::Busy);
+        }
+        let base = record.base();
+        own.ledger.payout(base.version, base.balance).map_err(|_unknown| Refusal::Terms)
+    }
+
+    fn has_open_payments(&self, channel: ChannelId) -> bool {
+        match &self.hub {
+            Some(hub) => hub.payments().values().any(|one| {
+                let fields = one.terms.fields();
+                let ours = fields.payer == channel || fields.payee == channel;
+                let over =
+                    matches!(one.stage, HubStage::Credited | HubStage::PaidBack | HubStage::Void);
+                ours && !over
+            }),
+            None => self.wallets.get(&channel).is_some_and(|wallet| wallet.book().open() > 0),
+        }
+    }
+
+    /// The one withdrawal of `amount` that both sides compute.
+    pub(super) fn withdrawal(
+        &self,
+        channel: ChannelId,
+        amount: Amount,
+        deadline: u64,
+    ) -> Result<Withdrawal, Refusal> {
+        let due = self.settled_payout(channel)?;
+        let own = self.book.get(channel).ok_or(Refusal::NotLive)?;
+        let base = self.record(channel).ok_or(Refusal::NotLive)?.base();
+        if amount > due.participant || amount == Amount::ZERO {
+            return Err(Refusal::Terms);
+        }
+        Ok(Withdrawal {
+            nonce: base.nonce.max(own.checkpoint).next().ok_or(Refusal::Terms)?,
+            version: own.ledger.last(),
+            balance: due.participant,
+            paid: Payout { participant: amount, vip: Amount::ZERO },
+            deadline,
+        })
+    }
+
+    pub(super) fn closing(&self, channel: ChannelId, deadline: u64) -> Result<Closing, Refusal> {
+        Ok(Closing { epoch: 0, paid: self.settled_payout(channel)?, deadline })
+    }
+
+    fn digest(&self, channel: ChannelId, seq: u64, terms: &Terms) -> Option<B256> {
+        let known = &self.book.get(channel)?.channel;
+        let parties = Parties {
+            channel,
+            participant: known.party(Role::Participant).account,
+            counterparty: known.party(Role::Counterparty).account,
+        };
+        let domain = known.session_domain();
+        Some(match terms {
+            Terms::Withdraw(terms) => withdraw_digest(&domain, &parties, seq, terms),
+            Terms::Close(terms) => close_digest(&domain, &parties, seq, terms),
+        })
+    }
+
+    /// Signs, durably, and holds the channel.
+    pub(super) async fn consent(
+        &mut self,
+        channel: ChannelId,
+        terms: Terms,
+        theirs: Option<Bytes>,
+    ) -> Result<Option<Pending>, NodeError> {
+        let Some(seq) = self.book.get(channel).map(|own| own.seq) else { return Ok(None) };
+        let signed = self
+            .digest(channel, seq, &terms)
+            .and_then(|digest| self.parts.keys.account.sign_digest(&digest).ok());
+        let Some(mine) = signed else { return Ok(None) };
+        let pending = Pending { seq, terms, mine, theirs, asked_ms: 0 };
+        self.refusals.remove(&channel);
+        // Held from here on: nothing comes between the check above and the signature.
+        self.consents.insert(channel, pending.clone());
+        self.store(vec![rows::put(NodeTable::Orders, consent_key(channel), &pending)?]).await?;
+        Ok(Some(pending))
+    }
+
+    pub(super) async fn on_withdraw(
+        &mut self,
+        channel: ChannelId,
+        consent: Consent<Withdrawal>,
+    ) -> Result<(), NodeError> {
+        let amount = consent.terms.paid.participant;
+        let ours = self.withdrawal(channel, amount, consent.terms.deadline).map(Terms::Withdraw);
+        let theirs = Terms::Withdraw(consent.terms);
+        self.on_consent(channel, (consent.seq, theirs, consent.signature), ours).await
+    }
+
+    pub(super) async fn on_close(
+        &mut self,
+        channel: ChannelId,
+        consent: Consent<Closing>,
+    ) -> Result<(), NodeError> {
+        let ours = self.closing(channel, consent.terms.deadline).map(Terms::Close);
+        let theirs = Terms::Close(consent.terms);
+        self.on_consent(channel, (consent.seq, theirs, consent.signature), ours).await
+    }
+
+    async fn on_consent(
+        &mut self,
+        channel: ChannelId,
+        (seq, theirs, signature): (u64, Terms, [u8; CONSENT_LEN]),
+        ours: Result<Terms, Refusal>,
+    ) -> Result<(), NodeError> {
+        let signature = Bytes::copy_from_slice(&signature);
+        if !self.is_theirs(channel, seq, &theirs, &signature) {
+            tracing::warn!(%channel, "a consent that the other party did not sign");
+            return Ok(());
+        }
+        let held =
+            self.consents.get(&channel).filter(|held| (held.seq, held.terms) == (seq, theirs));
+        match (held.cloned(), self.parts.role) {
+            (Some(mut held), Role::Participant) => {
+                held.theirs = Some(signature);
+                let key = consent_key(channel);
+                let row = rows::put(NodeTable::Orders, key, &held)?;
+                self.consents.insert(channel, held.clone());
+                self.execute(channel, &held, row).await
+            }
+            (Some(held), Role::Counterparty) => {
+                self.tell(channel, &frame(channel, &held));
+                Ok(())
+            }
+            (None, Role::Participant) => Ok(()),
+            (None, Role::Counterparty) => {
+                self.answer_consent(channel, (seq, theirs, signature), ours).await
+            }
+        }
+    }
+
+    /// Hub: the terms are those that it computes itself, or they are refused.
+    async fn answer_consent(
+        &mut self,
+        channel: ChannelId,
+        (seq, theirs, signature): (u64, Terms, Bytes),
+        ours: Result<Terms, Refusal>,
+    ) -> Result<(), NodeError> {
+        let bound = self.chain_s.saturating_add(GOOD_FOR_MAX_S);
+        let next = self.book.get(channel).map(|own| own.seq);
+        let refusal = match ours {
+            _ if self.consents.contains_key(&channel) => Some(Refusal::Busy),
+            Err(refusal) => Some(refusal),
+            Ok(ours) if ours != theirs || next != Some(seq) => Some(Refusal::Terms),
+            Ok(_) if theirs.deadline() > bound => Some(Refusal::Terms),
+            Ok(_) => None,
+        };
+        if let Some(refusal) = refusal {
+            self.tell(channel, &Frame::Refused(Some(channel), refusal));
+            return Ok(());
+        }
+        if let Some(pending) = self.consent(channel, theirs, Some(signature)).await? {
+            self.tell(channel, &frame(channel, &pending));
+        }
+        Ok(())
+    }
+
+    fn is_theirs(&self, channel: ChannelId, seq: u64, terms: &Terms, signature: &[u8]) -> bool {
+        let Some(own) = self.book.get(channel) else { return false };
+        let account = own.channel.party(self.parts.role.other()).account;
+        let Some(digest) = self.digest(channel, seq, terms) else { return false };
+        // Accounts that are contracts (ERC-1271) are not asked: their consents are refused here.
+        Signature::from_raw(signature)
+            .ok()
+            .and_then(|signature| signature.recover_address_from_prehash(&digest).ok())
+            .is_some_and(|found| found == account)
+    }
+
+    pub(super) async fn on_refused(
+        &mut self,
+        channel: ChannelId,
+        refusal: Refusal,
+    ) -> Result<(), NodeError> {
+        if self.restores.contains_key(&channel) && refusal == Refusal::NotLive {
+            return self.on_restored_by_hub(channel, None).await;
+        }
+        tracing::warn!(%channel, %refusal, "the hub does not consent");
+        self.refusals.insert(channel, refusal.to_string());
+        Ok(())
+    }
+
+    /// Asks again, lets go of what is past, and brings the machine behind an executed withdrawal.
+    pub(super) async fn tick_consents(&mut self) -> Result<(), NodeError> {
+        let (now, participant) = (self.now(), self.parts.role == Role::Participant);
+        let mut ask = Vec::new();
+        for (channel, pending) in &mut self.consents {
+            let due = now.saturating_sub(pending.asked_ms) >= ASK_EVERY;
+            if participant && pending.theirs.is_none() && due {
+                pending.asked_ms = now;
+                ask.push(*channel);
+            }
+        }
+        ask.into_iter().for_each(|channel| self.ask_consent(channel));
+        let past: Vec<ChannelId> = self
+            .consents
+            .iter()
+            .filter(|(_, one)| self.chain_s > one.terms.deadline().saturating_add(PAST_S))
+            .map(|(channel, _)| *channel)
+            .collect();
+        for channel in past {
+            tracing::warn!(%channel, "a consent was not executed in time: the channel goes on");
+            self.let_go(channel).await?;
+        }
+        let channels: Vec<ChannelId> = self.book.channels().keys().copied().collect();
+        for channel in channels {
+            self.catch_up(channel).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn let_go(&mut self, channel: ChannelId) -> Result<(), NodeError> {
+        if self.consents.remove(&channel).is_some() {
+            let gone = NodeChange::Remove(NodeTable::Orders, consent_key(channel));
+            self.store(vec![gone]).await?;
+        }
+        Ok(())
+    }
+
+    /// A withdrawal is final.
+    pub(super) async fn on_withdrawn(&mut self, channel: ChannelId) -> Result<(), NodeError> {
+        self.catch_up(channel).await?;
+        self.let_go(channel).await
+    }
+
+    /// An executed withdrawal used up a nonce: the machine goes on from its state.
+    pub(super) async fn catch_up(&mut self, channel: ChannelId) -> Result<(), NodeError> {
+        let withdrawn = self.book.get(channel).and_then(|own| own.withdrawn);
+        let behind = |record: &protocol::zksc::handshake::Record| {
+            withdrawn.is_some_and(|one| one.nonce > record.base().nonce)
+        };
+        if !self.record(channel).is_some_and(behind) {
+            return Ok(());
+        }
+        let Some(one) = withdrawn else { return Ok(()) };
+        let state = self.consented_state(channel, one.nonce, one.version, one.balance);
+        let Some(state) = state else { return Ok(()) };
+        if self.hub.is_some() {
+            self.give_hub(hub::Event::Consented(channel, state)).await?;
+        } else {
+            self.give_wallet(channel, wallet::Event::Consented(state)).await?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn frame(channel: ChannelId, pending: &Pending) -> Frame {
+    let (seq, signature) = (pending.seq, fixed(&pending.mine));
+    match pending.terms {
+        Terms::Withdraw(terms) => {
+            Frame::Withdraw(Box::new(Consent { channel, seq, terms, signature }))
+        }
+        Terms::Close(terms) => Frame::Close(Box::new(Consent { channel, seq, terms, signature })),
+    }
+}

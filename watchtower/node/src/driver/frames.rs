@@ -1,0 +1,197 @@
+//! What comes over the link: who speaks for which channel, and what is for which machine.
+//!
+//! **Invariant:** a frame about a channel counts only from the peer that speaks for it: shown by its [`Hello`] at a hub, named by
+//! the invitation at a participant.
+
+use gossip::Peer;
+use gossip::link::LinkEvent;
+use protocol::payment::{hub, wallet};
+use protocol::vnode::link::{Frame, Hello, Refusal};
+use protocol::zksc::UnverifiedFinal;
+use protocol::{ChannelId, Role};
+
+use super::{DEFERRED_MAX, Driver};
+use crate::book::Standing;
+use crate::error::NodeError;
+
+/// Between two hellos, in milliseconds.
+const HELLO_EVERY: u64 = 5_000;
+
+impl Driver {
+    pub(super) async fn on_link(&mut self, event: LinkEvent) -> Result<(), NodeError> {
+        match event {
+            LinkEvent::Up(peer) => {
+                tracing::info!(%peer, "connected");
+                if self.parts.role == Role::Participant {
+                    self.say_hello(peer);
+                    self.ask_for_openings(peer);
+                }
+                Ok(())
+            }
+            LinkEvent::Down(peer) => {
+                tracing::info!(%peer, "disconnected");
+                if self.parts.role == Role::Counterparty {
+                    self.peers.retain(|_, speaker| *speaker != peer);
+                }
+                Ok(())
+            }
+            LinkEvent::Frame(peer, bytes) => match Frame::from_bytes(&bytes) {
+                Ok(frame) => self.on_frame(peer, frame).await,
+                Err(error) => {
+                    tracing::warn!(%peer, %error, "bytes that are no frame");
+                    Ok(())
+                }
+            },
+        }
+    }
+
+    /// Says hello again now and then: a hub whose view of the chain was behind did not know the channel the first time.
+    pub(super) fn tick_hellos(&mut self) {
+        let now = self.now();
+        if self.parts.role == Role::Participant && now.saturating_sub(self.hello_ms) >= HELLO_EVERY
+        {
+            self.hello_ms = now;
+            let hubs: std::collections::BTreeSet<Peer> = self.peers.values().copied().collect();
+            hubs.into_iter().for_each(|hub| self.say_hello(hub));
+        }
+    }
+
+    /// Speaks for every channel with this hub.
+    fn say_hello(&self, hub: Peer) {
+        for (channel, peer) in &self.peers {
+            if *peer == hub {
+                self.hello(*channel, hub);
+            }
+        }
+    }
+
+    pub(super) fn hello(&self, channel: ChannelId, hub: Peer) {
+        let Some(own) = self.book.get(channel) else { return };
+        let names = (self.parts.link.me().to_bytes(), hub.to_bytes());
+        let domain = own.channel.domain();
+        match Hello::sign(&domain, channel, &self.parts.keys.signer, (&names.0, &names.1)) {
+            Ok(hello) => self.tell_peer(hub, &Frame::Hello(hello)),
+            Err(error) => tracing::error!(%channel, %error, "no hello"),
+        }
+    }
+
+    pub(super) async fn on_frame(&mut self, peer: Peer, frame: Frame) -> Result<(), NodeError> {
+        match frame {
+            Frame::Ask(ask) => return self.on_ask(peer, *ask).await,
+            Frame::Offer(offer) => return self.on_offer(peer, *offer).await,
+            Frame::Refused(None, refusal) => return self.on_not_opened(peer, refusal).await,
+            Frame::Hello(hello) => {
+                self.on_hello(peer, hello);
+                return Ok(());
+            }
+            _ => {}
+        }
+        let Some(channel) = frame.channel() else { return Ok(()) };
+        if self.peers.get(&channel) != Some(&peer) {
+            if self.parts.role == Role::Counterparty {
+                self.tell_peer(peer, &Frame::Who(channel));
+            }
+            return Ok(());
+        }
+        self.on_channel_frame(peer, channel, frame).await
+    }
+
+    fn on_hello(&mut self, peer: Peer, hello: Hello) {
+        if self.peers.get(&hello.channel) == Some(&peer) {
+            return;
+        }
+        let (from, to) = (peer.to_bytes(), self.parts.link.me().to_bytes());
+        let Some(own) = self.book.get(hello.channel) else {
+            let frame = Frame::Refused(Some(hello.channel), Refusal::NotLive);
+            return self.tell_peer(peer, &frame);
+        };
+        match hello.verify(&own.channel, &from, &to) {
+            Ok(()) => {
+                self.peers.insert(hello.channel, peer);
+            }
+            Err(error) => {
+                tracing::warn!(%peer, channel = %hello.channel, %error, "a hello that is not the participant's");
+            }
+        }
+    }
+
+    async fn on_channel_frame(
+        &mut self,
+        peer: Peer,
+        channel: ChannelId,
+        frame: Frame,
+    ) -> Result<(), NodeError> {
+        match frame {
+            Frame::Who(_) => self.hello(channel, peer),
+            Frame::Refused(_, refusal) => self.on_refused(channel, refusal).await?,
+            Frame::Latest(_, state) => self.on_latest(channel, state).await?,
+            Frame::Withdraw(consent) => self.on_withdraw(channel, *consent).await?,
+            Frame::Close(consent) => self.on_close(channel, *consent).await?,
+            Frame::Handshake(_, message) => {
+                // While a withdrawal is agreed and not executed, no new state is made.
+                if self.is_held(channel) {
+                    return Ok(());
+                }
+                let again = Frame::Handshake(channel, message.clone());
+                let busy = if self.hub.is_some() {
+                    let given = self.give_hub(hub::Event::Handshake(channel, message)).await?;
+                    let busy = given.is_busy();
+                    self.note(channel, given.refusal());
+                    busy
+                } else {
+                    let event = wallet::Event::Handshake(message);
+                    let given = self.give_wallet(channel, event).await?;
+                    let busy = given.is_busy();
+                    self.note(channel, given.refusal());
+                    busy
+                };
+                if busy && !self.turns.is_empty() && self.deferred.len() < DEFERRED_MAX {
+                    self.deferred.push_back((peer, again));
+                }
+            }
+            Frame::Payment(_, message) => {
+                if self.hub.is_some() {
+                    let given = self.give_hub(hub::Event::Payment(channel, message)).await?;
+                    self.note(channel, given.refusal());
+                } else {
+                    let event = wallet::Event::Payment(message);
+                    let given = self.give_wallet(channel, event).await?;
+                    self.note(channel, given.refusal());
+                }
+            }
+            Frame::Hello(_) | Frame::Ask(_) | Frame::Offer(_) => {}
+        }
+        Ok(())
+    }
+
+    fn note(&self, channel: ChannelId, refusal: Option<impl std::fmt::Display>) {
+        if let Some(refusal) = refusal {
+            tracing::debug!(%channel, %refusal, "a message changed nothing");
+        }
+    }
+
+    /// The newest final state is asked for, or shown by the other end.
+    async fn on_latest(
+        &mut self,
+        channel: ChannelId,
+        shown: Option<Box<UnverifiedFinal>>,
+    ) -> Result<(), NodeError> {
+        if self.parts.role == Role::Counterparty && shown.is_none() {
+            let latest = self.record(channel).and_then(|record| record.latest().copied());
+            let answer = match latest {
+                Some(state) => Frame::Latest(channel, Some(Box::new(state.unverified()))),
+                None => Frame::Refused(Some(channel), Refusal::NotLive),
+            };
+            self.tell(channel, &answer);
+            return Ok(());
+        }
+        self.on_restored_by_hub(channel, shown).await
+    }
+
+    /// Whether the channel lives, as far as this node knows.
+    pub(super) fn is_live(&self, channel: ChannelId) -> bool {
+        self.book
+            .get(channel)
+            .is_some_and(|own| own.standing == Standing::Live && own.dispute.is_none())
+    }
+}

@@ -1,0 +1,332 @@
+//! One task that owns the pure machines and carries out what they decide, in order: durable first, then sent.
+//!
+//! ```text
+//!   link, chain, towers, sender, API, clock --> driver: machine.handle --> effects
+//!        Persist --begin_node--> store ... durable --Persisted--> machine --> what it held back leaves
+//! ```
+//!
+//! Turns of different channels are on their way to the disk at the same time and share its syncs; the machines let nothing
+//! out before theirs is durable. At [`TURNS_MAX`] turns on their way nothing new is taken in until one is durable.
+//!
+//! **Invariant:** no message leaves before the turn that explains it is durable.
+//! **Invariant:** a turn that could not be stored stops the node.
+
+mod agree;
+mod api;
+mod backup;
+mod chain;
+mod consent;
+mod effects;
+mod errands;
+mod frames;
+mod hubs;
+mod leave;
+mod open;
+mod show;
+mod start;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use ::chain::follower::Batch;
+use alloy_primitives::Address;
+use futures::StreamExt as _;
+use futures::stream::FuturesOrdered;
+use gossip::Peer;
+use gossip::link::{LinkEvent, LinkHandle};
+use protocol::backup::DisputeKey;
+use protocol::payment::hub::Hub;
+use protocol::payment::wallet::Wallet;
+use protocol::vnode::coverage::Coverage;
+use protocol::vnode::view::{ChainView, Finalized};
+use protocol::{Amount, ChannelId, Role};
+use rand::RngCore as _;
+use store::{Store, StoreError};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::book::Book;
+use crate::error::{ApiError, NodeError};
+use crate::invite::Invitation;
+use crate::keys::Keys;
+use crate::policy::Policy;
+use crate::sender::Errand;
+use crate::towers::{Answer, Names, Towers};
+use open::Opening;
+
+pub use api::Command;
+pub(crate) use leave::ProveJob;
+
+/// What the prover answers.
+pub(crate) mod prove_types {
+    pub(crate) use super::leave::{Priced, Proven, Purpose};
+}
+
+/// Turns on their way to the disk beyond which nothing new is taken in: one batch of the store's.
+const TURNS_MAX: usize = 256;
+/// Messages that came while their lane's record was on its way to the disk; more are dropped and come again.
+const DEFERRED_MAX: usize = 4_096;
+/// How often the machines are told the time.
+const TICK: Duration = Duration::from_millis(100);
+/// Channel events handled before the other sources are looked at again.
+const FRAMES_AT_ONCE: usize = 64;
+
+/// A batch of the chain's events, what is final, and where to say that it is durable.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    /// What was read.
+    pub(crate) batch: Box<Batch>,
+    /// The newest final block.
+    pub(crate) finalized: Option<Finalized>,
+    /// Answered after the commit.
+    pub(crate) durable: oneshot::Sender<()>,
+}
+
+/// A person's request, and where the answer goes.
+#[derive(Debug)]
+pub struct Request {
+    /// What is wanted.
+    pub command: Command,
+    /// The answer, as JSON.
+    pub answer: oneshot::Sender<Result<serde_json::Value, ApiError>>,
+}
+
+/// Where everything comes in.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    pub(crate) link: mpsc::Receiver<LinkEvent>,
+    pub(crate) batches: mpsc::Receiver<Delivery>,
+    pub(crate) requests: mpsc::Receiver<Request>,
+    pub(crate) towers: mpsc::Receiver<Answer>,
+    pub(crate) sent: mpsc::Receiver<()>,
+    pub(crate) proven: mpsc::Receiver<leave::Proven>,
+}
+
+/// The addresses of the contracts and of the hub's own pool.
+#[derive(Debug, Clone, Copy)]
+pub struct Site {
+    /// The chain.
+    pub chain_id: u64,
+    /// The vault.
+    pub vipe: Address,
+    /// The asset that this node deals in.
+    pub asset: Address,
+    /// The hub's pool; a participant has none.
+    pub vip: Option<Address>,
+}
+
+/// What a driver works with.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) role: Role,
+    pub(crate) site: Site,
+    pub(crate) keys: Keys,
+    pub(crate) policy: Policy,
+    pub(crate) store: Store,
+    pub(crate) link: LinkHandle,
+    pub(crate) towers: Towers,
+    pub(crate) outbox: watch::Sender<u64>,
+    pub(crate) prove: mpsc::Sender<ProveJob>,
+    pub(crate) gas_price_max: u128,
+    #[cfg(test)]
+    pub(crate) kill: Option<KillSwitch>,
+}
+
+/// Kills a driver at one of its turns: how tests crash it.
+#[cfg(test)]
+#[derive(Debug, Clone)]
+pub(crate) struct KillSwitch {
+    /// Which turn, from 1.
+    at: u64,
+    /// After it is durable, or before it is handed over.
+    after: bool,
+    seen: std::sync::Arc<std::sync::atomic::AtomicU64>,
+}
+
+/// Whose turn became durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Hub,
+    Wallet(ChannelId),
+}
+
+/// A machine's turn on its way to the disk.
+#[derive(Debug)]
+struct OnItsWay {
+    owner: Owner,
+    number: u64,
+    turn: store::Turn,
+}
+
+impl Future for OnItsWay {
+    type Output = (Owner, u64, Result<(), StoreError>);
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let told = (self.owner, self.number);
+        Pin::new(&mut self.turn).poll(context).map(|outcome| (told.0, told.1, outcome))
+    }
+}
+
+type Turns = FuturesOrdered<OnItsWay>;
+
+/// The driver of one node.
+pub(crate) struct Driver {
+    parts: Parts,
+    began: Instant,
+    book: Book,
+    hub: Option<Hub>,
+    wallets: BTreeMap<ChannelId, Wallet>,
+    /// Hub: who speaks for a channel's participant. Participant: its hub.
+    peers: BTreeMap<ChannelId, Peer>,
+    /// The keys of the channels' backups.
+    dispute_keys: BTreeMap<ChannelId, DisputeKey>,
+    coverage: Coverage,
+    names: Names,
+    view: ChainView,
+    /// Until when the machines were told that they may sign.
+    view_told: Option<u64>,
+    /// Without towers: the nonces that counted as protected.
+    protected_told: BTreeMap<ChannelId, protocol::Nonce>,
+    /// The chain's clock, in seconds.
+    chain_s: u64,
+    turns: Turns,
+    deferred: VecDeque<(Peer, protocol::vnode::link::Frame)>,
+    openings: BTreeMap<alloy_primitives::B256, Opening>,
+    errands: BTreeMap<String, Errand>,
+    consents: BTreeMap<ChannelId, consent::Pending>,
+    /// The last refusal of each channel's other end, for people.
+    refusals: BTreeMap<ChannelId, String>,
+    /// What exits must hear with the next tick.
+    late: Vec<(ChannelId, protocol::vnode::exit::Event)>,
+    exits: BTreeMap<ChannelId, leave::Leaving>,
+    restores: BTreeMap<ChannelId, backup::Restoring>,
+    hubs: BTreeMap<Peer, Invitation>,
+    fee: protocol::payment::FeePolicy,
+    hello_ms: u64,
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver").field("role", &self.parts.role).finish_non_exhaustive()
+    }
+}
+
+/// 32 fresh random bytes.
+fn fresh() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    rand::rngs::OsRng.fill_bytes(&mut bytes);
+    bytes
+}
+
+fn seconds() -> u64 {
+    // A clock before 1970 lets promises look good for ever; the machine is then wrong about everything else too.
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+impl Driver {
+    /// Milliseconds since the start.
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Runs until told to stop; what is on its way to the disk is waited for.
+    ///
+    /// # Errors
+    /// [`NodeError`]: the node must be started again.
+    pub(crate) async fn run(
+        mut self,
+        stop: CancellationToken,
+        mut inputs: Inputs,
+    ) -> Result<(), NodeError> {
+        self.begin().await?;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let room = self.turns.len() < TURNS_MAX;
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some((owner, number, outcome)) = self.turns.next() => {
+                    outcome?;
+                    self.on_durable(owner, number).await?;
+                }
+                _ = tick.tick() => self.on_tick().await?,
+                Some(delivery) = inputs.batches.recv() => self.on_batch(delivery).await?,
+                Some(request) = inputs.requests.recv() => self.on_request(request).await?,
+                Some(answer) = inputs.towers.recv(), if room => self.on_tower(answer).await?,
+                Some(()) = inputs.sent.recv() => self.look_at_errands().await?,
+                Some(proven) = inputs.proven.recv() => self.on_proven(proven).await?,
+                Some(event) = inputs.link.recv(), if room => {
+                    self.on_link(event).await?;
+                    // More of the same while they are there, without asking the others each time.
+                    for _ in 0..FRAMES_AT_ONCE {
+                        let Ok(event) = inputs.link.try_recv() else { break };
+                        self.on_link(event).await?;
+                    }
+                }
+            }
+        }
+        while let Some((_, _, outcome)) = self.turns.next().await {
+            outcome?;
+        }
+        Ok(())
+    }
+
+    /// A turn is durable: what it held back leaves, and what came meanwhile is looked at again.
+    async fn on_durable(&mut self, owner: Owner, number: u64) -> Result<(), NodeError> {
+        match owner {
+            Owner::Hub => {
+                self.give_hub(protocol::payment::hub::Event::Persisted(number)).await?;
+            }
+            Owner::Wallet(channel) => {
+                let event = protocol::payment::wallet::Event::Persisted(number);
+                self.give_wallet(channel, event).await?;
+            }
+        }
+        for (peer, frame) in std::mem::take(&mut self.deferred) {
+            self.on_frame(peer, frame).await?;
+        }
+        Ok(())
+    }
+
+    async fn on_tick(&mut self) -> Result<(), NodeError> {
+        self.tell_view().await?;
+        if self.hub.is_some() {
+            self.give_hub(protocol::payment::hub::Event::Tick).await?;
+        }
+        let channels: Vec<ChannelId> = self.wallets.keys().copied().collect();
+        for channel in channels {
+            self.give_wallet(channel, protocol::payment::wallet::Event::Tick).await?;
+        }
+        self.tick_hellos();
+        self.tick_backups().await?;
+        self.tick_openings().await?;
+        self.tick_consents().await?;
+        self.tick_exits().await?;
+        Ok(())
+    }
+
+    /// The handshake's record of a channel.
+    fn record(&self, channel: ChannelId) -> Option<&protocol::zksc::handshake::Record> {
+        match &self.hub {
+            Some(hub) => hub.handshake(channel).map(|one| one.record()),
+            None => self.wallets.get(&channel).map(|wallet| wallet.handshake().record()),
+        }
+    }
+
+    /// What a channel's newest state pays this party.
+    fn worth(&self, channel: ChannelId) -> Amount {
+        let (Some(own), Some(record)) = (self.book.get(channel), self.record(channel)) else {
+            return Amount::ZERO;
+        };
+        let base = record.base();
+        let payout = own.ledger.payout(base.version, base.balance);
+        payout.map_or(Amount::ZERO, |payout| payout.of(self.parts.role))
+    }
+}

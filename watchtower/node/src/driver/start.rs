@@ -1,0 +1,184 @@
+//! From the store's rows to running machines.
+//!
+//! The order is the machines' own: records, then what the chain said, then the towers' receipts as they come, and the view of
+//! the chain last. Nothing is signed before that.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use protocol::backup::DisputeKey;
+use protocol::payment::hub::Hub;
+use protocol::payment::wallet::Wallet;
+use protocol::vnode::coverage::Coverage;
+use protocol::vnode::view::ChainView;
+use protocol::{ChannelId, Role};
+use store::NodeTable;
+
+use super::{Driver, Parts, Turns, leave};
+use crate::book::{Book, Standing};
+use crate::error::NodeError;
+use crate::invite::Invitation;
+use crate::rows;
+use crate::sender::Errand;
+use crate::towers::Names;
+
+/// Under which notes hubs stand.
+pub(super) const HUB: &[u8] = b"hub/";
+
+impl Driver {
+    /// Reads everything that is stored and makes the machines.
+    pub(crate) fn load(parts: Parts) -> Result<Self, NodeError> {
+        let store = &parts.store;
+        let (waiting, channels) = rows::chain(store)?;
+        let account = parts.keys.account.address();
+        let book = Book::new((parts.site.chain_id, parts.site.vipe), account, waiting, channels);
+        let hub = match parts.role {
+            Role::Counterparty => {
+                Some(Hub::new(parts.policy.hub_config(), rows::hub_payments(store)?))
+            }
+            Role::Participant => None,
+        };
+        let errands = rows::all::<Errand>(store, NodeTable::Orders, b"errand/")?;
+        let openings = rows::all(store, NodeTable::Orders, b"open/")?;
+        let exits = rows::all::<leave::Stored>(store, NodeTable::Orders, b"exit/")?;
+        let mut hubs = BTreeMap::new();
+        for (_, text) in rows::all::<String>(store, NodeTable::Notes, HUB)? {
+            // A hub that cannot be read is asked for again with the next opening.
+            if let Ok(invitation) = text.parse::<Invitation>()
+                && let Some(peer) = invitation.place.peer()
+            {
+                hubs.insert(peer, invitation);
+            }
+        }
+        let coverage = Coverage::new(parts.policy.coverage(), parts.site.chain_id, parts.site.vipe);
+        let view = ChainView::new(parts.policy.view_age_max_ms);
+        let mut driver = Self {
+            began: Instant::now(),
+            book,
+            hub,
+            wallets: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            dispute_keys: BTreeMap::new(),
+            coverage,
+            names: Names::default(),
+            view,
+            view_told: None,
+            protected_told: BTreeMap::new(),
+            chain_s: 0,
+            turns: Turns::new(),
+            deferred: VecDeque::new(),
+            openings: openings
+                .into_iter()
+                .map(|(_, one): (_, super::open::Opening)| (one.dispute_hash, one))
+                .collect(),
+            errands: errands.into_iter().map(|(_, one)| (one.name.clone(), one)).collect(),
+            consents: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            late: Vec::new(),
+            exits: BTreeMap::new(),
+            restores: BTreeMap::new(),
+            hubs,
+            fee: parts.policy.hub.fee,
+            hello_ms: 0,
+            parts,
+        };
+        driver.load_exits(exits);
+        driver.load_consents()?;
+        Ok(driver)
+    }
+
+    /// Starts every channel's machine, and dials the hubs.
+    pub(super) async fn begin(&mut self) -> Result<(), NodeError> {
+        let live = |standing| !matches!(standing, Standing::Open | Standing::Cancelled);
+        let channels: Vec<ChannelId> = self
+            .book
+            .channels()
+            .iter()
+            .filter(|(_, own)| live(own.standing))
+            .map(|(id, _)| *id)
+            .collect();
+        for channel in channels {
+            self.start_channel(channel).await?;
+            self.heed_end(channel).await?;
+        }
+        for invitation in self.hubs.values() {
+            if let Err(error) = self.parts.link.keep(invitation.place.clone()) {
+                tracing::error!(%error, place = %invitation.place, "the hub is not dialled");
+            }
+        }
+        self.look_at_errands().await?;
+        if self.parts.role == Role::Counterparty {
+            // Those that were open when this node was killed before it considered them.
+            let open: Vec<ChannelId> = self
+                .book
+                .channels()
+                .iter()
+                .filter(|(id, own)| {
+                    own.standing == Standing::Open
+                        && !self.errands.contains_key(&super::hubs::accept_name(**id))
+                })
+                .map(|(id, _)| *id)
+                .collect();
+            for channel in open {
+                self.consider(channel).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a live channel's machine from its record.
+    pub(super) async fn start_channel(&mut self, channel: ChannelId) -> Result<(), NodeError> {
+        let Some(own) = self.book.get(channel) else { return Ok(()) };
+        let (role, signer) = (self.parts.role, self.parts.keys.signer.clone());
+        let known = own.channel;
+        if !signer.is_of(&known) {
+            return Err(NodeError::OtherSeed(channel));
+        }
+        let key = DisputeKey::of(&known, role, signer.channel_key())
+            .map_err(|_other_key| NodeError::OtherSeed(channel))?;
+        self.dispute_keys.insert(channel, key);
+        self.view_told = None;
+        self.protected_told.remove(&channel);
+        let (ledger, now) = (own.ledger.clone(), self.now());
+        self.find_hub(channel);
+        if self.begin_restore(channel)? {
+            // Nothing is signed, and no machine exists, until the restore is done.
+            return Ok(());
+        }
+        if let Some(hub) = &mut self.hub {
+            if hub.handshake(channel).is_some() {
+                return Ok(());
+            }
+            let record = rows::hub_lane(&self.parts.store, &known)?;
+            let effects = hub.open_lane(&known, signer, ledger, record, now)?;
+            self.carry_hub(effects).await
+        } else {
+            if self.wallets.contains_key(&channel) {
+                return Ok(());
+            }
+            let record = rows::wallet_record(&self.parts.store, &known)?;
+            let config = self.parts.policy.wallet(self.fee);
+            let (wallet, effects) = Wallet::resume(known, signer, config, ledger, record, now)?;
+            self.wallets.insert(channel, wallet);
+            self.carry_wallet(channel, effects).await
+        }
+    }
+
+    /// Participant: which peer its hub is, by the invitation that the channel was opened with.
+    pub(super) fn find_hub(&mut self, channel: ChannelId) {
+        let Some(own) = self.book.get(channel) else { return };
+        if self.parts.role != Role::Participant {
+            return;
+        }
+        let theirs = own.channel.party(Role::Counterparty);
+        let found = self
+            .hubs
+            .iter()
+            .find(|(_, hub)| hub.account == theirs.account && hub.key == theirs.channel_key);
+        if let Some((peer, _)) = found {
+            let peer = *peer;
+            self.peers.insert(channel, peer);
+            self.hello(channel, peer);
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The driver with its real store and real links: killed at every durable step, and under load.
+#![allow(clippy::print_stdout, reason = "figures for whoever looks")]
+
+mod crash;
+mod load;
+mod world;

@@ -1,0 +1,335 @@
+//! Drivers of a hub and of participants in one process, with real stores and real links; the chain is told by the test.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use alloy_primitives::{Address, B256, U256};
+use chain::account::Account;
+use chain::cursor::{BlockId, Cursor};
+use chain::events::ChannelOpened;
+use chain::follower::{Batch, Tip};
+use chain::provider::Header;
+use gossip::link::LinkConfig;
+use protocol::backup::DisputeKey;
+use protocol::seed::Seed;
+use protocol::testing::amount;
+use protocol::vipe::{Ledger, Rate};
+use protocol::vnode::view::Finalized;
+use protocol::zksc::Channel;
+use protocol::zksc::channel::{ChannelTerms, PartyTerms};
+use protocol::{ChannelId, Nonce, Role};
+use serde_json::Value;
+use store::{Facts, NodeTable, Store};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::book::{Own, Standing};
+use crate::driver::{Command, Delivery, Driver, Inputs, KillSwitch, Parts, Request, Site};
+use crate::error::{ApiError, NodeError};
+use crate::invite::Invitation;
+use crate::keys::Keys;
+use crate::policy::{BackupPolicy, Policy};
+use crate::{rows, towers};
+
+/// What each side of every channel puts in.
+pub(super) const SIDE: u128 = 1_000_000;
+
+fn address(byte: u8) -> Address {
+    Address::repeat_byte(byte)
+}
+
+pub(super) const fn site(role: Role) -> Site {
+    let vip = match role {
+        Role::Counterparty => Some(Address::repeat_byte(4)),
+        Role::Participant => None,
+    };
+    Site { chain_id: 1, vipe: Address::repeat_byte(2), asset: Address::repeat_byte(3), vip }
+}
+
+pub(super) fn keys(seed: u8, role: Role) -> Keys {
+    let account = Account::from_bytes(&[seed; 32]).unwrap();
+    Keys::new(account, &Seed::from_bytes([seed; 32]), role).unwrap()
+}
+
+pub(super) fn id(value: u64) -> ChannelId {
+    ChannelId::try_from(value).unwrap()
+}
+
+/// The channel `number` between a participant and the hub, live, as the chain would show it.
+pub(super) fn own(number: u64, participant: &Keys, hub: &Keys) -> Own {
+    let salt = B256::new(protocol::testing::derived(number, "salt").0);
+    let theirs = *hub.signer.channel_key().public_key();
+    let key = DisputeKey::derive(participant.signer.channel_key(), &theirs, &salt).unwrap();
+    let ours = *participant.signer.channel_key().public_key();
+    let digest = protocol::schnorr::keys_digest(&ours, &theirs).unwrap();
+    let party = |keys: &Keys| PartyTerms {
+        account: keys.account.address(),
+        key: keys.signer.channel_key().public_key().to_integers(),
+        session: keys.signer.session_address(),
+    };
+    let terms = ChannelTerms {
+        chain_id: 1,
+        vipe: address(2),
+        channel_id: id(number),
+        participant: party(participant),
+        counterparty: party(hub),
+        keys_digest: B256::new(digest.to_bytes()),
+        asset: address(3),
+        rate: Rate::try_from(1 << 64).unwrap(),
+        dispute_hash: key.hash(),
+        salt,
+    };
+    let channel = Channel::try_from(terms).unwrap();
+    let mut ledger = Ledger::new();
+    ledger.deposit(amount(SIDE)).unwrap();
+    ledger.allocate(amount(SIDE)).unwrap();
+    let opened = ChannelOpened {
+        channel: id(number),
+        participant: terms.participant.account,
+        counterparty: terms.counterparty.account,
+        vip: address(4),
+        asset: terms.asset,
+        participant_key: terms.participant.key,
+        counterparty_key: terms.counterparty.key,
+        keys_digest: terms.keys_digest,
+        participant_session: terms.participant.session,
+        counterparty_session: terms.counterparty.session,
+        dispute_hash: terms.dispute_hash,
+        salt,
+        rate: U256::from(1_u128 << 64),
+        deposit: amount(SIDE),
+        accept_by: u64::MAX,
+    };
+    Own {
+        opened,
+        channel,
+        standing: Standing::Live,
+        ledger,
+        checkpoint: Nonce::ZERO,
+        withdrawn: None,
+        seq: 0,
+        dispute: None,
+        settled: None,
+        paid: None,
+    }
+}
+
+/// One node: its disk outlives it.
+pub(super) struct Machine {
+    folder: PathBuf,
+    role: Role,
+    keys: Keys,
+    listen: Option<String>,
+    running: Option<Running>,
+}
+
+struct Running {
+    requests: mpsc::Sender<Request>,
+    batches: mpsc::Sender<Delivery>,
+    stop: CancellationToken,
+    driver: JoinHandle<Result<(), NodeError>>,
+    link: JoinHandle<()>,
+}
+
+/// How many blocks the test's chain has.
+static HEIGHT: AtomicU64 = AtomicU64::new(1);
+
+fn policy() -> Policy {
+    let backup = BackupPolicy { target: 0, ..BackupPolicy::default() };
+    Policy { backup, view_age_max_ms: 600_000, ..Policy::default() }
+}
+
+fn batch() -> Delivery {
+    let number = HEIGHT.fetch_add(1, Ordering::Relaxed);
+    let block = BlockId { number, hash: B256::new(U256::from(number).to_be_bytes()) };
+    let head = Header {
+        id: block,
+        parent: B256::ZERO,
+        timestamp: number,
+        base_fee: 1,
+        gas_limit: 60_000_000,
+    };
+    let batch = Batch {
+        from: number,
+        to: number,
+        removed: Vec::new(),
+        added: Vec::new(),
+        timestamp: number,
+        tip: Tip { head, finalized: Some(number) },
+        cursor: Cursor::at(block),
+    };
+    let (durable, _told) = oneshot::channel();
+    let finalized = Some(Finalized { number, hash: block.hash });
+    Delivery { batch: Box::new(batch), finalized, durable }
+}
+
+impl Machine {
+    /// A node whose disk has these channels, and nothing signed.
+    pub(super) async fn new(folder: &Path, keys: Keys, channels: &[Own], known: &[Own]) -> Self {
+        std::fs::create_dir_all(folder).unwrap();
+        let role = keys.signer.role();
+        let machine = Self { folder: folder.to_owned(), role, keys, listen: None, running: None };
+        let store = machine.store();
+        let mut turn = Vec::new();
+        for own in channels {
+            let key = rows::key(own.channel.id());
+            turn.push(rows::put(NodeTable::Chain, key, own).unwrap());
+            turn.push(match role {
+                Role::Counterparty => rows::new_lane(&own.channel).unwrap(),
+                Role::Participant => rows::new_wallet(&own.channel).unwrap(),
+            });
+        }
+        for own in known {
+            let key = rows::known_key(own.channel.id());
+            turn.push(rows::put(NodeTable::Notes, key, &own.channel).unwrap());
+        }
+        store.commit_node(turn).await.unwrap();
+        machine
+    }
+
+    fn store(&self) -> Store {
+        let facts = Facts { chain_id: 1, vipe: address(2), account: self.keys.account.address() };
+        Store::open(self.folder.join("node.redb"), facts).unwrap()
+    }
+
+    /// Lets a participant know its hub.
+    pub(super) async fn introduce(&self, hub: &Machine) {
+        let invitation = Invitation {
+            chain_id: 1,
+            vipe: address(2),
+            asset: address(3),
+            account: hub.keys.account.address(),
+            vip: address(4),
+            key: *hub.keys.signer.channel_key().public_key(),
+            session: hub.keys.signer.session_address(),
+            rate: Rate::try_from(1 << 64).unwrap(),
+            place: hub.listen.as_ref().unwrap().parse().unwrap(),
+        };
+        let key = [b"hub/".as_slice(), invitation.account.as_slice()].concat();
+        let row = rows::put(NodeTable::Notes, key, &invitation.to_string()).unwrap();
+        self.store().commit_node(vec![row]).await.unwrap();
+    }
+
+    /// Starts it from its disk.
+    pub(super) async fn start(&mut self, kill: Option<KillSwitch>) {
+        let place = match (&self.listen, self.role) {
+            (Some(place), _) => Some(place.split("/p2p/").next().unwrap().to_owned()),
+            (None, Role::Counterparty) => Some("/ip4/127.0.0.1/tcp/0".to_owned()),
+            (None, Role::Participant) => None,
+        };
+        let listen = place.iter().map(|place| place.parse().unwrap()).collect();
+        let config = LinkConfig { listen, ..LinkConfig::default() };
+        let (handle, link_events, link) = gossip::link::open(&config, &self.keys.identity).unwrap();
+        let (towers, _workers, answers) = towers::start(&[]).unwrap();
+        let (send_batches, batches) = mpsc::channel(4);
+        let (requests, asked) = mpsc::channel(16_384);
+        let (outbox, _wake) = watch::channel(0);
+        let (_told, sent) = mpsc::channel(1);
+        let (prove, _jobs) = mpsc::channel(1);
+        let (_proven, proven) = mpsc::channel(1);
+        let mut places = handle.places();
+        let driver = Driver::load(Parts {
+            role: self.role,
+            site: site(self.role),
+            keys: self.keys.clone(),
+            policy: policy(),
+            store: self.store(),
+            link: handle,
+            towers,
+            outbox,
+            prove,
+            gas_price_max: 1,
+            kill,
+        })
+        .unwrap();
+        let inputs =
+            Inputs { link: link_events, batches, requests: asked, towers: answers, sent, proven };
+        let stop = CancellationToken::new();
+        let (for_link, for_driver) = (stop.clone(), stop.clone());
+        #[expect(clippy::disallowed_methods, reason = "a test has no Tasks")]
+        let link = tokio::spawn(link.run(for_link));
+        #[expect(clippy::disallowed_methods, reason = "a test has no Tasks")]
+        let driver = tokio::spawn(Box::pin(driver.run(for_driver, inputs)));
+        self.running = Some(Running { requests, batches: send_batches, stop, driver, link });
+        if self.role == Role::Counterparty && self.listen.is_none() {
+            places.wait_for(|places| !places.is_empty()).await.unwrap();
+            self.listen = Some(places.borrow()[0].to_string());
+        }
+        self.see_block().await;
+    }
+
+    /// The chain moves: nothing is signed before the first block.
+    pub(super) async fn see_block(&self) {
+        if let Some(running) = &self.running {
+            // A driver that was killed sees nothing.
+            let _ = running.batches.send(batch()).await;
+        }
+    }
+
+    /// Whether its driver has ended.
+    pub(super) fn is_dead(&self) -> bool {
+        self.running.as_ref().is_none_or(|running| running.driver.is_finished())
+    }
+
+    /// Ends what still runs; the disk stays. Whether it had ended with an error by itself.
+    pub(super) async fn kill(&mut self) -> Option<NodeError> {
+        let running = self.running.take()?;
+        let died = running.driver.is_finished();
+        running.stop.cancel();
+        if !died {
+            running.driver.abort();
+        }
+        let outcome = running.driver.await;
+        let _ = running.link.await;
+        match outcome {
+            Ok(Err(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Asks; none when the node is dead.
+    pub(super) async fn ask(&self, command: Command) -> Option<Result<Value, ApiError>> {
+        let running = self.running.as_ref()?;
+        let (answer, told) = oneshot::channel();
+        running.requests.send(Request { command, answer }).await.ok()?;
+        told.await.ok()
+    }
+
+    pub(super) async fn payments(&self) -> Vec<Value> {
+        let history = Command::History { channel: None, all: true };
+        let Some(Ok(answer)) = self.ask(history).await else { return Vec::new() };
+        answer["payments"].as_array().unwrap().clone()
+    }
+
+    /// Each channel's nonce and what the newest state pays this party.
+    pub(super) async fn standings(&self) -> BTreeMap<u64, (u64, u128)> {
+        let Some(Ok(answer)) = self.ask(Command::Channels).await else { return BTreeMap::new() };
+        let all = answer["channels"].as_array().unwrap().clone();
+        all.iter()
+            .map(|one| {
+                let balance = one["balance"].as_str().unwrap().parse().unwrap();
+                (one["channel"].as_u64().unwrap(), (one["nonce"].as_u64().unwrap(), balance))
+            })
+            .collect()
+    }
+}
+
+/// A switch that kills at the `at`-th turn, counted from 1: before it is handed over, or after it is durable.
+pub(super) fn kill_at(at: u64, after: bool) -> KillSwitch {
+    KillSwitch { at, after, seen: Arc::new(AtomicU64::new(0)) }
+}
+
+/// Waits for something, for at most half a minute.
+pub(super) async fn wait_for<F: Future<Output = bool>>(what: &str, mut done: impl FnMut() -> F) {
+    for _ in 0..600 {
+        if done().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{what} did not happen");
+}

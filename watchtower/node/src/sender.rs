@@ -1,0 +1,213 @@
+//! What must reach the chain: errands of a few calls one after another, each an obligation of the submitter's.
+//!
+//! ```text
+//!   driver --turn: errand and its first obligation--> store <--outbox-- sender --> chain
+//!   driver <--a name: look into the store------------'
+//! ```
+//!
+//! **Invariant:** the outbox is the only way in, so what was wanted before a crash is wanted after it, once.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use alloy_primitives::{U256, keccak256};
+use chain::calls::Call;
+use chain::submitter::{Obligation, ObligationId, Outcome, Record, RoundError, Stage, Submitter};
+use serde::{Deserialize, Serialize};
+use store::{Change, Store, StoreError};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::NodeError;
+use crate::rows::RowError;
+
+/// Gas of one call beyond which something is wrong: an exit with its proof takes 2.2 million.
+const GAS_MAX: u64 = 4_000_000;
+
+/// One call of an errand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Step {
+    /// The call.
+    pub(crate) call: Call,
+    /// Whether the contract itself refuses it a second time.
+    pub(crate) repeat_safe: bool,
+    /// Of use only before this time of the chain, in seconds.
+    pub(crate) deadline: Option<u64>,
+}
+
+/// How an errand stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    /// Under way.
+    Running,
+    /// The last call is in a final block.
+    Done,
+    /// A call was refused or ran out of time, as of a final block.
+    Failed(String),
+}
+
+/// Calls that are made one after another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Errand {
+    /// Names it: the same name is never begun twice.
+    pub(crate) name: String,
+    /// The calls.
+    pub(crate) steps: Vec<Step>,
+    /// Which one is under way.
+    pub(crate) at: usize,
+    /// How it stands.
+    pub(crate) state: State,
+}
+
+impl Errand {
+    pub(crate) fn new(name: String, steps: Vec<Step>) -> Self {
+        Self { name, steps, at: 0, state: State::Running }
+    }
+
+    /// The name of the obligation of a step.
+    fn id(&self, at: usize) -> ObligationId {
+        let at = u64::try_from(at).unwrap_or(u64::MAX).to_be_bytes();
+        ObligationId(keccak256([b"node errand".as_slice(), self.name.as_bytes(), &at].concat()))
+    }
+
+    /// The obligation of the step that is under way.
+    pub(crate) fn obligation(&self, gas_price_max: u128) -> Option<Obligation> {
+        let step = self.steps.get(self.at)?;
+        Some(Obligation {
+            id: self.id(self.at),
+            call: step.call.clone(),
+            not_before: None,
+            deadline: step.deadline,
+            gas_hint: None,
+            max_cost: U256::from(GAS_MAX) * U256::from(gas_price_max),
+            repeat_safe: step.repeat_safe,
+        })
+    }
+
+    /// The obligations whose rows are no longer wanted once the errand has ended.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = String> {
+        (0..self.steps.len()).map(|at| self.id(at).to_string())
+    }
+
+    /// Goes on if the step's obligation has. True if anything changed.
+    pub(crate) fn look(&mut self, store: &Store) -> Result<bool, RowError> {
+        if self.state != State::Running {
+            return Ok(false);
+        }
+        let Some(record) = row(store, self.id(self.at))? else { return Ok(false) };
+        let last = self.at.saturating_add(1) >= self.steps.len();
+        match record.stage {
+            Stage::Ended(Outcome::Finalized { receipt }) if receipt.success => {
+                if last {
+                    self.state = State::Done;
+                } else {
+                    self.at = self.at.saturating_add(1);
+                }
+                Ok(true)
+            }
+            // The next call needs this one's effect, not its finality; the submitter sees both through.
+            Stage::Mined { receipt } if receipt.success && !last => {
+                self.at = self.at.saturating_add(1);
+                Ok(true)
+            }
+            Stage::Ended(outcome) => {
+                self.state = State::Failed(match outcome {
+                    Outcome::Refused { refusal } => format!("the contract refuses: {refusal}"),
+                    Outcome::Expired => "its time ran out".to_owned(),
+                    Outcome::Finalized { receipt } => {
+                        format!("transaction {} failed", receipt.hash)
+                    }
+                    other => format!("{other:?}"),
+                });
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+}
+
+/// The write that begins an obligation.
+pub(crate) fn begin(obligation: Obligation) -> Result<Change, RowError> {
+    change(&Record::new(obligation))
+}
+
+fn change(record: &Record) -> Result<Change, RowError> {
+    let name = record.obligation.id.to_string();
+    Ok(Change::Outbox { name, body: serde_json::to_vec(record)? })
+}
+
+fn row(store: &Store, id: ObligationId) -> Result<Option<Record>, RowError> {
+    let body = store.outbox_row(&id.to_string())?;
+    Ok(body.map(|body| serde_json::from_slice(&body)).transpose()?)
+}
+
+/// What the sender works with.
+#[derive(Debug)]
+pub struct Sender {
+    /// With no obligations yet.
+    pub submitter: Submitter,
+    /// Where records are kept.
+    pub store: Store,
+    /// The longest pause between two looks.
+    pub interval: Duration,
+    pub(crate) wake: watch::Receiver<u64>,
+    pub(crate) told: mpsc::Sender<()>,
+}
+
+impl Sender {
+    /// Sends until told to stop.
+    ///
+    /// # Errors
+    /// When the store fails, or a record cannot be taken.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), NodeError> {
+        let mut known = BTreeSet::new();
+        loop {
+            for (name, body) in self.store.outbox()? {
+                if known.insert(name) {
+                    let record: Record = serde_json::from_slice(&body).map_err(RowError::Json)?;
+                    if let Err(error) = self.submitter.add(record) {
+                        tracing::error!(%error, "an obligation cannot be taken");
+                    }
+                }
+            }
+            let store = &self.store;
+            let mut reports = Vec::new();
+            let round = self.submitter.round(|record| persist(store, record), &mut reports).await;
+            match round {
+                Ok(()) => {}
+                Err(RoundError::Rpc(error)) => {
+                    tracing::warn!(%error, "no look at the chain; trying again");
+                }
+                Err(RoundError::Store(error)) => return Err(error),
+                Err(error) => {
+                    tracing::error!(%error, "sending starts again from what is stored");
+                    self.submitter.restart();
+                    known.clear();
+                }
+            }
+            if !reports.is_empty() {
+                // One word that waits is as good as many.
+                let _ = self.told.try_send(());
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                Ok(()) = self.wake.changed() => {}
+                () = tokio::time::sleep(self.interval) => {}
+            }
+        }
+    }
+}
+
+fn persist(store: &Store, record: Record) -> impl Future<Output = Result<(), NodeError>> + use<> {
+    let store = store.clone();
+    async move {
+        // What only filled a gap between nonces interests nobody once it is over.
+        let change = match (record.fills, record.outcome()) {
+            (Some(_), Some(_)) => Change::OutboxDone { name: record.obligation.id.to_string() },
+            _ => change(&record)?,
+        };
+        store.commit(vec![change]).await.map_err(|error: StoreError| NodeError::Store(error))
+    }
+}

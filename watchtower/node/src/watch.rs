@@ -1,0 +1,59 @@
+//! The chain watch: hands each batch to the driver, with what is final now, and goes on once it is durable.
+
+use chain::error::RpcError;
+use chain::follower::{FollowError, Follower};
+use chain::provider::{At, Rpc};
+use protocol::vnode::view::Finalized;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::driver::Delivery;
+
+/// The task.
+#[derive(Debug)]
+pub struct Watch {
+    pub(crate) follower: Follower,
+    pub(crate) rpc: Rpc,
+    pub(crate) driver: mpsc::Sender<Delivery>,
+}
+
+impl Watch {
+    /// Follows the chain until told to stop.
+    ///
+    /// # Errors
+    /// When the follower cannot go on; trouble with the node is waited out inside.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), FollowError> {
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                batch = self.follower.next() => batch?,
+            };
+            let finalized = match batch.tip.finalized {
+                Some(number) => self.finalized(number).await,
+                None => None,
+            };
+            let (durable, stored) = oneshot::channel();
+            let delivery = Delivery { batch: Box::new(batch), finalized, durable };
+            if self.driver.send(delivery).await.is_err() || stored.await.is_err() {
+                stop.cancelled().await;
+                return Ok(());
+            }
+            self.follower.acknowledge();
+        }
+    }
+
+    /// The final block's hash, so that a node that changes its mind about it is noticed. Without an answer the view is not
+    /// renewed: nothing is signed on what was not seen.
+    async fn finalized(&self, number: u64) -> Option<Finalized> {
+        let header: Result<_, RpcError> = self.rpc.header(At::Number(number)).await;
+        match header {
+            Ok(Some(header)) => Some(Finalized { number, hash: header.id.hash }),
+            Ok(None) => None,
+            Err(error) => {
+                tracing::warn!(%error, number, "the final block is not shown: the view is not renewed");
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The commands of nodes: what runs one, and what talks to one that runs.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use alloy_primitives::Address;
+use clap::{Args, Subcommand};
+
+/// A participant's node.
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// Run a participant's node until it is told to stop.
+    ///
+    /// Needs an account with ether for gas (`watchtower keys new`), a chain's node (`--rpc`) and a vault (`--deployment`). Makes
+    /// the seed in the data folder at the first start: back that file up, with it and the chain everything else is restored.
+    /// The other commands (`open`, `pay`, ..) talk to it, from the same --data-dir.
+    Run(RunArgs),
+}
+
+/// A counterparty's node, for many participants.
+#[derive(Debug, Subcommand)]
+pub enum HubCommand {
+    /// Run a hub until it is told to stop: accepts channels by policy, and carries payments between participants.
+    Run(HubArgs),
+    /// Print the invitation that participants open channels with.
+    Invitation(Common),
+}
+
+/// How a node runs.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Where other nodes dial this one, as a multiaddress; a participant needs none
+    #[arg(long, value_name = "MULTIADDRESS")]
+    pub link: Vec<String>,
+    /// Where the local HTTP API listens
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0")]
+    pub api: SocketAddr,
+    /// A tower that backups are handed to (its HTTP address); may be repeated
+    #[arg(long, value_name = "URL")]
+    pub tower: Vec<String>,
+    /// Limits, fees, backups, and when the node leaves a channel by itself (TOML); see docs/spec/node.md
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// The asset, where the vault takes several
+    #[arg(long, value_name = "ADDRESS")]
+    pub asset: Option<Address>,
+}
+
+/// How a hub runs.
+#[derive(Debug, Args)]
+pub struct HubArgs {
+    /// As any node
+    #[command(flatten)]
+    pub node: RunArgs,
+    /// The hub's pool; by default the deployment file's
+    #[arg(long, value_name = "ADDRESS")]
+    pub vip: Option<Address>,
+}
+
+/// For every command that talks to a running node.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// The node's answer as JSON, for machines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What can be asked of a running node. Each may be repeated: what was done is not done twice.
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
+    /// Open a channel with a hub, by its invitation, and pay in. Two transactions (approve, open); the hub then accepts.
+    Open {
+        /// The hub's invitation (vrc1..)
+        invitation: String,
+        /// What to pay in, in base units of the asset
+        #[arg(long)]
+        deposit: u128,
+        /// Open another one, though there is a channel with this hub
+        #[arg(long)]
+        another: bool,
+        /// Wait until the channel lives
+        #[arg(long)]
+        wait: bool,
+        /// Output
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Put more into a channel. Two transactions (approve, deposit); counts once it is final.
+    Fund {
+        /// How much, in base units
+        amount: u128,
+        /// The channel; not needed when there is one
+        #[arg(long)]
+        channel: Option<u64>,
+        /// Names this order: the same key is never paid twice. By default a random one, which is printed
+        #[arg(long, value_name = "NAME")]
+        order: Option<String>,
+        /// Wait until it is final
+        #[arg(long)]
+        wait: bool,
+        /// Output
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Pay an invoice, or a channel. Costs the hub's fee and no gas.
+    Pay {
+        /// An invoice (vri1..), or the payee's channel number
+        to: String,
+        /// How much, in base units; the invoice's if it says
+        #[arg(long)]
+        amount: Option<u128>,
+        /// The channel to pay from; not needed when there is one
+        #[arg(long)]
+        channel: Option<u64>,
+        /// Names this payment where there is no invoice: the same name is never paid twice
+        #[arg(long, value_name = "NAME")]
+        order: Option<String>,
+        /// Wait until it is received or refused
+        #[arg(long)]
+        wait: bool,
+        /// Output
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Make an invoice: what a payer needs to pay this node, once.
+    #[command(visible_alias = "invoice")]
+    Receive {
+        /// How much, in base units; without it the payer chooses
+        #[arg(long)]
+        amount: Option<u128>,
+        /// The channel to be paid on; not needed when there is one
+        #[arg(long)]
+        channel: Option<u64>,
+        /// Output
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Show payments, oldest first.
+    History {
+        /// Only this channel's
+        #[arg(long)]
+        channel: Option<u64>,
+        /// With those that ended long ago
+        #[arg(long)]
+        all: bool,
+        /// Output
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Show channels: balance, standing, what is under way.
+    Channels {
+        /// Output
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Show how the node fares, and whether it signs.
+    Status {
+        /// Output
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Write a payment's debt note: what proves to anybody that the hub was paid and owes. Always JSON.
+    Export {
+        /// The payment's id, as `history` shows it
+        payment: String,
+    },
+    /// Take money out of a live channel, with the hub's consent. One transaction and a claim; the channel pauses meanwhile.
+    Withdraw {
+        /// How much, in base units
+        amount: u128,
+        /// The channel; not needed when there is one
+        #[arg(long)]
+        channel: Option<u64>,
+        /// Wait until it is final
+        #[arg(long)]
+        wait: bool,
+        /// Output
+        #[command(flatten)]
+        common: Common,
+    },
+    /// End a channel with the hub's consent: both are paid at once. One transaction and a claim.
+    Close {
+        /// The channel; not needed when there is one
+        #[arg(long)]
+        channel: Option<u64>,
+        /// Wait until it is final
+        #[arg(long)]
+        wait: bool,
+        /// Output
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Leave a channel whether the hub likes it or not: asks for a close, then opens a dispute with a real proof.
+    ///
+    /// Signing on the channel stops for good. A dispute costs about 2.2 million gas, and locks fee and bond until the window is
+    /// over; an honest exiter gets both back.
+    Exit {
+        /// The channel; not needed when there is one
+        #[arg(long)]
+        channel: Option<u64>,
+        /// Without asking for a close first
+        #[arg(long)]
+        now: bool,
+        /// Wait until the channel is over
+        #[arg(long)]
+        wait: bool,
+        /// Output
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Take the deposit back of a channel that the hub has not accepted.
+    Cancel {
+        /// The channel
+        channel: u64,
+        /// Output
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Show whether a restore is under way: a node with its seed and an empty disk restores by itself when it starts.
+    Restore {
+        /// The hub's invitation: where the restored channels' other end is dialled. Without it the towers alone are asked
+        invitation: Option<String>,
+        /// Wait until it is done
+        #[arg(long)]
+        wait: bool,
+        /// Output
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Backups of final states.
+    #[command(subcommand)]
+    Backup(BackupCommand),
+}
+
+/// Backups.
+#[derive(Debug, Subcommand)]
+pub enum BackupCommand {
+    /// Show how much of what the node holds is protected, and by how many towers. Exit code 1 if not all of it is.
+    Status {
+        /// Wait until all of it is protected
+        #[arg(long)]
+        wait: bool,
+        /// Output
+        #[command(flatten)]
+        common: Common,
+    },
+}

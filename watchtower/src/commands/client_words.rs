@@ -1,0 +1,158 @@
+//! A node's answers in words, for people. Machines take `--json`.
+
+use serde_json::Value;
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn list(answer: &Value, field: &str) -> Vec<Value> {
+    answer[field].as_array().cloned().unwrap_or_default()
+}
+
+/// `name  value`, one a line; what is null is left out.
+fn lines(answer: &Value, fields: &[&str]) -> String {
+    let mut out = String::new();
+    for field in fields {
+        if !answer[*field].is_null() {
+            out.push_str(&format!("{field:<16} {}\n", text(&answer[*field])));
+        }
+    }
+    out
+}
+
+pub(crate) fn opening(answer: &Value) -> String {
+    lines(answer, &["stage", "channel", "deposit", "allocation"])
+}
+
+pub(crate) fn order(answer: &Value) -> String {
+    let mut out = lines(answer, &["channel", "amount"]);
+    out.push_str(&lines(&answer["order"], &["name", "state", "call", "calls", "reason"]));
+    out
+}
+
+pub(crate) fn invoice(answer: &Value) -> String {
+    text(&answer["invoice"])
+}
+
+pub(crate) fn history(answer: &Value) -> String {
+    let all = list(answer, "payments");
+    if all.is_empty() {
+        return "no payments".to_owned();
+    }
+    let mut out = String::new();
+    for one in all {
+        let way = if one["direction"] == "incoming" { "from" } else { "to" };
+        let other = if way == "from" { &one["payer"] } else { &one["payee"] };
+        let reason =
+            one["reason"].as_str().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        out.push_str(&format!(
+            "{:>20} {way:<4} channel {:<6} {:<10}{reason} fee {} {}\n",
+            text(&one["amount"]),
+            text(other),
+            text(&one["stage"]),
+            text(&one["fee"]),
+            text(&one["payment"]),
+        ));
+    }
+    out
+}
+
+pub(crate) fn channel(one: &Value) -> String {
+    let mut out = lines(
+        one,
+        &[
+            "channel",
+            "standing",
+            "balance",
+            "escrow",
+            "in_flight",
+            "nonce",
+            "connected",
+            "stopped",
+            "held",
+        ],
+    );
+    if one["restoring"] == true {
+        out.push_str("it is being restored: nothing is signed until that is done\n");
+    }
+    if let Some(refusal) = one["refusal"].as_str() {
+        out.push_str(&format!("the hub refused: {refusal}\n"));
+    }
+    if !one["paid"].is_null() {
+        out.push_str(&format!(
+            "paid             {} to the participant, {} to the pool\n",
+            text(&one["paid"][0]),
+            text(&one["paid"][1])
+        ));
+    }
+    out
+}
+
+pub(crate) fn channels(answer: &Value) -> String {
+    let all = list(answer, "channels");
+    if all.is_empty() {
+        return "no channels".to_owned();
+    }
+    all.iter().map(channel).collect::<Vec<_>>().join("\n")
+}
+
+pub(crate) fn status(answer: &Value) -> String {
+    let mut out =
+        lines(answer, &["role", "account", "peer", "vault", "asset", "channels", "worth", "signs"]);
+    if let Some(reason) = answer["why_not"].as_str() {
+        out.push_str(&format!("nothing is signed: {reason}\n"));
+    }
+    for one in list(answer, "orders") {
+        out.push_str(&format!("on its way: {} ({})\n", text(&one["name"]), text(&one["state"])));
+    }
+    out
+}
+
+pub(crate) fn consent(answer: &Value) -> String {
+    let mut out = lines(answer, &["channel", "agreed"]);
+    out.push_str(if answer["consented"] == true {
+        "the hub has consented; the transaction is on its way\n"
+    } else {
+        "the hub is asked for its consent\n"
+    });
+    out
+}
+
+pub(crate) fn exit(answer: &Value) -> String {
+    lines(answer, &["channel", "step", "notice"])
+}
+
+pub(crate) fn restore(answer: &Value) -> String {
+    if answer["done"] == true {
+        return "nothing is being restored".to_owned();
+    }
+    format!(
+        "restoring channels {}: waits for the hub and for {} of {} towers; nothing is signed on them meanwhile",
+        text(&answer["restoring"]),
+        text(&answer["quorum"]),
+        text(&answer["towers"]),
+    )
+}
+
+pub(crate) fn backups(answer: &Value) -> String {
+    let mut out = lines(answer, &["target", "towers", "covered", "value_held", "value_protected"]);
+    for one in list(answer, "channels") {
+        let status = &one["status"];
+        out.push_str(&format!(
+            "channel {:<8} nonce {} held, {} protected, {} towers hold the newest\n",
+            text(&one["channel"]),
+            text(&status["held"]),
+            text(&status["protected"]),
+            text(&status["towers"]),
+        ));
+    }
+    if let Some(warning) = answer["warning"].as_str() {
+        out.push_str(&format!("WARNING: {warning}\n"));
+    }
+    out
+}

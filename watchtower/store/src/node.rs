@@ -1,0 +1,187 @@
+//! What a node of channels keeps: opaque rows by kind and key, and the write-ahead of its signatures.
+//!
+//! One turn of the node is one call of [`Store::commit_node`], so what was decided about a payment and what was signed
+//! for it are durable together. Turns of other channels share the commit's sync (`engine`).
+//!
+//! **Invariant:** a turn is stored whole or not at all; a signature that contradicts one on record refuses its whole turn.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use protocol::ChannelId;
+use redb::{TableDefinition, WriteTransaction};
+use tokio::sync::oneshot;
+
+use crate::error::StoreError;
+use crate::signing::{self, SignedRow};
+use crate::{Store, schema};
+
+/// What a row is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NodeTable {
+    /// A channel's end of the handshake and what goes with it.
+    Lanes,
+    /// A payment that is not archived.
+    Payments,
+    /// A payment that the machines forgot: for people and for later proof.
+    Archive,
+    /// What the chain said of the node's own channels.
+    Chain,
+    /// What a person ordered, and how far it has come.
+    Orders,
+    /// Whom a channel's other end is reached at, invoices and the like.
+    Notes,
+}
+
+impl NodeTable {
+    /// Every kind of row.
+    pub const ALL: [Self; 6] =
+        [Self::Lanes, Self::Payments, Self::Archive, Self::Chain, Self::Orders, Self::Notes];
+
+    const fn definition(self) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
+        TableDefinition::new(match self {
+            Self::Lanes => "node-lanes-1",
+            Self::Payments => "node-payments-1",
+            Self::Archive => "node-archive-1",
+            Self::Chain => "node-chain-1",
+            Self::Orders => "node-orders-1",
+            Self::Notes => "node-notes-1",
+        })
+    }
+}
+
+/// One of the writes of a turn.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NodeChange {
+    /// Puts a row.
+    Put(NodeTable, Vec<u8>, Vec<u8>),
+    /// Takes a row away; one that is not there is none.
+    Remove(NodeTable, Vec<u8>),
+    /// Moves a row to [`NodeTable::Archive`], under the same key.
+    Archive(NodeTable, Vec<u8>),
+    /// A state was signed: refused if another one with its nonce was.
+    Signed(ChannelId, SignedRow),
+    /// A write of the tower's part, in the same transaction: the cursor and an obligation.
+    Tower(Box<crate::Change>),
+}
+
+/// Makes the tables of an empty store.
+pub(crate) fn establish(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    for table in NodeTable::ALL {
+        transaction.open_table(table.definition())?;
+    }
+    Ok(())
+}
+
+fn apply(transaction: &WriteTransaction, change: &NodeChange) -> Result<(), StoreError> {
+    match change {
+        NodeChange::Put(table, key, body) => {
+            transaction.open_table(table.definition())?.insert(key.as_slice(), body.as_slice())?;
+        }
+        NodeChange::Remove(table, key) => {
+            transaction.open_table(table.definition())?.remove(key.as_slice())?;
+        }
+        NodeChange::Archive(table, key) => {
+            let mut from = transaction.open_table(table.definition())?;
+            let body = from.remove(key.as_slice())?.map(|body| body.value().to_vec());
+            if let Some(body) = body {
+                let mut archive = transaction.open_table(NodeTable::Archive.definition())?;
+                archive.insert(key.as_slice(), body.as_slice())?;
+            }
+        }
+        NodeChange::Signed(..) => {}
+        NodeChange::Tower(change) => crate::change::apply(transaction, change)?,
+    }
+    Ok(())
+}
+
+fn turn(transaction: &WriteTransaction, changes: &[NodeChange]) -> Result<(), StoreError> {
+    // First everything that may be refused: what is refused must have written nothing.
+    let mut signed: BTreeMap<(u64, u64), &SignedRow> = BTreeMap::new();
+    for change in changes {
+        let NodeChange::Signed(channel, row) = change else { continue };
+        signing::check(transaction, *channel, row)?;
+        let (channel_id, nonce) = (channel.get(), row.nonce.get());
+        let held = signed.insert((channel_id, nonce), row).map_or(row.digest, |held| held.digest);
+        if held != row.digest {
+            let offered = row.digest;
+            return Err(StoreError::AlreadySigned { channel_id, nonce, held, offered });
+        }
+    }
+    for change in changes {
+        if let NodeChange::Signed(channel, row) = change {
+            signing::record(transaction, *channel, row)?;
+        }
+    }
+    changes.iter().try_for_each(|change| apply(transaction, change))
+}
+
+/// A turn on its way to the disk.
+#[derive(Debug)]
+pub struct Turn(oneshot::Receiver<Result<(), StoreError>>);
+
+/// Done once the turn is durable, or refused. As [`Store::commit_node`].
+impl Future for Turn {
+    type Output = Result<(), StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(|told| told.unwrap_or(Err(StoreError::Stopped)))
+    }
+}
+
+impl Store {
+    /// Stores a turn, whole or not at all.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadySigned`] and [`StoreError::BelowFloor`] when a signature in it contradicts one on record, or
+    /// the disk; then nothing of it is stored.
+    pub async fn commit_node(&self, changes: Vec<NodeChange>) -> Result<(), StoreError> {
+        self.begin_node(changes).await?.await
+    }
+
+    /// Hands a turn to the writer. Turns become durable in the order in which they were begun.
+    ///
+    /// # Errors
+    /// [`StoreError::Stopped`].
+    pub async fn begin_node(&self, changes: Vec<NodeChange>) -> Result<Turn, StoreError> {
+        self.writer.enqueue(move |transaction| turn(transaction, &changes)).await.map(Turn)
+    }
+
+    /// All rows of a kind whose keys begin with `prefix`, in order of their keys; at most `limit`.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn node_rows(
+        &self,
+        table: NodeTable,
+        prefix: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(table.definition())?;
+            let mut found = Vec::new();
+            for entry in table.range(prefix..)?.take(limit) {
+                let (key, body) = entry?;
+                if !key.value().starts_with(prefix) {
+                    break;
+                }
+                found.push((key.value().to_vec(), body.value().to_vec()));
+            }
+            Ok(found)
+        })
+    }
+
+    /// One row.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn node_row(&self, table: NodeTable, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.engine.read(|transaction| {
+            let table = transaction.open_table(table.definition())?;
+            Ok(table.get(key)?.map(|body| body.value().to_vec()))
+        })
+    }
+}
+
+const _: () = assert!(schema::LAYOUT >= 3, "the node's tables came with layout 3");
