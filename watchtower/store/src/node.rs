@@ -184,4 +184,4 @@ impl Store {
     }
 }
 
-const _: () = assert!(schema::LAYOUT >= 3, "the node's tables came with layout 3");
+const _: () = assert!(schema::LAYOUT >= 4, "the node's tables came with layout 4");
