@@ -28,8 +28,8 @@ impl End {
     async fn place(&self) -> Place {
         let mut places = self.handle.places();
         places.wait_for(|places| !places.is_empty()).await.unwrap();
-        let place = places.borrow()[0].clone();
-        place
+        let listed = places.borrow();
+        listed[0].clone()
     }
 
     async fn next(&mut self) -> LinkEvent {

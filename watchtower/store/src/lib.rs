@@ -40,7 +40,7 @@ pub use backups::{Backup, Evidence, JumpLimit, Slot, Verdict};
 pub use change::{Change, JOURNAL_MAX};
 pub use engine::Commit;
 pub use error::StoreError;
-pub use node::{NodeChange, NodeTable, Turn};
+pub use node::{NodeChange, NodeRow, NodeTable, Turn};
 pub use rows::{
     AccountRow, ChannelRow, ChannelStatus, CursorRow, DisputeId, DisputeRow, JournalRow, LedgerRow,
     OpeningRow, ProofRow, ReceiptRow,

@@ -17,6 +17,9 @@ use crate::error::StoreError;
 use crate::signing::{self, SignedRow};
 use crate::{Store, schema};
 
+/// A key and its body.
+pub type NodeRow = (Vec<u8>, Vec<u8>);
+
 /// What a row is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NodeTable {
@@ -157,7 +160,7 @@ impl Store {
         table: NodeTable,
         prefix: &[u8],
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    ) -> Result<Vec<NodeRow>, StoreError> {
         self.engine.read(|transaction| {
             let table = transaction.open_table(table.definition())?;
             let mut found = Vec::new();

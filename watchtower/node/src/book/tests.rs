@@ -95,10 +95,10 @@ impl Story {
 fn what_is_not_final_counts_for_nothing() {
     let mut story = Story::new();
     let opened = story.opened(5);
-    assert_eq!(story.book.apply(&[], &[opened.clone()], Some(4)), []);
+    assert_eq!(story.book.apply(&[], std::slice::from_ref(&opened), Some(4)), []);
     assert!(story.book.channels().is_empty());
     // It leaves the chain before it is final: it never was.
-    assert_eq!(story.book.apply(&[opened.clone()], &[], Some(5)), []);
+    assert_eq!(story.book.apply(std::slice::from_ref(&opened), &[], Some(5)), []);
     assert!(story.book.channels().is_empty() && story.book.waiting().is_empty());
     let facts = story.book.apply(&[], &[opened], Some(5));
     assert!(matches!(facts[..], [Fact::Known(_), Fact::Opened(ChannelId::MIN)]), "{facts:?}");
@@ -124,7 +124,7 @@ fn a_dispute_is_heeded_at_once_and_forgotten_when_the_chain_forgets_it() {
     story.live();
     let dispute = story.dispute(7);
     assert_eq!(
-        story.book.apply(&[], &[dispute.clone()], Some(2)),
+        story.book.apply(&[], std::slice::from_ref(&dispute), Some(2)),
         [Fact::Disputed(ChannelId::MIN)]
     );
     assert_eq!(
@@ -132,7 +132,7 @@ fn a_dispute_is_heeded_at_once_and_forgotten_when_the_chain_forgets_it() {
         (Standing::Live, nonce(3))
     );
     assert_eq!(
-        story.book.apply(&[dispute.clone()], &[], Some(2)),
+        story.book.apply(std::slice::from_ref(&dispute), &[], Some(2)),
         [Fact::Undisputed(ChannelId::MIN)]
     );
     assert_eq!(story.own().dispute, None);

@@ -197,7 +197,7 @@ impl Machine {
     }
 
     /// Lets a participant know its hub.
-    pub(super) async fn introduce(&self, hub: &Machine) {
+    pub(super) async fn introduce(&self, hub: &Self) {
         let invitation = Invitation {
             chain_id: 1,
             vipe: address(2),
