@@ -184,8 +184,6 @@ pub struct Hub {
     lanes: BTreeMap<ChannelId, Lane>,
     payments: BTreeMap<PaymentId, HubPayment>,
     timers: BTreeMap<PaymentId, Timer>,
-    /// The payments that were offered at their stage: once, and then again by their timers alone.
-    offered: BTreeSet<PaymentId>,
     fresh_until: Option<Millis>,
     ahead: Ahead<(ChannelId, u64), Effect>,
 }
@@ -199,7 +197,6 @@ impl Hub {
             lanes: BTreeMap::new(),
             payments,
             timers: BTreeMap::new(),
-            offered: BTreeSet::new(),
             fresh_until: None,
             ahead: Ahead::new(),
         }
@@ -354,7 +351,6 @@ impl Hub {
         if let Some(payment) = self.payments.get_mut(&id) {
             payment.stage = stage;
             turn.payments.insert(id);
-            self.offered.remove(&id);
         }
         self.start_timer(id, turn.at);
     }
@@ -362,7 +358,6 @@ impl Hub {
     fn forget(&mut self, id: PaymentId, turn: &mut Turn<'_>) {
         self.payments.remove(&id);
         self.timers.remove(&id);
-        self.offered.remove(&id);
         turn.payments.insert(id);
     }
 }

@@ -20,16 +20,13 @@ impl Hub {
 
     /// Offers every payment whose debit is backed and that was not offered since it changed.
     pub(super) fn offer_all(&mut self, turn: &mut Turn<'_>) {
-        let mut offered = Vec::new();
-        for (id, one) in &self.payments {
+        for one in self.payments.values() {
             let payee = one.terms.fields().payee;
-            let due = one.stage == HubStage::Debited && !self.offered.contains(id);
-            if due && self.is_backed(one) && self.can_answer(payee) {
+            let due = one.stage == HubStage::Debited && self.is_backed(one);
+            if due && self.can_answer(payee) {
                 turn.then.push(Effect::Payment(payee, Message::Offer(one.terms)));
-                offered.push(*id);
             }
         }
-        self.offered.extend(offered);
     }
 
     pub(super) fn on_tick(&mut self, turn: &mut Turn<'_>) -> Result<(), HubError> {
