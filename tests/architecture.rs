@@ -11,7 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("prover", &["protocol"]),
     ("store", &["protocol"]),
-    ("node", &["chain", "gossip", "protocol", "prover", "store"]),
+    ("node", &["chain", "gossip", "metrics", "protocol", "prover", "store"]),
     ("watchtower", &["chain", "gossip", "metrics", "node", "protocol", "prover", "store"]),
 ];
 

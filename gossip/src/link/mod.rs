@@ -18,6 +18,8 @@
 mod batch;
 mod outbound;
 mod run;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

@@ -20,7 +20,7 @@ use protocol::{Amount, ChannelId, Nonce};
 use serde::{Deserialize, Serialize};
 
 /// Where a channel stands, as of a final block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Standing {
     /// Waits for the counterparty's consent.
@@ -33,6 +33,12 @@ pub(crate) enum Standing {
     Over,
     /// Taken back before consent.
     Cancelled,
+}
+
+impl Standing {
+    /// All of them.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Open, Self::Live, Self::Disputed, Self::Over, Self::Cancelled];
 }
 
 /// A dispute as it stands on the chain, final or not.

@@ -27,6 +27,14 @@ pub enum NodeError {
     /// The channel's dispute key is not the one that the chain has the hash of.
     #[error("the seed does not belong to channel {0}: its keys are not those on the chain")]
     OtherSeed(protocol::ChannelId),
+    /// The restored state cannot be gone on from.
+    #[error("channel {channel} cannot go on from its restored state: {reason}")]
+    Restore {
+        /// The channel.
+        channel: protocol::ChannelId,
+        /// Why.
+        reason: String,
+    },
     /// Another part of the node has ended.
     #[error("a part of the node has ended: {0}")]
     Gone(&'static str),

@@ -30,6 +30,7 @@ mod towers;
 mod watch;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chain::cursor::Cursor;
@@ -104,6 +105,8 @@ pub struct Node {
     pub workers: Vec<Worker>,
     /// Where requests go in.
     pub requests: mpsc::Sender<Request>,
+    /// What it tells Prometheus.
+    pub metrics: Arc<metrics::NodeMetrics>,
 }
 
 /// Why a node does not start.
@@ -119,6 +122,9 @@ pub enum StartError {
     /// The chain's nodes.
     #[error("{0}")]
     Rpc(#[from] chain::error::RpcError),
+    /// The metrics.
+    #[error("the metrics cannot be set up: {0}")]
+    Metrics(#[from] metrics::MetricsError),
     /// The client for towers.
     #[error("the client for towers cannot be made: {0}")]
     Towers(String),
@@ -159,6 +165,7 @@ impl Node {
             wake,
             told,
         };
+        let metrics = Arc::new(metrics::NodeMetrics::new()?);
         let watch = Watch { follower, rpc: setup.rpc.clone(), driver: to_driver };
         let driver = Driver::load(Parts {
             role: setup.role,
@@ -171,19 +178,20 @@ impl Node {
             outbox,
             prove,
             gas_price_max: setup.gas_price_max,
+            metrics: Arc::clone(&metrics),
             #[cfg(test)]
             kill: None,
         })?;
         let inputs =
             Inputs { link: link_events, batches, requests: asked, towers: answers, sent, proven };
-        Ok(Self { driver, inputs, link, watch, sender, prover, workers, requests })
+        Ok(Self { driver, inputs, link, watch, sender, prover, workers, requests, metrics })
     }
 
     /// Takes the node apart into its tasks: the driver's future factory, and the rest by their fields.
     #[must_use]
     pub fn tasks(self) -> (Running, Rest) {
-        let Self { driver, inputs, link, watch, sender, prover, workers, requests } = self;
-        let rest = Rest { link, watch, sender, prover, workers, requests };
+        let Self { driver, inputs, link, watch, sender, prover, workers, requests, metrics } = self;
+        let rest = Rest { link, watch, sender, prover, workers, requests, metrics };
         (Running { driver, inputs }, rest)
     }
 }
@@ -220,6 +228,8 @@ pub struct Rest {
     pub workers: Vec<Worker>,
     /// Where requests go in.
     pub requests: mpsc::Sender<Request>,
+    /// What it tells Prometheus.
+    pub metrics: Arc<metrics::NodeMetrics>,
 }
 
 fn stored_cursor(store: &Store) -> Result<Option<Cursor>, RowError> {

@@ -43,12 +43,14 @@ impl Watch {
         }
     }
 
-    /// The final block's hash, so that a node that changes its mind about it is noticed. Without an answer the view is not
+    /// The final block's hash and time: the hash so that a node that changes its mind about it is noticed. Without an answer the view is not
     /// renewed: nothing is signed on what was not seen.
-    async fn finalized(&self, number: u64) -> Option<Finalized> {
+    async fn finalized(&self, number: u64) -> Option<(Finalized, u64)> {
         let header: Result<_, RpcError> = self.rpc.header(At::Number(number)).await;
         match header {
-            Ok(Some(header)) => Some(Finalized { number, hash: header.id.hash }),
+            Ok(Some(header)) => {
+                Some((Finalized { number, hash: header.id.hash }, header.timestamp))
+            }
             Ok(None) => None,
             Err(error) => {
                 tracing::warn!(%error, number, "the final block is not shown: the view is not renewed");

@@ -204,9 +204,9 @@ async fn setup(
 
 fn spawn(tasks: &mut Tasks, node: Node, (listener, token): (TcpListener, Token), store: Store) {
     let (driver, rest) = node.tasks();
-    let requests = rest.requests.clone();
+    let (requests, figures) = (rest.requests.clone(), rest.metrics.clone());
     tasks.spawn(Stage::Http, "api", |stop| async move {
-        Ok(node::api::run(stop, listener, requests, token).await?)
+        Ok(node::api::run(stop, listener, (requests, figures), token).await?)
     });
     tasks.spawn(Stage::Watch, "chain-watch", |stop| async move { Ok(rest.watch.run(stop).await?) });
     tasks.spawn(Stage::Node, "node", |stop| async move { Ok(driver.run(stop).await?) });

@@ -67,6 +67,9 @@ impl Hub {
             receipt: None,
         };
         self.payments.insert(id, payment);
+        for channel in [from, terms.fields().payee] {
+            self.of.entry(channel).or_default().insert(id);
+        }
         self.lane_mut(from)?.last = Some(terms.fields().sequence);
         turn.lanes.insert(from);
         self.go(id, HubStage::Admitted, turn);
@@ -139,7 +142,7 @@ impl Hub {
 
     /// The payer's limits, and that its balance covers the debit.
     fn check_payer(&self, from: ChannelId, terms: &Terms) -> Result<(), Reason> {
-        let open = self.payments.values().filter(|one| one.terms.fields().payer == from);
+        let open = self.payments_of(from).filter(|one| one.terms.fields().payer == from);
         if open.clone().count() >= self.config.payments_max {
             return Err(Reason::Limit);
         }
@@ -159,7 +162,7 @@ impl Hub {
     fn check_liquidity(&self, terms: &Terms) -> Result<(), Reason> {
         let payee = terms.fields().payee;
         let (balance, escrow) = self.room(payee).ok_or(Reason::Liquidity)?;
-        let reserved = sum(self.payments.values().map(|one| {
+        let reserved = sum(self.payments_of(payee).map(|one| {
             let fields = one.terms.fields();
             if fields.payee == payee {
                 one.reserved_for_payee()

@@ -210,7 +210,8 @@ impl Hub {
         if stage == HubStage::PaidBack {
             turn.then.push(self.refusal(id, payment, Reason::PaidBack));
         }
-        self.offer_all(turn);
+        // Where it is protected already.
+        self.offer(id, |one| one.terms.id() == payment, turn);
         Ok(())
     }
 
@@ -240,10 +241,10 @@ impl Hub {
         }
         self.lane_mut(id)?.ending = ending;
         if let Ending::Settled(nonce) = ending {
-            let touched: Vec<PaymentId> = self.payments.keys().copied().collect();
+            let touched: Vec<PaymentId> = self.of.get(&id).into_iter().flatten().copied().collect();
             touched.into_iter().for_each(|payment| self.settled(id, nonce, payment, turn));
         }
-        self.offer_all(turn);
+        self.offer(id, |_any| true, turn);
         Ok(())
     }
 

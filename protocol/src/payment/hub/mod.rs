@@ -183,6 +183,8 @@ pub struct Hub {
     config: Config,
     lanes: BTreeMap<ChannelId, Lane>,
     payments: BTreeMap<PaymentId, HubPayment>,
+    /// The payments that each channel pays or is paid: what one participant has under way is found without all others'.
+    of: BTreeMap<ChannelId, BTreeSet<PaymentId>>,
     timers: BTreeMap<PaymentId, Timer>,
     fresh_until: Option<Millis>,
     ahead: Ahead<(ChannelId, u64), Effect>,
@@ -191,11 +193,18 @@ pub struct Hub {
 impl Hub {
     /// A hub that goes on with these payments. Its lanes follow by [`Hub::open_lane`].
     #[must_use]
-    pub const fn new(config: Config, payments: BTreeMap<PaymentId, HubPayment>) -> Self {
+    pub fn new(config: Config, payments: BTreeMap<PaymentId, HubPayment>) -> Self {
+        let mut of: BTreeMap<ChannelId, BTreeSet<PaymentId>> = BTreeMap::new();
+        for (id, one) in &payments {
+            let fields = one.terms.fields();
+            of.entry(fields.payer).or_default().insert(*id);
+            of.entry(fields.payee).or_default().insert(*id);
+        }
         Self {
             config,
             lanes: BTreeMap::new(),
             payments,
+            of,
             timers: BTreeMap::new(),
             fresh_until: None,
             ahead: Ahead::new(),
@@ -264,8 +273,12 @@ impl Hub {
             }
             Event::Protected(id, nonce) => {
                 let lane = self.lane_mut(id)?;
-                lane.protected = lane.protected.max(nonce);
-                self.offer_all(&mut turn);
+                let before = lane.protected;
+                lane.protected = before.max(nonce);
+                let new = |one: &HubPayment| {
+                    one.terms.fields().payer == id && one.debit.is_some_and(|debit| debit > before)
+                };
+                self.offer(id, new, &mut turn);
             }
             Event::View(until) => self.fresh_until = Some(until),
             Event::Ledger(id, ledger) => {
@@ -355,8 +368,20 @@ impl Hub {
         self.start_timer(id, turn.at);
     }
 
+    /// The payments that this channel pays or is paid.
+    fn payments_of(&self, channel: ChannelId) -> impl Iterator<Item = &HubPayment> + Clone {
+        self.of.get(&channel).into_iter().flatten().filter_map(|id| self.payments.get(id))
+    }
+
     fn forget(&mut self, id: PaymentId, turn: &mut Turn<'_>) {
-        self.payments.remove(&id);
+        if let Some(gone) = self.payments.remove(&id) {
+            let fields = gone.terms.fields();
+            for channel in [fields.payer, fields.payee] {
+                if let Some(all) = self.of.get_mut(&channel) {
+                    all.remove(&id);
+                }
+            }
+        }
         self.timers.remove(&id);
         turn.payments.insert(id);
     }

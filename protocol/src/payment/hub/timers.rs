@@ -1,6 +1,6 @@
 //! The hub's waits: offers, reminders, reservations that expire, debits that are held too long.
 
-use super::{Effect, Hub, HubError, HubStage, Turn};
+use super::{Effect, Hub, HubError, HubPayment, HubStage, Turn};
 use crate::{
     ids::ChannelId,
     payment::{
@@ -18,9 +18,15 @@ impl Hub {
         self.timers.insert(id, Timer::start(now, self.config.handshake.retry_first));
     }
 
-    /// Offers every payment whose debit is backed and that was not offered since it changed.
-    pub(super) fn offer_all(&mut self, turn: &mut Turn<'_>) {
-        for one in self.payments.values() {
+    /// Offers the payments of a channel that `wanted` picks, as far as their debits are backed. What was offered before is
+    /// left to its reminder: with many payments under way, offering all of them each time would cost more than they do.
+    pub(super) fn offer(
+        &self,
+        channel: ChannelId,
+        wanted: impl Fn(&HubPayment) -> bool,
+        turn: &mut Turn<'_>,
+    ) {
+        for one in self.payments_of(channel).filter(|one| wanted(one)) {
             let payee = one.terms.fields().payee;
             let due = one.stage == HubStage::Debited && self.is_backed(one);
             if due && self.can_answer(payee) {

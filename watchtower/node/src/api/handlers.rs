@@ -48,6 +48,14 @@ pub(crate) async fn openapi() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
 }
 
+/// For Prometheus, which shows the token as everybody does.
+pub(crate) async fn metrics(
+    State(shared): State<Shared>,
+) -> Result<impl IntoResponse + use<>, Refused> {
+    let page = shared.metrics.page().map_err(|error| Refused(ApiError::busy(error)))?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page))
+}
+
 pub(crate) async fn status(State(shared): State<Shared>) -> Answer {
     ask(&shared, Command::Status).await
 }

@@ -20,6 +20,7 @@ use axum::http::header;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use metrics::NodeMetrics;
 use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
@@ -69,6 +70,7 @@ pub(crate) struct Shared {
     pub(crate) requests: mpsc::Sender<Request>,
     token: Token,
     places: Arc<Semaphore>,
+    pub(crate) metrics: Arc<NodeMetrics>,
 }
 
 fn router(shared: Shared) -> Router {
@@ -88,6 +90,7 @@ fn router(shared: Shared) -> Router {
         .route("/v1/restore", get(handlers::restore))
         .route("/v1/hubs", post(handlers::introduce))
         .route("/v1/openapi.json", get(handlers::openapi))
+        .route("/metrics", get(handlers::metrics))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(shared.clone(), gate))
         .route("/healthz", get(async || "alive"))
@@ -125,10 +128,10 @@ async fn gate(State(shared): State<Shared>, request: HttpRequest, next: Next) ->
 pub async fn run(
     stop: CancellationToken,
     listener: TcpListener,
-    requests: mpsc::Sender<Request>,
+    (requests, metrics): (mpsc::Sender<Request>, Arc<NodeMetrics>),
     token: Token,
 ) -> std::io::Result<()> {
-    let shared = Shared { requests, token, places: Arc::new(Semaphore::new(AT_ONCE)) };
+    let shared = Shared { requests, token, places: Arc::new(Semaphore::new(AT_ONCE)), metrics };
     let serving = axum::serve(listener, router(shared));
     serving.with_graceful_shutdown(async move { stop.cancelled().await }).await
 }

@@ -18,9 +18,10 @@ async fn start() -> (SocketAddr, CancellationToken) {
     let address = listener.local_addr().unwrap();
     let (requests, mut asked) = mpsc::channel::<Request>(4);
     let stop = CancellationToken::new();
+    let figures = std::sync::Arc::new(metrics::NodeMetrics::new().unwrap());
     let token = Token::new(Zeroizing::new(SECRET.to_owned()));
     #[expect(clippy::disallowed_methods, reason = "a test has no Tasks")]
-    tokio::spawn(run(stop.clone(), listener, requests, token));
+    tokio::spawn(run(stop.clone(), listener, (requests, figures), token));
     #[expect(clippy::disallowed_methods, reason = "a test has no Tasks")]
     tokio::spawn(async move {
         while let Some(request) = asked.recv().await {
@@ -52,6 +53,10 @@ async fn without_the_token_nothing_is_shown() {
         assert_eq!(body["error"]["code"], "unauthorised");
     }
     assert_eq!(get(Some(SECRET)).send().await.unwrap().status(), 404);
+    let figures = client().get(format!("http://{address}/metrics"));
+    assert_eq!(figures.try_clone().unwrap().send().await.unwrap().status(), 401);
+    let page = figures.bearer_auth(SECRET).send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("watchtower_node_signs 0"), "{page}");
     let alive = client().get(format!("http://{address}/healthz")).send().await.unwrap();
     assert!(alive.status().is_success());
     assert!(!format!("{:?}", Token::new(Zeroizing::new(SECRET.to_owned()))).contains("0123"));

@@ -83,7 +83,9 @@ impl Driver {
         steps.push(step(vipe.claim_asset(site.asset, account), true));
         let name = format!("{word} channel {channel} consent {}", pending.seq);
         self.begin_errand(Errand::new(name, steps), vec![row]).await?;
-        self.consented(channel);
+        if matches!(pending.terms, Terms::Close(_)) {
+            self.consented(channel);
+        }
         Ok(())
     }
 }

@@ -287,21 +287,32 @@ impl Driver {
         self.store(vec![row]).await
     }
 
-    /// Makes the machine of a restored channel, and gives it the newest state.
+    /// Makes the machine of a restored channel, and gives it the newest state before anything else.
+    ///
+    /// The first record that the disk gets holds that state: a crash on the way leaves none, and the next start asks again.
+    /// An empty one is written only where there is no state at all.
     async fn restored(
         &mut self,
         channel: ChannelId,
         state: Option<FinalState>,
     ) -> Result<(), NodeError> {
-        // From here on the disk has a record, so that the next start does not ask again.
-        self.keep_empty(channel).await?;
-        self.start_channel(channel).await?;
-        if let Some(state) = state.map(Box::new) {
-            if self.parts.role == Role::Counterparty {
-                self.give_hub(hub::Event::Restored(channel, state)).await?;
-            } else {
-                self.give_wallet(channel, wallet::Event::Restored(state)).await?;
-            }
+        let Some(state) = state.map(Box::new) else {
+            self.keep_empty(channel).await?;
+            self.make_machine(channel).await?;
+            self.heed_end(channel).await?;
+            return self.lived(channel).await;
+        };
+        self.make_machine(channel).await?;
+        let refusal = if self.parts.role == Role::Counterparty {
+            let given = self.give_hub(hub::Event::Restored(channel, state)).await?;
+            given.refusal().map(|error| error.to_string())
+        } else {
+            let given = self.give_wallet(channel, wallet::Event::Restored(state)).await?;
+            given.refusal().map(|error| error.to_string())
+        };
+        if let Some(reason) = refusal {
+            // A machine without the state could sign what was signed before: none goes on.
+            return Err(NodeError::Restore { channel, reason });
         }
         self.heed_end(channel).await?;
         self.lived(channel).await

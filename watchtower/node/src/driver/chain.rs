@@ -43,12 +43,15 @@ impl Driver {
         let _ = durable.send(());
         self.chain_s = batch.timestamp;
         let caught_up = position.number.saturating_add(1) >= batch.tip.head.id.number;
-        if let Some(finalized) = finalized.filter(|_| caught_up) {
+        if let Some((finalized, _)) = finalized.filter(|_| caught_up) {
             let now = self.now();
             self.view.see(position.number, finalized, now);
         }
         for fact in facts {
             self.on_fact(fact).await?;
+        }
+        if let Some((_, seconds)) = finalized.filter(|_| caught_up) {
+            self.final_s = self.final_s.max(seconds);
         }
         self.tell_view().await
     }

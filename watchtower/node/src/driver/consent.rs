@@ -29,8 +29,6 @@ use crate::rows;
 
 /// The longest that the other party may bind us for.
 const GOOD_FOR_MAX_S: u64 = 2 * GOOD_FOR_S;
-/// After the deadline so long until it is past in a final block, on every chain that is of use, in seconds.
-const PAST_S: u64 = 1_800;
 /// Between two sendings of an unanswered consent, in milliseconds.
 const ASK_EVERY: u64 = 2_000;
 
@@ -116,10 +114,10 @@ impl Driver {
         match &self.hub {
             Some(hub) => hub.payments().values().any(|one| {
                 let fields = one.terms.fields();
-                let ours = fields.payer == channel || fields.payee == channel;
                 let over =
                     matches!(one.stage, HubStage::Credited | HubStage::PaidBack | HubStage::Void);
-                ours && !over
+                // The payee's channel is not touched before its credit is signed, which is then outstanding there.
+                fields.payer == channel && !over
             }),
             None => self.wallets.get(&channel).is_some_and(|wallet| wallet.book().open() > 0),
         }
@@ -303,7 +301,7 @@ impl Driver {
         let past: Vec<ChannelId> = self
             .consents
             .iter()
-            .filter(|(_, one)| self.chain_s > one.terms.deadline().saturating_add(PAST_S))
+            .filter(|(_, one)| self.final_s > one.terms.deadline())
             .map(|(channel, _)| *channel)
             .collect();
         for channel in past {

@@ -161,6 +161,8 @@ impl Driver {
 
     /// Stores rows of the driver's own and waits until they are durable.
     pub(super) async fn store(&self, changes: Vec<NodeChange>) -> Result<(), NodeError> {
+        #[cfg(test)]
+        let changes = self.maybe_die(changes).await?;
         Ok(self.parts.store.commit_node(changes).await?)
     }
 

@@ -101,10 +101,8 @@ impl Driver {
             return;
         }
         let (from, to) = (peer.to_bytes(), self.parts.link.me().to_bytes());
-        let Some(own) = self.book.get(hello.channel) else {
-            let frame = Frame::Refused(Some(hello.channel), Refusal::NotLive);
-            return self.tell_peer(peer, &frame);
-        };
+        // A hub whose view of the chain is behind says nothing: "not live" would be believed by a participant that restores.
+        let Some(own) = self.book.get(hello.channel) else { return };
         match hello.verify(&own.channel, &from, &to) {
             Ok(()) => {
                 self.peers.insert(hello.channel, peer);
@@ -150,6 +148,10 @@ impl Driver {
                 }
             }
             Frame::Payment(_, message) => {
+                // The wallet would propose an update for it; the hub sends it again.
+                if self.hub.is_none() && self.is_held(channel) {
+                    return Ok(());
+                }
                 if self.hub.is_some() {
                     let given = self.give_hub(hub::Event::Payment(channel, message)).await?;
                     self.note(channel, given.refusal());
@@ -177,8 +179,9 @@ impl Driver {
         shown: Option<Box<UnverifiedFinal>>,
     ) -> Result<(), NodeError> {
         if self.parts.role == Role::Counterparty && shown.is_none() {
-            let latest = self.record(channel).and_then(|record| record.latest().copied());
-            let answer = match latest {
+            // A hub that is restoring the channel itself does not know, and says nothing.
+            let Some(record) = self.record(channel) else { return Ok(()) };
+            let answer = match record.latest() {
                 Some(state) => Frame::Latest(channel, Some(Box::new(state.unverified()))),
                 None => Frame::Refused(Some(channel), Refusal::NotLive),
             };

@@ -71,6 +71,13 @@ pub(crate) struct Priced {
     pub(crate) value: U256,
 }
 
+impl Leaving {
+    /// Whether the channel is being left.
+    pub(super) fn is_under_way(&self) -> bool {
+        !matches!(self.machine.step(), ExitStep::Live | ExitStep::Over)
+    }
+}
+
 fn exit_key(channel: ChannelId) -> Vec<u8> {
     [b"exit/".as_slice(), &channel.get().to_be_bytes()].concat()
 }

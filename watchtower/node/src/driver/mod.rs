@@ -18,6 +18,7 @@ mod chain;
 mod consent;
 mod effects;
 mod errands;
+mod figures;
 mod frames;
 mod hubs;
 mod leave;
@@ -29,6 +30,7 @@ mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -80,8 +82,8 @@ const FRAMES_AT_ONCE: usize = 64;
 pub(crate) struct Delivery {
     /// What was read.
     pub(crate) batch: Box<Batch>,
-    /// The newest final block.
-    pub(crate) finalized: Option<Finalized>,
+    /// The newest final block, and its time in seconds.
+    pub(crate) finalized: Option<(Finalized, u64)>,
     /// Answered after the commit.
     pub(crate) durable: oneshot::Sender<()>,
 }
@@ -132,6 +134,7 @@ pub(crate) struct Parts {
     pub(crate) outbox: watch::Sender<u64>,
     pub(crate) prove: mpsc::Sender<ProveJob>,
     pub(crate) gas_price_max: u128,
+    pub(crate) metrics: Arc<metrics::NodeMetrics>,
     #[cfg(test)]
     pub(crate) kill: Option<KillSwitch>,
 }
@@ -140,11 +143,12 @@ pub(crate) struct Parts {
 #[cfg(test)]
 #[derive(Debug, Clone)]
 pub(crate) struct KillSwitch {
-    /// Which turn, from 1.
+    /// Which write, from 1.
     at: u64,
     /// After it is durable, or before it is handed over.
     after: bool,
-    seen: std::sync::Arc<std::sync::atomic::AtomicU64>,
+    /// How many there were.
+    seen: Arc<std::sync::atomic::AtomicU64>,
 }
 
 /// Whose turn became durable.
@@ -193,6 +197,8 @@ pub(crate) struct Driver {
     protected_told: BTreeMap<ChannelId, protocol::Nonce>,
     /// The chain's clock, in seconds.
     chain_s: u64,
+    /// The time of the newest final block whose events are all in the book, in seconds.
+    final_s: u64,
     turns: Turns,
     deferred: VecDeque<(Peer, protocol::vnode::link::Frame)>,
     openings: BTreeMap<alloy_primitives::B256, Opening>,
@@ -207,6 +213,7 @@ pub(crate) struct Driver {
     hubs: BTreeMap<Peer, Invitation>,
     fee: protocol::payment::FeePolicy,
     hello_ms: u64,
+    figures_ms: Option<u64>,
 }
 
 impl std::fmt::Debug for Driver {
@@ -309,6 +316,7 @@ impl Driver {
         self.tick_openings().await?;
         self.tick_consents().await?;
         self.tick_exits().await?;
+        self.tick_figures();
         Ok(())
     }
 

@@ -74,6 +74,13 @@ pub(crate) struct Opening {
     asked_ms: u64,
 }
 
+impl Opening {
+    /// Whether anything of it is still to come.
+    pub(super) fn is_under_way(&self) -> bool {
+        !matches!(self.stage, Stage::Live | Stage::Failed(_))
+    }
+}
+
 fn opening_row(opening: &Opening) -> Result<NodeChange, NodeError> {
     let key = [b"open/".as_slice(), opening.dispute_hash.as_slice()].concat();
     Ok(rows::put(NodeTable::Orders, key, opening)?)

@@ -65,6 +65,7 @@ impl Driver {
             view_told: None,
             protected_told: BTreeMap::new(),
             chain_s: 0,
+            final_s: 0,
             turns: Turns::new(),
             deferred: VecDeque::new(),
             openings: openings
@@ -80,6 +81,7 @@ impl Driver {
             hubs,
             fee: parts.policy.hub.fee,
             hello_ms: 0,
+            figures_ms: None,
             parts,
         };
         driver.load_exits(exits);
@@ -129,7 +131,7 @@ impl Driver {
     /// Makes a live channel's machine from its record.
     pub(super) async fn start_channel(&mut self, channel: ChannelId) -> Result<(), NodeError> {
         let Some(own) = self.book.get(channel) else { return Ok(()) };
-        let (role, signer) = (self.parts.role, self.parts.keys.signer.clone());
+        let (role, signer) = (self.parts.role, &self.parts.keys.signer);
         let known = own.channel;
         if !signer.is_of(&known) {
             return Err(NodeError::OtherSeed(channel));
@@ -137,14 +139,21 @@ impl Driver {
         let key = DisputeKey::of(&known, role, signer.channel_key())
             .map_err(|_other_key| NodeError::OtherSeed(channel))?;
         self.dispute_keys.insert(channel, key);
-        self.view_told = None;
-        self.protected_told.remove(&channel);
-        let (ledger, now) = (own.ledger.clone(), self.now());
         self.find_hub(channel);
         if self.begin_restore(channel)? {
             // Nothing is signed, and no machine exists, until the restore is done.
             return Ok(());
         }
+        self.make_machine(channel).await
+    }
+
+    /// The machine of a channel that needs no restore, from the record on disk or from none.
+    pub(super) async fn make_machine(&mut self, channel: ChannelId) -> Result<(), NodeError> {
+        let Some(own) = self.book.get(channel) else { return Ok(()) };
+        let (known, ledger, now) = (own.channel, own.ledger.clone(), self.now());
+        let signer = self.parts.keys.signer.clone();
+        self.view_told = None;
+        self.protected_told.remove(&channel);
         if let Some(hub) = &mut self.hub {
             if hub.handshake(channel).is_some() {
                 return Ok(());

@@ -12,7 +12,7 @@ use chain::cursor::{BlockId, Cursor};
 use chain::events::ChannelOpened;
 use chain::follower::{Batch, Tip};
 use chain::provider::Header;
-use gossip::link::LinkConfig;
+use gossip::link::{LinkConfig, LinkEvent, LinkHandle};
 use protocol::backup::DisputeKey;
 use protocol::seed::Seed;
 use protocol::testing::amount;
@@ -27,6 +27,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::hall::Hall;
 use crate::book::{Own, Standing};
 use crate::driver::{Command, Delivery, Driver, Inputs, KillSwitch, Parts, Request, Site};
 use crate::error::{ApiError, NodeError};
@@ -124,6 +125,8 @@ pub(super) struct Machine {
     role: Role,
     keys: Keys,
     listen: Option<String>,
+    /// Where links need no sockets; none for real ones.
+    hall: Option<Hall>,
     running: Option<Running>,
 }
 
@@ -163,16 +166,24 @@ fn batch() -> Delivery {
         cursor: Cursor::at(block),
     };
     let (durable, _told) = oneshot::channel();
-    let finalized = Some(Finalized { number, hash: block.hash });
+    let finalized = Some((Finalized { number, hash: block.hash }, number));
     Delivery { batch: Box::new(batch), finalized, durable }
 }
 
 impl Machine {
     /// A node whose disk has these channels, and nothing signed.
-    pub(super) async fn new(folder: &Path, keys: Keys, channels: &[Own], known: &[Own]) -> Self {
+    pub(super) async fn new(
+        folder: &Path,
+        keys: Keys,
+        channels: &[Own],
+        hall: Option<Hall>,
+    ) -> Self {
         std::fs::create_dir_all(folder).unwrap();
         let role = keys.signer.role();
-        let machine = Self { folder: folder.to_owned(), role, keys, listen: None, running: None };
+        let me = keys.identity.peer();
+        let listen = hall.as_ref().map(|_| format!("/ip4/127.0.0.1/tcp/1/p2p/{me}"));
+        let folder = folder.to_owned();
+        let machine = Self { folder, role, keys, listen, hall, running: None };
         let store = machine.store();
         let mut turn = Vec::new();
         for own in channels {
@@ -183,12 +194,16 @@ impl Machine {
                 Role::Participant => rows::new_wallet(&own.channel).unwrap(),
             });
         }
-        for own in known {
-            let key = rows::known_key(own.channel.id());
-            turn.push(rows::put(NodeTable::Notes, key, &own.channel).unwrap());
-        }
         store.commit_node(turn).await.unwrap();
         machine
+    }
+
+    /// Lets it know whom it may pay.
+    pub(super) async fn know(&self, known: &[Own]) {
+        let row = |own: &Own| {
+            rows::put(NodeTable::Notes, rows::known_key(own.channel.id()), &own.channel).unwrap()
+        };
+        self.store().commit_node(known.iter().map(row).collect()).await.unwrap();
     }
 
     fn store(&self) -> Store {
@@ -214,16 +229,40 @@ impl Machine {
         self.store().commit_node(vec![row]).await.unwrap();
     }
 
-    /// Starts it from its disk.
-    pub(super) async fn start(&mut self, kill: Option<KillSwitch>) {
+    fn listens(&self) -> LinkConfig {
         let place = match (&self.listen, self.role) {
             (Some(place), _) => Some(place.split("/p2p/").next().unwrap().to_owned()),
             (None, Role::Counterparty) => Some("/ip4/127.0.0.1/tcp/0".to_owned()),
             (None, Role::Participant) => None,
         };
         let listen = place.iter().map(|place| place.parse().unwrap()).collect();
-        let config = LinkConfig { listen, ..LinkConfig::default() };
-        let (handle, link_events, link) = gossip::link::open(&config, &self.keys.identity).unwrap();
+        LinkConfig { listen, ..LinkConfig::default() }
+    }
+
+    /// Its link, and the task that carries it.
+    fn link(
+        &self,
+        stop: &CancellationToken,
+    ) -> (LinkHandle, mpsc::Receiver<LinkEvent>, JoinHandle<()>) {
+        let (stop, me) = (stop.clone(), self.keys.identity.peer());
+        #[expect(clippy::disallowed_methods, reason = "a test has no Tasks")]
+        match &self.hall {
+            Some(hall) => {
+                let (handle, events, wire) = hall.join(me);
+                (handle, events, tokio::spawn(hall.clone().serve(me, wire)))
+            }
+            None => {
+                let (handle, events, running) =
+                    gossip::link::open(&self.listens(), &self.keys.identity).unwrap();
+                (handle, events, tokio::spawn(running.run(stop)))
+            }
+        }
+    }
+
+    /// Starts it from its disk.
+    pub(super) async fn start(&mut self, kill: Option<KillSwitch>) {
+        let stop = CancellationToken::new();
+        let (handle, link_events, link) = self.link(&stop);
         let (towers, _workers, answers) = towers::start(&[]).unwrap();
         let (send_batches, batches) = mpsc::channel(4);
         let (requests, asked) = mpsc::channel(16_384);
@@ -243,17 +282,14 @@ impl Machine {
             outbox,
             prove,
             gas_price_max: 1,
+            metrics: Arc::new(metrics::NodeMetrics::new().unwrap()),
             kill,
         })
         .unwrap();
         let inputs =
             Inputs { link: link_events, batches, requests: asked, towers: answers, sent, proven };
-        let stop = CancellationToken::new();
-        let (for_link, for_driver) = (stop.clone(), stop.clone());
         #[expect(clippy::disallowed_methods, reason = "a test has no Tasks")]
-        let link = tokio::spawn(link.run(for_link));
-        #[expect(clippy::disallowed_methods, reason = "a test has no Tasks")]
-        let driver = tokio::spawn(Box::pin(driver.run(for_driver, inputs)));
+        let driver = tokio::spawn(Box::pin(driver.run(stop.clone(), inputs)));
         self.running = Some(Running { requests, batches: send_batches, stop, driver, link });
         if self.role == Role::Counterparty && self.listen.is_none() {
             places.wait_for(|places| !places.is_empty()).await.unwrap();
@@ -275,19 +311,27 @@ impl Machine {
         self.running.as_ref().is_none_or(|running| running.driver.is_finished())
     }
 
-    /// Ends what still runs; the disk stays. Whether it had ended with an error by itself.
+    /// Ends what still runs, at once; the disk stays. The error with which it had ended by itself.
     pub(super) async fn kill(&mut self) -> Option<NodeError> {
         let running = self.running.take()?;
-        let died = running.driver.is_finished();
-        running.stop.cancel();
-        if !died {
+        if !running.driver.is_finished() {
             running.driver.abort();
         }
         let outcome = running.driver.await;
-        let _ = running.link.await;
+        running.stop.cancel();
+        if let Some(hall) = &self.hall {
+            hall.leave(self.keys.identity.peer());
+        }
+        // In a hall it ends with the driver's handle, or with what it read there.
+        let link = running.link.await;
+        assert!(link.is_ok(), "{link:?}");
         match outcome {
             Ok(Err(error)) => Some(error),
-            _ => None,
+            Ok(Ok(())) => None,
+            Err(error) => {
+                assert!(error.is_cancelled(), "{error}");
+                None
+            }
         }
     }
 
@@ -318,9 +362,16 @@ impl Machine {
     }
 }
 
-/// A switch that kills at the `at`-th turn, counted from 1: before it is handed over, or after it is durable.
+/// A switch that kills at the `at`-th write, counted from 1; 0 only counts. Before it is handed over, or after it is durable.
 pub(super) fn kill_at(at: u64, after: bool) -> KillSwitch {
     KillSwitch { at, after, seen: Arc::new(AtomicU64::new(0)) }
+}
+
+impl KillSwitch {
+    /// How many writes there were.
+    pub(super) fn seen(&self) -> u64 {
+        self.seen.load(Ordering::SeqCst)
+    }
 }
 
 /// Waits for something, for at most half a minute.
