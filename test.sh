@@ -57,6 +57,14 @@ operators_tools() {
     export PATH="$folder/bin:$PATH" PYTHONPATH="$folder${PYTHONPATH:+:$PYTHONPATH}"
 }
 
+# What fuzzes a node's local API from its own description. Where it cannot be installed, that test says that it skips.
+fuzzer() {
+    local folder="${TMPDIR:-/tmp}/watchtower-fuzzer"
+    [ -d "$folder" ] || python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target "$folder" \
+        schemathesis==4.32.5 || { rm -rf "$folder"; echo "SKIPPED: schemathesis could not be installed"; }
+    export PATH="$folder/bin:$PATH" PYTHONPATH="$folder${PYTHONPATH:+:$PYTHONPATH}"
+}
+
 case "$what" in
     all | rust | contracts | e2e) ;;
     *) sed -n '2,8p' "$0"; exit 2 ;;
@@ -92,6 +100,7 @@ if wants rust; then
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --release --locked
 fi
 if wants e2e; then
+    fuzzer
     step "end to end"
     ANVIL="$anvil" end_to_end_tests
 fi

@@ -2,13 +2,16 @@
 #![allow(clippy::expect_used, reason = "a failed expectation is a failed test")]
 #![allow(clippy::panic, reason = "a test that fails panics")]
 
+#[path = "support/anvil.rs"]
+mod anvil;
 mod support;
 
 use std::process::Command;
 
 use serde_json::Value;
 
-use support::{Anvil, watchtower};
+use anvil::Anvil;
+use support::watchtower;
 
 /// Co-signed updates in these tests; the README's demo has a thousand.
 const UPDATES: &str = "100";

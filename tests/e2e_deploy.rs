@@ -3,6 +3,8 @@
 #![allow(clippy::expect_used, reason = "a failed expectation is a failed test")]
 #![allow(clippy::panic, reason = "a test that fails panics")]
 
+#[path = "support/anvil.rs"]
+mod anvil;
 mod support;
 
 use std::io::{BufRead, BufReader, Read as _, Write as _};
@@ -11,8 +13,9 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use anvil::Anvil;
 use serde_json::{Value, json};
-use support::{Anvil, Server, watchtower};
+use support::{Server, watchtower};
 
 const PASSWORD: &str = "correct horse battery";
 /// Accounts of the public development mnemonic: the deployer's key, and the address of an operator.

@@ -1,7 +1,6 @@
-//! What the end-to-end tests share: the program, and a real anvil.
+//! What the end-to-end tests share: the program, and servers that end with their test.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -42,29 +41,5 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
-    }
-}
-
-/// A real anvil, with the rules of the fork that we deploy to.
-pub(crate) struct Anvil {
-    _server: Server,
-    pub(crate) url: String,
-}
-
-impl Anvil {
-    pub(crate) fn start(more: &[&str]) -> Self {
-        let path =
-            std::env::var("ANVIL").expect("ANVIL names the anvil binary (./test.sh e2e sets it)");
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|socket| socket.local_addr())
-            .expect("a free port")
-            .port();
-        let mut command = Command::new(&path);
-        command
-            .args(["--port", &port.to_string(), "--hardfork", "osaka", "--enable-tx-gas-limit"])
-            .args(["--gas-limit", "60000000"])
-            .args(more);
-        let (server, _line) = Server::start(&mut command, "Listening on");
-        Self { _server: server, url: format!("http://127.0.0.1:{port}") }
     }
 }

@@ -1,7 +1,7 @@
 //! One handler for each page: reads what was sent, strictly, and asks the driver.
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -17,6 +17,8 @@ use crate::driver::{Command, Request};
 use crate::error::ApiError;
 
 type Answer = Result<Json<Value>, Refused>;
+/// A piece of the path.
+type Segment = Result<Path<String>, PathRejection>;
 
 async fn ask(shared: &Shared, command: Command) -> Answer {
     let (answer, told) = oneshot::channel();
@@ -32,6 +34,10 @@ async fn ask(shared: &Shared, command: Command) -> Answer {
 
 fn body<T>(sent: Result<Json<T>, JsonRejection>) -> Result<T, Refused> {
     sent.map(|Json(body)| body).map_err(|error| Refused(ApiError::bad(error.body_text())))
+}
+
+fn text(sent: Segment) -> Result<String, Refused> {
+    sent.map(|Path(text)| text).map_err(|error| Refused(ApiError::bad(error.body_text())))
 }
 
 fn channel(text: &str) -> Result<ChannelId, Refused> {
@@ -127,12 +133,12 @@ pub(crate) struct Fund {
 
 pub(crate) async fn fund(
     State(shared): State<Shared>,
-    Path(id): Path<String>,
+    id: Segment,
     sent: Result<Json<Fund>, JsonRejection>,
 ) -> Answer {
     let Fund { amount, key } = body(sent)?;
     check_key(&key)?;
-    ask(&shared, Command::Fund { channel: maybe(&id)?, amount, key }).await
+    ask(&shared, Command::Fund { channel: maybe(&text(id)?)?, amount, key }).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -143,15 +149,15 @@ pub(crate) struct Amounted {
 
 pub(crate) async fn withdraw(
     State(shared): State<Shared>,
-    Path(id): Path<String>,
+    id: Segment,
     sent: Result<Json<Amounted>, JsonRejection>,
 ) -> Answer {
     let Amounted { amount } = body(sent)?;
-    ask(&shared, Command::Withdraw { channel: maybe(&id)?, amount }).await
+    ask(&shared, Command::Withdraw { channel: maybe(&text(id)?)?, amount }).await
 }
 
-pub(crate) async fn close(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
-    ask(&shared, Command::Close { channel: maybe(&id)? }).await
+pub(crate) async fn close(State(shared): State<Shared>, id: Segment) -> Answer {
+    ask(&shared, Command::Close { channel: maybe(&text(id)?)? }).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -163,15 +169,15 @@ pub(crate) struct Exit {
 
 pub(crate) async fn exit(
     State(shared): State<Shared>,
-    Path(id): Path<String>,
+    id: Segment,
     sent: Result<Json<Exit>, JsonRejection>,
 ) -> Answer {
     let Exit { now } = body(sent)?;
-    ask(&shared, Command::Exit { channel: maybe(&id)?, now }).await
+    ask(&shared, Command::Exit { channel: maybe(&text(id)?)?, now }).await
 }
 
-pub(crate) async fn cancel(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
-    ask(&shared, Command::Cancel { channel: channel(&id)? }).await
+pub(crate) async fn cancel(State(shared): State<Shared>, id: Segment) -> Answer {
+    ask(&shared, Command::Cancel { channel: channel(&text(id)?)? }).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -226,7 +232,8 @@ pub(crate) async fn history(
     ask(&shared, Command::History { channel, all: filter.all }).await
 }
 
-pub(crate) async fn note(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+pub(crate) async fn note(State(shared): State<Shared>, id: Segment) -> Answer {
+    let id = text(id)?;
     let bytes: B256 = id.parse().map_err(|_no_id| {
         Refused(ApiError::bad(format!("{id:?} is no payment: 0x and 64 hexadecimal digits")))
     })?;
