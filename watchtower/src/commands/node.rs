@@ -140,7 +140,7 @@ async fn until_told(
     (keys, policy): (Keys, Policy),
 ) -> Result<(), CommandError> {
     tracing::warn!(
-        "nodes for users are new and not proven end to end: for trials alone, not for money that matters"
+        "nodes for users are new and not audited: for trials alone, not for money that matters"
     );
     let mut watchers = JoinSet::new();
     let mut signals = tasks::signals(&mut watchers).map_err(system("cannot listen for signals"))?;

@@ -15,7 +15,6 @@ use store::NodeTable;
 
 use super::Driver;
 use super::open::step;
-use crate::book;
 use crate::error::{ApiError, NodeError};
 use crate::rows;
 use crate::sender::{Errand, State, Step};
@@ -139,7 +138,11 @@ impl Driver {
         self.late.push((channel, Event::CloseConsented));
     }
 
-    async fn give_exit(&mut self, channel: ChannelId, event: Event) -> Result<(), NodeError> {
+    pub(super) async fn give_exit(
+        &mut self,
+        channel: ChannelId,
+        event: Event,
+    ) -> Result<(), NodeError> {
         let now = self.now();
         if !self.exits.contains_key(&channel) {
             let leaving = self.leaving(ExitStep::Live, false);
@@ -295,7 +298,7 @@ impl Driver {
     }
 
     /// The name itself or, if the errand of that name failed, one that says that it is tried again.
-    fn free_name(&self, base: &str) -> String {
+    pub(super) fn free_name(&self, base: &str) -> String {
         let mut name = base.to_owned();
         let mut tries = 1_u32;
         while self.errands.get(&name).is_some_and(|one| matches!(one.state, State::Failed(_))) {
@@ -331,33 +334,6 @@ impl Driver {
         self.give_exit(channel, Event::Undisputed).await
     }
 
-    /// The channel is over: what is credited comes home.
-    pub(super) async fn on_over(&mut self, channel: ChannelId) -> Result<(), NodeError> {
-        self.let_go(channel).await?;
-        if self.exits.contains_key(&channel) {
-            self.give_exit(channel, Event::Over).await?;
-        }
-        let Some(own) = self.book.get(channel) else { return Ok(()) };
-        if own.dispute.is_none() {
-            // A close by consent claims in its own errand.
-            return Ok(());
-        }
-        let (vipe, account) = (Vipe::new(self.parts.site.vipe), self.parts.keys.account.address());
-        if self.parts.role == Role::Participant {
-            let claim = vipe.claim_asset(self.parts.site.asset, account);
-            let errand =
-                Errand::new(format!("collect asset of channel {channel}"), vec![step(claim, true)]);
-            self.begin_errand(errand, Vec::new()).await?;
-        }
-        if own_dispute(self.book.get(channel), account) {
-            let claim = vipe.claim_ether(account);
-            let errand =
-                Errand::new(format!("collect ether of channel {channel}"), vec![step(claim, true)]);
-            self.begin_errand(errand, Vec::new()).await?;
-        }
-        Ok(())
-    }
-
     pub(super) async fn tick_exits(&mut self) -> Result<(), NodeError> {
         for (channel, event) in std::mem::take(&mut self.late) {
             self.give_exit(channel, event).await?;
@@ -375,22 +351,6 @@ impl Driver {
         }
         Ok(())
     }
-
-    /// After the deadline the dispute is settled, by whoever is first.
-    async fn settle(&mut self, channel: ChannelId) -> Result<(), NodeError> {
-        let Some(own) = self.book.get(channel) else { return Ok(()) };
-        let due = own.dispute.filter(|dispute| {
-            own.standing == book::Standing::Disputed && self.chain_s >= dispute.deadline
-        });
-        let Some(dispute) = due else { return Ok(()) };
-        let call = Vipe::new(self.parts.site.vipe).settle(channel);
-        let name = format!("settle channel {channel} dispute {}", dispute.epoch);
-        self.begin_errand(Errand::new(name, vec![step(call, true)]), Vec::new()).await
-    }
-}
-
-fn own_dispute(own: Option<&book::Own>, account: alloy_primitives::Address) -> bool {
-    own.and_then(|own| own.dispute).is_some_and(|dispute| dispute.disputer == account)
 }
 
 /// A state as the chain reads it.

@@ -17,6 +17,7 @@ mod backup;
 mod chain;
 mod consent;
 mod effects;
+mod end;
 mod errands;
 mod figures;
 mod frames;
