@@ -192,7 +192,7 @@ fn e2e_the_local_api_answers_whatever_its_description_allows_and_whatever_it_doe
             .args(["--checks", CHECKS])
             .args(["--phases", "examples,coverage,fuzzing", "--max-examples", "40"])
             .args(["--max-time", "60", "--request-timeout", "10", "--seed", "1"])
-            .args(["--workers", "2", "--continue-on-failure", "--no-color"])
+            .args(["--workers", "1", "--continue-on-failure", "--no-color"])
             .output()
             .expect("the fuzzer runs");
         let text = String::from_utf8_lossy(&output.stdout);

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use super::answer::Refused;
+use super::object::Object;
 use super::{OPENAPI, Shared};
 use crate::driver::{Command, Request};
 use crate::error::ApiError;
@@ -32,8 +33,8 @@ async fn ask(shared: &Shared, command: Command) -> Answer {
     Ok(told.map(Json)?)
 }
 
-fn body<T>(sent: Result<Json<T>, JsonRejection>) -> Result<T, Refused> {
-    sent.map(|Json(body)| body).map_err(|error| Refused(ApiError::bad(error.body_text())))
+fn body<T>(sent: Result<Json<Object<T>>, JsonRejection>) -> Result<T, Refused> {
+    sent.map(|Json(Object(body))| body).map_err(|error| Refused(ApiError::bad(error.body_text())))
 }
 
 fn text(sent: Segment) -> Result<String, Refused> {
@@ -90,7 +91,7 @@ pub(crate) struct Introduction {
 
 pub(crate) async fn introduce(
     State(shared): State<Shared>,
-    sent: Result<Json<Introduction>, JsonRejection>,
+    sent: Result<Json<Object<Introduction>>, JsonRejection>,
 ) -> Answer {
     let Introduction { invitation } = body(sent)?;
     ask(&shared, Command::Introduce { invitation }).await
@@ -107,7 +108,7 @@ pub(crate) struct Open {
 
 pub(crate) async fn open(
     State(shared): State<Shared>,
-    sent: Result<Json<Open>, JsonRejection>,
+    sent: Result<Json<Object<Open>>, JsonRejection>,
 ) -> Answer {
     let Open { invitation, deposit, another } = body(sent)?;
     ask(&shared, Command::Open { invitation, deposit, another }).await
@@ -134,7 +135,7 @@ pub(crate) struct Fund {
 pub(crate) async fn fund(
     State(shared): State<Shared>,
     id: Segment,
-    sent: Result<Json<Fund>, JsonRejection>,
+    sent: Result<Json<Object<Fund>>, JsonRejection>,
 ) -> Answer {
     let Fund { amount, key } = body(sent)?;
     check_key(&key)?;
@@ -150,7 +151,7 @@ pub(crate) struct Amounted {
 pub(crate) async fn withdraw(
     State(shared): State<Shared>,
     id: Segment,
-    sent: Result<Json<Amounted>, JsonRejection>,
+    sent: Result<Json<Object<Amounted>>, JsonRejection>,
 ) -> Answer {
     let Amounted { amount } = body(sent)?;
     ask(&shared, Command::Withdraw { channel: maybe(&text(id)?)?, amount }).await
@@ -170,7 +171,7 @@ pub(crate) struct Exit {
 pub(crate) async fn exit(
     State(shared): State<Shared>,
     id: Segment,
-    sent: Result<Json<Exit>, JsonRejection>,
+    sent: Result<Json<Object<Exit>>, JsonRejection>,
 ) -> Answer {
     let Exit { now } = body(sent)?;
     ask(&shared, Command::Exit { channel: maybe(&text(id)?)?, now }).await
@@ -191,7 +192,7 @@ pub(crate) struct Pay {
 
 pub(crate) async fn pay(
     State(shared): State<Shared>,
-    sent: Result<Json<Pay>, JsonRejection>,
+    sent: Result<Json<Object<Pay>>, JsonRejection>,
 ) -> Answer {
     let Pay { to, amount, channel, key } = body(sent)?;
     if let Some(key) = &key {
@@ -209,7 +210,7 @@ pub(crate) struct NewInvoice {
 
 pub(crate) async fn invoice(
     State(shared): State<Shared>,
-    sent: Result<Json<NewInvoice>, JsonRejection>,
+    sent: Result<Json<Object<NewInvoice>>, JsonRejection>,
 ) -> Answer {
     let NewInvoice { amount, channel } = body(sent)?;
     ask(&shared, Command::Invoice { channel, amount }).await

@@ -7,6 +7,7 @@
 
 mod answer;
 mod handlers;
+mod object;
 #[cfg(test)]
 mod tests;
 
