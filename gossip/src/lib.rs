@@ -28,6 +28,7 @@ mod error;
 mod event_loop;
 mod fair;
 mod figures;
+mod fresh_port;
 mod handle;
 mod identity;
 mod intake;

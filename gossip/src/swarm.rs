@@ -6,13 +6,14 @@ use libp2p::core::transport::MemoryTransport;
 use libp2p::core::upgrade::Version;
 use libp2p::metrics::Registry;
 use libp2p::swarm::Config as SwarmConfig;
-use libp2p::{Swarm, SwarmBuilder, Transport as _, noise, tcp, yamux};
+use libp2p::{Swarm, SwarmBuilder, Transport as _, noise, yamux};
 
 use crate::behaviour::{
     Behaviour, QUIC_CONNECTION_DATA, QUIC_STREAM_DATA, STREAMS_MAX, build as behaviour, setup,
 };
 use crate::config::{Carrier, Config, Reachable};
 use crate::error::StartError;
+use crate::fresh_port;
 use crate::identity::Identity;
 
 /// A connection that carries nothing is closed after this time. Long, because dialling again costs more than keeping.
@@ -54,9 +55,15 @@ pub(crate) fn build(
     let builder = SwarmBuilder::with_existing_identity(identity.0.clone()).with_tokio();
     let mut swarm = match config.carrier {
         Carrier::Sockets => builder
-            .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, muxer)
-            .map_err(setup)?
             .with_quic_config(quic)
+            .with_other_transport(|key| {
+                let transport = fresh_port::tcp()
+                    .upgrade(Version::V1Lazy)
+                    .authenticate(noise::Config::new(key)?)
+                    .multiplex(muxer());
+                Ok(transport)
+            })
+            .map_err(setup)?
             .with_dns()
             .map_err(setup)?
             .with_relay_client(noise::Config::new, muxer)

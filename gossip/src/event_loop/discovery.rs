@@ -67,7 +67,11 @@ impl Discovery {
         }
     }
 
+    /// A dial failed. Those of Kademlia, which come in bursts, do not make the pause of a peer that is left alone longer.
     pub(super) fn failed(&mut self, peer: PeerId, now: Instant) {
+        if !self.may_dial(&peer, now) {
+            return;
+        }
         if self.backing_off.len() >= BACK_OFF_MAX {
             self.backing_off.clear();
         }
@@ -258,7 +262,9 @@ mod tests {
         for pause in [2, 4, 8, 16, 32, 60, 60].map(Duration::from_secs) {
             assert!(discovery.may_dial(&peer, now));
             discovery.failed(peer, now);
-            assert!(!discovery.may_dial(&peer, now + pause - Duration::from_millis(1)));
+            let almost = now + pause - Duration::from_millis(1);
+            discovery.failed(peer, almost);
+            assert!(!discovery.may_dial(&peer, almost));
             now += pause;
         }
         discovery.met(&peer);

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use libp2p::connection_limits::{self, ConnectionLimits};
+use libp2p::core::upgrade::Version;
 use libp2p::request_response::{self, Event, Message, ProtocolSupport, ResponseChannel};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent, dial_opts::DialOpts};
-use libp2p::{PeerId, Swarm, SwarmBuilder, noise, ping, tcp, yamux};
+use libp2p::{PeerId, Swarm, SwarmBuilder, Transport as _, noise, ping, yamux};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,7 @@ use super::{CHANNEL_PROTOCOL, Command, LinkConfig, LinkEvent, REQUEST_MAX, batch
 use crate::behaviour::setup;
 use crate::codec::{Codec, Frame, Wire};
 use crate::error::StartError;
+use crate::fresh_port;
 use crate::identity::Identity;
 use crate::names::{Peer, Place};
 
@@ -94,13 +96,15 @@ impl LinkLoop {
     ) -> Result<Self, StartError> {
         let mut swarm = SwarmBuilder::with_existing_identity(identity.0.clone())
             .with_tokio()
-            .with_tcp(
-                tcp::Config::default().nodelay(true),
-                noise::Config::new,
-                yamux::Config::default,
-            )
-            .map_err(setup)?
             .with_quic()
+            .with_other_transport(|key| {
+                let transport = fresh_port::tcp()
+                    .upgrade(Version::V1Lazy)
+                    .authenticate(noise::Config::new(key)?)
+                    .multiplex(yamux::Config::default());
+                Ok(transport)
+            })
+            .map_err(setup)?
             .with_dns()
             .map_err(setup)?
             .with_behaviour(|_key| behaviour(config))

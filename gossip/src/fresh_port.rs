@@ -1,0 +1,135 @@
+//! A transport that dials from another port when the one where we listen may not be used.
+//!
+//! Over TCP, libp2p dials from the port where it listens: that is what makes holes in NATs. The kernel refuses it
+//! (`AddrInUse`) while that port has connections of another process in TIME-WAIT, for a minute or longer, though it lets us
+//! listen there. libp2p then fails the dial, and so would a tower that starts on a busy machine fail each of its dials.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use libp2p::core::transport::{
+    DialOpts, ListenerId, PortUse, Transport, TransportError, TransportEvent,
+};
+use libp2p::{Multiaddr, tcp};
+
+/// The transport beneath, whose dials that fail with [`io::ErrorKind::AddrInUse`] are made again from a new port.
+pub(crate) struct FreshPort<T>(T);
+
+/// TCP without delays, dialling from the listening port where it can. Must be called inside a runtime.
+pub(crate) fn tcp() -> FreshPort<tcp::tokio::Transport> {
+    FreshPort(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true)))
+}
+
+impl<T> Transport for FreshPort<T>
+where
+    T: Transport<Error = io::Error> + Unpin,
+    T::Dial: Send + 'static,
+    T::Output: Send + 'static,
+{
+    type Output = T::Output;
+    type Error = T::Error;
+    type ListenerUpgrade = T::ListenerUpgrade;
+    type Dial = BoxFuture<'static, Result<T::Output, T::Error>>;
+
+    fn listen_on(
+        &mut self,
+        id: ListenerId,
+        address: Multiaddr,
+    ) -> Result<(), TransportError<Self::Error>> {
+        self.0.listen_on(id, address)
+    }
+
+    fn remove_listener(&mut self, id: ListenerId) -> bool {
+        self.0.remove_listener(id)
+    }
+
+    fn dial(
+        &mut self,
+        address: Multiaddr,
+        options: DialOpts,
+    ) -> Result<Self::Dial, TransportError<Self::Error>> {
+        let dial = self.0.dial(address.clone(), options)?;
+        if options.port_use == PortUse::New {
+            return Ok(dial.boxed());
+        }
+        // Does nothing unless it is polled.
+        let again = self.0.dial(address, DialOpts { port_use: PortUse::New, ..options })?;
+        Ok(async move {
+            match dial.await {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => again.await,
+                answer => answer,
+            }
+        }
+        .boxed())
+    }
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<TransportEvent<Self::ListenerUpgrade, Self::Error>> {
+        Pin::new(&mut self.0).poll(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::future::{Ready, ready};
+    use libp2p::core::Endpoint;
+
+    /// Dials from the listening port fail as told, others answer.
+    struct Failing(io::ErrorKind);
+
+    impl Transport for Failing {
+        type Output = PortUse;
+        type Error = io::Error;
+        type ListenerUpgrade = Ready<Result<PortUse, io::Error>>;
+        type Dial = Ready<Result<PortUse, io::Error>>;
+
+        fn listen_on(
+            &mut self,
+            _: ListenerId,
+            _: Multiaddr,
+        ) -> Result<(), TransportError<io::Error>> {
+            Ok(())
+        }
+
+        fn remove_listener(&mut self, _: ListenerId) -> bool {
+            false
+        }
+
+        fn dial(
+            &mut self,
+            _: Multiaddr,
+            options: DialOpts,
+        ) -> Result<Self::Dial, TransportError<io::Error>> {
+            Ok(ready(match options.port_use {
+                PortUse::Reuse => Err(self.0.into()),
+                PortUse::New => Ok(PortUse::New),
+            }))
+        }
+
+        fn poll(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<TransportEvent<Self::ListenerUpgrade, io::Error>> {
+            Poll::Pending
+        }
+    }
+
+    async fn dialled(failing: io::ErrorKind) -> Result<PortUse, io::Error> {
+        let options = DialOpts { role: Endpoint::Dialer, port_use: PortUse::Reuse };
+        FreshPort(Failing(failing)).dial(Multiaddr::empty(), options).unwrap().await
+    }
+
+    #[tokio::test]
+    async fn a_dial_whose_port_is_taken_is_made_again_from_another_and_no_other_failure_is_hidden()
+    {
+        assert_eq!(dialled(io::ErrorKind::AddrInUse).await.unwrap(), PortUse::New);
+        let refused = dialled(io::ErrorKind::ConnectionRefused).await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    }
+}
