@@ -60,9 +60,11 @@ interface IVip is IERC4626 {
     event GainStreamed(uint256 gain, uint256 unvested, uint64 until);
     /// @notice `shares` of `owner` cannot move before `until`.
     event SharesLocked(address indexed owner, uint256 shares, uint64 until);
+    /// @notice A request to leave waits with `shares`, priced when they are paid.
     event ExitQueued(uint256 indexed exitId, address indexed owner, uint256 shares);
     /// @notice The requests of a round were paid `assets` for `shares` of theirs, which are burnt.
     event ExitsPaid(uint64 indexed round, uint256 assets, uint256 shares);
+    /// @notice The owner of a request sent `to` what was paid for it, in base units.
     event ExitTaken(uint256 indexed exitId, address indexed owner, address to, uint256 assets);
 
     // ------------------------------------------------------------------------------------------------ shareholders
@@ -101,7 +103,9 @@ interface IVip is IERC4626 {
 
     // ------------------------------------------------------------------------------------------------ views
 
+    /// @notice The rules of this pool.
     function terms() external view returns (Terms memory);
+    /// @notice The counterparty account of its channels.
     function operator() external view returns (address);
     /// @notice Assets in the pool's own hands, without what is set aside for the queue. Counted, never measured.
     function idle() external view returns (uint256);
@@ -116,6 +120,7 @@ interface IVip is IERC4626 {
     function lockedShares(address account) external view returns (uint256 shares, uint64 until);
     /// @notice Shares that wait in the queue.
     function queuedShares() external view returns (uint256);
+    /// @notice A request to leave; its owner is zero once nothing more can come of it.
     function exitOf(uint256 exitId) external view returns (Exit memory);
     /// @notice What the operator's next signature for this channel must name.
     function allocationSeq(uint56 channelId) external view returns (uint64);

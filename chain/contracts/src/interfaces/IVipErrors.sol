@@ -10,9 +10,11 @@ interface IVipErrors {
     error NotOperator();
     /// @notice Only the request's owner may call this.
     error NotExitOwner(uint256 exitId);
+    /// @notice Nothing would be paid, minted, burnt or allocated.
     error ZeroAmount();
     /// @notice The pool, its vault and the zero address receive nothing.
     error BadReceiver(address receiver);
+    /// @notice The pool has `idle` in its own hands, in base units; the call wants more.
     error IdleTooSmall(uint256 idle, uint256 wanted);
     /// @notice The channel is of another asset, another operator or another pool.
     error ForeignChannel(uint56 channelId);

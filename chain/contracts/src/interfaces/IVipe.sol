@@ -180,6 +180,7 @@ interface IVipe {
 
     // ------------------------------------------------------------------------------------------------ events
 
+    /// @notice A channel is open: all that the participant fixed, which the counterparty's consent repeats. `LedgerAppended` follows.
     event Opened(
         uint56 indexed channelId,
         address indexed participant,
@@ -197,7 +198,9 @@ interface IVipe {
         uint112 deposit,
         uint64 acceptBy
     );
+    /// @notice The counterparty consented: the channel is live. With an allocation, in base units, `LedgerAppended` follows.
     event Accepted(uint56 indexed channelId, uint112 allocation);
+    /// @notice The participant ended the channel before the counterparty's consent; its whole deposit is credited.
     event Cancelled(uint56 indexed channelId);
     /// @notice A new version of the ledger: p is what the participant put in less what it took out, h the same for the VIP.
     event LedgerAppended(uint56 indexed channelId, uint56 version, int128 p, int128 h);
@@ -258,9 +261,13 @@ interface IVipe {
         uint256 fee,
         uint256 bondReturned
     );
+    /// @notice The account may collect so much more of the asset, in base units.
     event AssetCredited(address indexed account, address indexed asset, uint256 amount);
+    /// @notice The account may collect so much more ether, in wei.
     event EtherCredited(address indexed account, uint256 amount);
+    /// @notice The account's whole credit of the asset went to `to`, in base units.
     event AssetClaimed(address indexed account, address indexed asset, address to, uint256 amount);
+    /// @notice The account's whole ether credit went to `to`, in wei.
     event EtherClaimed(address indexed account, address to, uint256 amount);
 
     // ------------------------------------------------------------------------------------------------ life of a channel
@@ -364,13 +371,21 @@ interface IVipe {
 
     // ------------------------------------------------------------------------------------------------ views
 
+    /// @notice The rules of this deployment.
     function rules() external view returns (Rules memory);
+    /// @notice First 21 bytes of keccak256(abi.encode("vrc5", chain id, vault)), as at construction; binds states and proofs.
     function domain() external view returns (bytes21);
+    /// @notice EIP-712's separator for this vault, of the live chain id: what every consent is bound to.
     function domainSeparator() external view returns (bytes32);
+    /// @notice How many channels were ever opened; ids count from 1.
     function channelCount() external view returns (uint56);
+    /// @notice A channel as it stands; its status is `None` if it was never opened.
     function channel(uint56 channelId) external view returns (Channel memory);
+    /// @notice The channel's dispute as it stands, or as it stood at its settlement; all zero if there never was one.
     function disputeOf(uint56 channelId) external view returns (Dispute memory);
+    /// @notice A version of the channel's ledger, in base units; version 0 is (0, 0).
     function ledger(uint56 channelId, uint56 version) external view returns (int128 p, int128 h);
+    /// @notice p + h of a version, in base units.
     function escrow(uint56 channelId, uint56 version) external view returns (uint112);
     /// @notice What a state would pay each side now.
     function payout(uint56 channelId, uint56 version, uint112 balance)
@@ -381,11 +396,14 @@ interface IVipe {
     function bond(uint56 channelId, uint112 claim) external view returns (uint256);
     /// @notice F: the fee of an opening in this block, in wei.
     function openingFee() external view returns (uint256);
+    /// @notice The most of an asset in one channel and in all together, in base units; zero if it is not listed.
     function assetCap(address asset) external view returns (uint112 perChannel, uint112 total);
+    /// @notice What the account may collect of the asset, in base units.
     function assetCredit(address account, address asset) external view returns (uint256);
     /// @notice What a VIP has at work in channels of `asset`. With `assetCredit` it values a pool without a look at any channel.
     /// @return placed Sum of max(0, h) over its channels that have not ended, in base units.
     /// @return gained Running sum, modulo 2^128, of what its channels paid it beyond the fall of `placed` that came with it.
     function position(address vip, address asset) external view returns (uint128 placed, uint128 gained);
+    /// @notice What the account may collect of ether, in wei.
     function etherCredit(address account) external view returns (uint256);
 }

@@ -17,10 +17,15 @@ interface IVipeErrors {
 
     /// @notice The channel is not in the status that the call needs.
     error WrongStatus(uint56 channelId, IVipe.Status status);
+    /// @notice Only the channel's participant may call this.
     error NotParticipant();
+    /// @notice Only the channel's VIP may call this.
     error NotVip();
+    /// @notice The account is neither party of the channel.
     error NotParty();
+    /// @notice A deposit or an allocation of nothing.
     error ZeroAmount();
+    /// @notice An account or a receiver is the zero address.
     error ZeroAddress();
     /// @notice Participant, counterparty, VIP, vault and asset must be five different addresses.
     error SameAccount(address account);
@@ -28,13 +33,19 @@ interface IVipeErrors {
     error BadSessionKeys();
     /// @notice A channel key has an element that is not below the Goldilocks prime, or is the neutral element.
     error BadChannelKey();
+    /// @notice One channel key for both parties.
     error SameChannelKeys();
     /// @notice An element of the keys digest is not below the Goldilocks prime.
     error BadKeysDigest();
+    /// @notice A dispute hash of zero.
     error ZeroDisputeHash();
+    /// @notice The dispute hash was used before, perhaps by a channel that has ended.
     error DisputeHashUsed(bytes32 disputeHash);
+    /// @notice This deployment does not take the asset.
     error AssetNotListed(address asset);
+    /// @notice The channel would hold `escrow` of its asset, more than its cap, in base units.
     error ChannelCapExceeded(uint256 escrow, uint112 cap);
+    /// @notice All channels together would hold `total` of the asset, more than its cap, in base units.
     error AssetCapExceeded(uint256 total, uint112 cap);
     /// @notice `acceptBy` has passed.
     error AcceptByPassed(uint64 acceptBy);
@@ -57,7 +68,9 @@ interface IVipeErrors {
 
     // ------------------------------------------------------------------------------------------------ states
 
+    /// @notice The channel's ledger has no such version.
     error UnknownVersion(uint56 version, uint56 newest);
+    /// @notice The state gives the participant more than the version that it names holds.
     error BalanceAboveEscrow(uint112 balance, uint112 escrow);
     /// @notice The state's nonce is not above the one that stands.
     error StaleNonce(uint56 nonce, uint56 standing);
@@ -65,14 +78,20 @@ interface IVipeErrors {
     error NotTheCheckpoint();
     /// @notice The checkpoint needs no proof, and none may come with it.
     error UnexpectedProof();
+    /// @notice The session key of this party did not sign the state.
     error BadSessionSignature(bool ofParticipant);
+    /// @notice The verifier did not return exactly the word 1 for this statement.
     error ProofRefused();
 
     // ------------------------------------------------------------------------------------------------ disputes
 
+    /// @notice The key does not hash to the channel's dispute hash.
     error WrongDisputeKey();
+    /// @notice The claim is above what the state pays the disputer, in base units.
     error ClaimAbovePay(uint112 claim, uint112 pay);
+    /// @notice An override whose beneficiary is the zero address.
     error ZeroBeneficiary();
+    /// @notice The call needs `required` wei and brought `sent`.
     error WrongValue(uint256 required, uint256 sent);
     /// @notice Only the disputer may raise the claim.
     error RaiseByDisputerOnly();
@@ -82,11 +101,15 @@ interface IVipeErrors {
     error AlreadyClosing();
     /// @notice The authorisation names somebody else as the one who opens and pays.
     error NotThePayer(address payer);
+    /// @notice The deadline has come: what stands is settled.
     error WindowClosed(uint64 deadline);
+    /// @notice The deadline has not come.
     error WindowOpen(uint64 deadline);
 
     // ------------------------------------------------------------------------------------------------ pull payments
 
+    /// @notice The caller has no credit.
     error NothingToClaim();
+    /// @notice The receiver did not take the ether; the credit stays.
     error EtherTransferFailed();
 }

@@ -210,7 +210,10 @@ contract CloseTest is ConsentTest {
         eq(vipe.etherCredit(tower), struck / 2, "paid by its size, at once");
         eq(vipe.etherCredit(counterparty), struck - struck / 2, "the other party's share");
         eq(_d().deadline, deadline, "no extension any more");
-        _settle(_id);
+        vm.warp(deadline);
+        vm.expectEmit(address(vipe));
+        emit IVipe.Settled(_id, 9e18, 1e18, 0, tower, FEE_FLOOR, _bond(2e18));
+        does(address(vipe), stranger, 0, abi.encodeCall(vipe.settle, (_id)));
         eq(vipe.etherCredit(tower), struck / 2 + FEE_FLOOR, "and the fee");
         eq(vipe.etherCredit(participant), _bond(2e18), "the bond of what stood");
         eq(_creditOf(participant), 9e18, "the asset as both signed, without slash");

@@ -2,12 +2,13 @@
 pragma solidity 0.8.37;
 
 import {IVipe} from "../../src/interfaces/IVipe.sol";
+import {IVipeErrors} from "../../src/interfaces/IVipeErrors.sol";
 import {VipeTest} from "../utils/VipeTest.sol";
 
 /// @notice constructor and the views of its immutables: Construction.tree.
 contract ConstructionTest is VipeTest {
     function _refusesRules(IVipe.Rules memory given) private {
-        isTrue(_tryDeploy(given, _caps(address(token))) == address(0), "refused");
+        refusesCreation(_creation(given, _caps(address(token))), err(IVipeErrors.BadRules.selector));
     }
 
     function test_a_verifier_without_the_named_code_is_refused() public {
@@ -49,7 +50,8 @@ contract ConstructionTest is VipeTest {
                 caps = new IVipe.AssetCap[](2);
                 (caps[0], caps[1]) = (twice, twice);
             }
-            isTrue(_tryDeploy(_rules(), caps) == address(0), "refused");
+            bytes memory why = abi.encodeWithSelector(IVipeErrors.BadAssetCap.selector, caps[0].asset);
+            refusesCreation(_creation(_rules(), caps), why);
         }
     }
 

@@ -42,6 +42,22 @@ abstract contract Check {
         if (keccak256(returned) != keccak256(why)) revert RefusedForAnotherReason(returned, why);
     }
 
+    /// @notice Creates a contract; its constructor must revert with exactly the bytes `why`.
+    function refusesCreation(bytes memory code, bytes memory why) internal {
+        address made;
+        bytes memory returned;
+        assembly ("memory-safe") {
+            made := create(0, add(code, 0x20), mload(code))
+            let size := returndatasize()
+            returned := mload(0x40)
+            mstore(0x40, and(add(returned, add(size, 0x3f)), not(0x1f)))
+            mstore(returned, size)
+            returndatacopy(add(returned, 0x20), 0, size)
+        }
+        if (made != address(0)) revert NotRefused(why);
+        if (keccak256(returned) != keccak256(why)) revert RefusedForAnotherReason(returned, why);
+    }
+
     /// @notice Calls as `from`; the call must succeed.
     function does(address target, address from, uint256 value, bytes memory data) internal returns (bytes memory) {
         vm.prank(from);

@@ -35,17 +35,17 @@ abstract contract VipTest is ConsentTest {
         });
     }
 
-    /// @notice Address zero when the constructor refuses.
-    function _tryPool(IVip.Terms memory given) internal returns (address made) {
-        bytes memory code =
-            bytes.concat(vm.getCode("../artifacts/Vip.json"), abi.encode(given, "VIP Development asset", "vipDEV"));
-        assembly {
-            made := create(0, add(code, 0x20), mload(code))
-        }
+    /// @notice What creates the artifact.
+    function _creation(IVip.Terms memory given) internal view returns (bytes memory) {
+        return bytes.concat(vm.getCode("../artifacts/Vip.json"), abi.encode(given, "VIP Development asset", "vipDEV"));
     }
 
     function _pool(IVip.Terms memory given) internal returns (IVip) {
-        address made = _tryPool(given);
+        bytes memory code = _creation(given);
+        address made;
+        assembly {
+            made := create(0, add(code, 0x20), mload(code))
+        }
         isTrue(made != address(0), "the pool deploys");
         return IVip(made);
     }

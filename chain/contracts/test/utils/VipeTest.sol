@@ -68,16 +68,17 @@ abstract contract VipeTest is Check {
         caps[0] = IVipe.AssetCap({asset: asset, perChannel: CAP_CHANNEL, total: CAP_TOTAL});
     }
 
-    /// @notice Deploys the artifact; address zero when the constructor refuses.
-    function _tryDeploy(IVipe.Rules memory given, IVipe.AssetCap[] memory caps) internal returns (address deployed) {
-        bytes memory code = bytes.concat(vm.getCode("../artifacts/Vipe.json"), abi.encode(given, caps));
-        assembly {
-            deployed := create(0, add(code, 0x20), mload(code))
-        }
+    /// @notice What creates the artifact.
+    function _creation(IVipe.Rules memory given, IVipe.AssetCap[] memory caps) internal view returns (bytes memory) {
+        return bytes.concat(vm.getCode("../artifacts/Vipe.json"), abi.encode(given, caps));
     }
 
     function _deploy(IVipe.Rules memory given, IVipe.AssetCap[] memory caps) internal returns (IVipe) {
-        address deployed = _tryDeploy(given, caps);
+        bytes memory code = _creation(given, caps);
+        address deployed;
+        assembly {
+            deployed := create(0, add(code, 0x20), mload(code))
+        }
         isTrue(deployed != address(0), "the vault deploys");
         return IVipe(deployed);
     }

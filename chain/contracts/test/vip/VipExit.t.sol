@@ -5,6 +5,7 @@ import {IERC4626} from "@openzeppelin/contracts/interfaces/IERC4626.sol";
 
 import {IVip} from "../../src/interfaces/IVip.sol";
 import {IVipErrors} from "../../src/interfaces/IVipErrors.sol";
+import {Vm} from "../utils/Vm.sol";
 import {VipTest} from "../utils/VipTest.sol";
 
 /// @notice exit, takeExit, and the queue: VipExit.tree.
@@ -141,6 +142,30 @@ contract VipExitTest is VipTest {
         _end(second, uint112(400 * ONE));
         _collect();
         eq(pool.queuedShares(), 0, "both paid");
+    }
+
+    function test_what_is_paid_and_what_is_taken_is_told() public {
+        (uint56 first,) = _atWork();
+        (, uint256 id) = _exit(alice, 600e24);
+        _end(first, uint112(300 * ONE));
+        uint256 waited = pool.queuedShares();
+        vm.recordLogs();
+        _collect();
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        uint256 told = 0;
+        for (uint256 i = 0; i < logs.length; ++i) {
+            if (logs[i].topics[0] != IVip.ExitsPaid.selector) continue;
+            ++told;
+            (uint256 assets, uint256 shares) = abi.decode(logs[i].data, (uint256, uint256));
+            eq(assets, pool.setAside(), "set aside");
+            eq(shares, waited - pool.queuedShares(), "burnt");
+        }
+        eq(told, 1, "one round");
+        uint256 due = pool.exitOf(id).assets;
+        isTrue(due > 179 * ONE, "her part");
+        vm.expectEmit(vip);
+        emit IVip.ExitTaken(id, alice, bob, due);
+        does(vip, alice, 0, abi.encodeCall(pool.takeExit, (id, bob)));
     }
 
     function test_a_request_is_its_owners_alone() public {

@@ -134,26 +134,23 @@ contract VipJoinTest is VipTest {
         refuses(vip, alice, 0, abi.encodeCall(pool.transfer, (vip, 1)), _badReceiver(vip));
     }
 
+    function _refusesTerms(IVip.Terms memory t) private {
+        refusesCreation(_creation(t), err(IVipErrors.BadTerms.selector));
+    }
+
     function test_construction_refuses_bad_terms() public {
-        IVip.Terms memory t = _terms(address(token));
-        isTrue(_tryPool(t) != address(0), "all good");
-        t.vault = IVipe(address(0xdead));
-        isTrue(_tryPool(t) == address(0), "no vault");
-        t = _terms(address(0xdead));
-        isTrue(_tryPool(t) == address(0), "an asset that the vault does not list");
-        t = _terms(address(token));
-        t.operator = address(0);
-        isTrue(_tryPool(t) == address(0), "no operator");
-        t = _terms(address(token));
-        t.allocRatio = 0;
-        isTrue(_tryPool(t) == address(0), "no ratio");
-        t = _terms(address(token));
-        t.lockup = 2 * (WINDOW + MAX_EXTENSION) - 1;
-        isTrue(_tryPool(t) == address(0), "a lock-up that a dispute outlasts");
-        t.lockup = 3651 days;
-        isTrue(_tryPool(t) == address(0), "a lock-up for ever");
-        t = _terms(address(token));
-        t.gainVesting = 0;
-        isTrue(_tryPool(t) == address(0), "no vesting");
+        _pool(_terms(address(token)));
+        for (uint256 i = 0; i < 9; ++i) {
+            IVip.Terms memory t = _terms(i == 1 ? address(0xdead) : address(token)); // the vault does not list it
+            if (i == 0) t.vault = IVipe(address(0xdead));
+            if (i == 2) t.operator = address(0);
+            if (i == 3) t.operator = address(vipe);
+            if (i == 4) t.allocRatio = 0;
+            if (i == 5) t.lockup = 2 * (WINDOW + MAX_EXTENSION) - 1; // a dispute outlasts it
+            if (i == 6) t.lockup = 3651 days;
+            if (i == 7) t.gainVesting = 0;
+            if (i == 8) t.gainVesting = 3651 days;
+            _refusesTerms(t);
+        }
     }
 }
