@@ -7,6 +7,7 @@ use alloy::{
     signers::{SignerSync as _, local::PrivateKeySigner},
 };
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
+use protocol::backup::{Receipt, ReceiptError, SignedReceipt};
 
 use crate::fees::Fees;
 
@@ -58,6 +59,14 @@ impl Account {
         let signature =
             self.signer.sign_hash_sync(digest).map_err(|_failed| AccountError::Signing)?;
         Ok(Bytes::from(signature.normalized_s().as_bytes().to_vec()))
+    }
+
+    /// Signs a tower's receipt; the same receipt gives the same bytes again.
+    ///
+    /// # Errors
+    /// When the receipt names another tower.
+    pub fn sign_receipt(&self, receipt: Receipt) -> Result<SignedReceipt, ReceiptError> {
+        receipt.sign(self.signer.credential())
     }
 
     /// Signs a transaction of the chain `chain_id`: its hash and its bytes. The same transaction gives the same bytes

@@ -106,15 +106,35 @@ impl Receipt {
         })
     }
 
-    /// Signs with the tower's account key.
+    /// Until when a receipt that is asked for at `now` holds, both in seconds: for `validity` at least and an eighth of it
+    /// more at most. Everybody who asks within the same eighth gets the same answer, so that a receipt can be made again
+    /// instead of kept.
+    #[must_use]
+    pub const fn until(now: u64, validity: u64) -> u64 {
+        let step = if validity < 8 { 1 } else { validity / 8 };
+        now.saturating_add(validity).div_ceil(step).saturating_mul(step)
+    }
+
+    /// Signs with the tower's account key, deterministically (RFC 6979): the same receipt again is the same bytes again.
+    ///
+    /// The address is the key's own, so nothing is recovered from what was just signed.
     ///
     /// # Errors
-    /// [`ReceiptError::OtherSigner`] when the key is not that of `tower`.
+    /// [`ReceiptError::OtherSigner`] when the key is not that of `tower`; [`ReceiptError::Malformed`] with a chance of 2^-127.
     pub fn sign(self, key: &SigningKey) -> Result<SignedReceipt, ReceiptError> {
-        let signed = key
+        let signer = Address::from_public_key(key.verifying_key());
+        if signer != self.tower {
+            return Err(ReceiptError::OtherSigner(signer));
+        }
+        let (signature, recovery) = key
             .sign_prehash_recoverable(self.signing_hash().as_slice())
             .map_err(|_refused| ReceiptError::Malformed)?;
-        self.signed(Signature::from(signed))
+        // k256 signs with a low s; an r that is not the whole x-coordinate has no compact form.
+        if recovery.is_x_reduced() || signature.normalize_s().is_some() {
+            return Err(ReceiptError::Malformed);
+        }
+        let signature = Signature::from_signature_and_parity(signature, recovery.is_y_odd());
+        Ok(SignedReceipt { receipt: self, signature: signature.as_erc2098().into() })
     }
 
     /// The receipt with a signature that a wallet or another signer made of [`Receipt::signing_hash`].

@@ -272,6 +272,33 @@ fn a_receipt_is_the_named_towers_word_about_one_envelope() {
 }
 
 #[test]
+fn a_receipt_is_signed_as_whoever_reads_it_recovers_it() {
+    let pair = Pair::new(1);
+    let envelope = pair.seal(Role::Participant, &pair.final_state(5, 10));
+    for seed in 1..=64 {
+        let key = SigningKey::from_slice(&[seed; 32]).unwrap();
+        let tower = alloy_primitives::Address::from_private_key(&key);
+        let receipt = Receipt::new(&envelope, 1, account(1, "vipe"), tower, u64::from(seed));
+        let signed = receipt.sign(&key).unwrap();
+        assert_eq!(receipt.sign(&key).unwrap(), signed, "the same bytes again");
+        let read = receipt.signed(alloy_primitives::Signature::from_erc2098(signed.signature()));
+        assert_eq!(read, Ok(signed));
+    }
+}
+
+#[test]
+fn a_receipt_holds_for_its_validity_and_is_the_same_for_an_eighth_of_it() {
+    let day = 86_400;
+    let untils: Vec<u64> = (0..=day).step_by(60).map(|now| Receipt::until(7 + now, day)).collect();
+    for (now, until) in (0..=day).step_by(60).zip(&untils) {
+        assert!((day..=day + day / 8).contains(&(until - 7 - now)), "{until} at {now}");
+    }
+    let different: std::collections::BTreeSet<_> = untils.into_iter().collect();
+    assert!(different.len() <= 9, "{different:?}");
+    assert_eq!((Receipt::until(10, 0), Receipt::until(u64::MAX, 60)), (10, u64::MAX));
+}
+
+#[test]
 fn a_receipt_with_a_high_s_is_refused() {
     let key = SigningKey::from_slice(&[3; 32]).unwrap();
     let tower = alloy_primitives::Address::from_public_key(key.verifying_key());

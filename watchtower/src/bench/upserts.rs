@@ -124,7 +124,7 @@ async fn offer(admission: &Admission, number: usize, bytes: &[u8]) -> eyre::Resu
     let verdict = admission.offer(from, Source::Submit { seen_at: 0 }, bytes).await?;
     let unverified = UnverifiedEnvelope::from_bytes(bytes)?;
     ensure!(verdict == Verdict::Accept, "a backup is refused: {}", verdict.label());
-    let receipt = admission.receipt_for(unverified.header(), unverified.id()).await?;
+    let receipt = admission.receipt_for(unverified.header(), unverified.id())?;
     ensure!(receipt.receipt().envelope_id == unverified.id(), "a receipt of something else");
     Ok(began.elapsed())
 }

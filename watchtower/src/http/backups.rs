@@ -68,7 +68,7 @@ async fn admit(shared: &Shared, client: SocketAddr, bytes: &[u8]) -> Result<Take
     if new && let Some(network) = &shared.network {
         network.publish(header.channel_id, bytes.to_vec());
     }
-    let receipt = shared.admission.receipt_for(header, unverified.id()).await?;
+    let receipt = shared.admission.receipt_for(header, unverified.id())?;
     Ok(Taken { receipt, new })
 }
 

@@ -20,9 +20,9 @@ use super::towers::Towers;
 use super::{PEERS_MAX, RETRY_MS};
 use crate::admission::{Admission, Origin, lock, stored_slot};
 
-/// Receipts that a peer may have signed anew for what it did not submit: 64 at once, then 16 a second. Each costs a
-/// signature and a commit; those signed before cost neither.
-const SIGNED_ANEW: Rate = Rate { burst: 64, period_us: 62_500 };
+/// Receipts that a peer may ask for without submitting anything: 512 at once, then 128 a second. Each costs a signature, so
+/// that is a hundredth of a core for each peer.
+const ASKED: Rate = Rate { burst: 512, period_us: 7_812 };
 
 /// The tower behind the network.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(crate) struct TowerIntake {
     alerts: Arc<Alerts>,
     towers: Arc<Towers>,
     domain: Domain,
-    signed_anew: Mutex<Buckets<Peer>>,
+    asked: Mutex<Buckets<Peer>>,
     began: Instant,
 }
 
@@ -46,17 +46,8 @@ impl TowerIntake {
         towers: Arc<Towers>,
     ) -> Self {
         let domain = store.facts().domain();
-        let signed_anew = Mutex::new(Buckets::new(SIGNED_ANEW, PEERS_MAX));
-        Self {
-            store,
-            admission,
-            answers,
-            alerts,
-            towers,
-            domain,
-            signed_anew,
-            began: Instant::now(),
-        }
+        let asked = Mutex::new(Buckets::new(ASKED, PEERS_MAX));
+        Self { store, admission, answers, alerts, towers, domain, asked, began: Instant::now() }
     }
 
     async fn submit(&self, from: Peer, seen_at: u64, raw: &RawEnvelope) -> Reply<BackupResponse> {
@@ -77,7 +68,7 @@ impl TowerIntake {
         let header = unverified.header();
         let publish = (verdict == Decision::Accept)
             .then(|| (Topic::Backups(self.domain, Shard::of(header.channel_id)), bytes.to_vec()));
-        let response = match self.admission.receipt_for(header, unverified.id()).await {
+        let response = match self.admission.receipt_for(header, unverified.id()) {
             Ok(receipt) => BackupResponse::Receipt(UnverifiedReceipt::from(&receipt)),
             Err(error) => {
                 tracing::error!(%error, "an envelope is held, and there is no receipt for it");
@@ -101,22 +92,13 @@ impl TowerIntake {
         }
     }
 
-    async fn status(&self, from: Peer, slots: &[Slot]) -> BackupResponse {
+    fn status(&self, from: Peer, slots: &[Slot]) -> BackupResponse {
         let mut held = Vec::with_capacity(slots.len());
         for slot in slots {
-            match self.admission.has_receipt(*slot) {
-                Ok(true) => {}
-                Ok(false) => {
-                    if let Err(wait) = self.charge(from) {
-                        return BackupResponse::Refused(Refusal::Busy { retry_after_ms: wait });
-                    }
-                }
-                Err(error) => {
-                    tracing::error!(%error, "a receipt cannot be read");
-                    return failed();
-                }
+            if let Err(wait) = self.charge(from) {
+                return BackupResponse::Refused(Refusal::Busy { retry_after_ms: wait });
             }
-            match self.admission.receipt(*slot).await {
+            match self.admission.receipt(*slot) {
                 Ok(receipt) => held.push(receipt.as_ref().map(UnverifiedReceipt::from)),
                 Err(error) => {
                     tracing::error!(%error, "a receipt cannot be given");
@@ -129,7 +111,7 @@ impl TowerIntake {
 
     fn charge(&self, from: Peer) -> Result<(), u64> {
         let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        lock(&self.signed_anew).take(from, 1, now_ms)
+        lock(&self.asked).take(from, 1, now_ms)
     }
 }
 
@@ -178,7 +160,7 @@ impl Intake for TowerIntake {
                 Reply { response, fault: true, publish: None }
             }
             BackupRequest::Fetch { slot, .. } => Reply::just(self.fetch(slot)),
-            BackupRequest::Status { slots, .. } => Reply::just(self.status(from, &slots).await),
+            BackupRequest::Status { slots, .. } => Reply::just(self.status(from, &slots)),
             BackupRequest::Towers { after, .. } => {
                 Reply::just(BackupResponse::Towers(self.towers.page(after)))
             }
