@@ -37,6 +37,8 @@ pub struct Config {
     pub intake: IntakeConfig,
     /// The network between towers.
     pub network: NetworkConfig,
+    /// The store.
+    pub store: StoreConfig,
     /// When an override is worth it.
     pub decision: DecisionConfig,
     /// The prover.
@@ -60,6 +62,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             intake: IntakeConfig::default(),
             network: NetworkConfig::default(),
+            store: StoreConfig::default(),
             decision: DecisionConfig::default(),
             prover: ProverConfig::default(),
             fees: FeesConfig::default(),
@@ -139,6 +142,28 @@ impl Default for IntakeConfig {
             jump_per_hour: 10_000_000,
             receipt_validity: Duration::from_secs(30 * 24 * 3_600),
         }
+    }
+}
+
+/// The store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// How much of its file the database keeps in memory, in MiB.
+    pub cache_mib: usize,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { cache_mib: store::CACHE_BYTES >> 20 }
+    }
+}
+
+impl StoreConfig {
+    /// The same in bytes.
+    #[must_use]
+    pub const fn cache_bytes(&self) -> usize {
+        self.cache_mib.saturating_mul(1 << 20)
     }
 }
 
@@ -289,6 +314,9 @@ impl Config {
         }
         if self.intake.receipt_validity < Duration::from_secs(60) {
             return invalid("intake.receipt_validity", "must be at least 1m");
+        }
+        if !(4..=65_536).contains(&self.store.cache_mib) {
+            return invalid("store.cache_mib", "must be between 4 and 65536");
         }
         if !(21_000..=16_777_216).contains(&self.decision.override_gas) {
             return invalid("decision.override_gas", "must be between 21000 and 16777216");

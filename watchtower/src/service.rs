@@ -140,7 +140,8 @@ impl Tower {
     /// See [`StartError`]; nothing keeps running then.
     pub async fn start(config: &Config, account: Account) -> Result<Self, StartError> {
         let path = config.store_path();
-        Self::start_with(config, account, |facts| Store::open(path, facts)).await
+        let cache = config.store.cache_bytes();
+        Self::start_with(config, account, |facts| Store::open_cached(path, facts, cache)).await
     }
 
     /// [`Tower::start`] with a store that is opened in another way: how tests make a disk fail.
@@ -187,6 +188,12 @@ impl Tower {
     #[must_use]
     pub fn account(&self) -> Address {
         self.account
+    }
+
+    /// Ends one of the tower's tasks at once, as a bug in it would: for drills of what the tower says and does then.
+    #[must_use]
+    pub fn abort_handle(&self, task: &str) -> Option<tokio::task::AbortHandle> {
+        self.tasks.abort_handle(task)
     }
 
     /// Runs until a signal comes or a part fails, then stops everything in order. A second signal aborts.
@@ -267,7 +274,7 @@ async fn spawn(
         .map(|link| Race::new(link, config.decision.race_slot, rules.dispute_window));
     let whose = (&rpc, &store, account.address());
     let (desk, rivals) = look_ahead(config, whose, (&prover.prove, heads.subscribe()), tasks);
-    let healths = Healths::new(&follower, &submitter, prover.ready, &desk);
+    let healths = Healths::new(&follower, &submitter, prover.ready, &desk, tasks);
     let shared = intake.shared(config, &store, &recorder, healths);
     let bounds = bounds(config);
     tasks.spawn(Stage::Http, "http", |stop| http::run(stop, listener, shared, bounds));

@@ -114,6 +114,19 @@ impl TryFrom<ChannelTerms> for Channel {
 
     /// Checks the keys, recomputes their digest and compares it with the chain's.
     fn try_from(terms: ChannelTerms) -> Result<Self, ChannelError> {
+        let said = terms.keys_digest;
+        let channel = Self::with_digest_of_keys(terms)?;
+        if channel.terms.keys_digest == said { Ok(channel) } else { Err(ChannelError::KeysDigest) }
+    }
+}
+
+impl Channel {
+    /// The channel with these terms, its digest made from the keys instead of compared with what the terms say: for terms
+    /// that were compared before and are kept without it. What comes from a chain or a stranger goes through `try_from`.
+    ///
+    /// # Errors
+    /// Every [`ChannelError`] but [`ChannelError::KeysDigest`].
+    pub fn with_digest_of_keys(mut terms: ChannelTerms) -> Result<Self, ChannelError> {
         let participant = Party::read(&terms.participant)?;
         let counterparty = Party::read(&terms.counterparty)?;
         let differ = |one: Address, two: Address| one != two && !one.is_zero() && !two.is_zero();
@@ -127,9 +140,7 @@ impl TryFrom<ChannelTerms> for Channel {
             return Err(ChannelError::Missing);
         }
         let keys_digest = keys_digest(&participant.channel_key, &counterparty.channel_key)?;
-        if keys_digest.to_bytes() != terms.keys_digest.0 {
-            return Err(ChannelError::KeysDigest);
-        }
+        terms.keys_digest = keys_digest.to_bytes().into();
         let domain = Domain::derive(terms.chain_id, terms.vipe);
         Ok(Self { terms, domain, participant, counterparty, keys_digest })
     }

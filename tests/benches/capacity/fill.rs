@@ -6,7 +6,7 @@ use std::time::Instant;
 use protocol::Role;
 use protocol::network::wire::RawEnvelope;
 use protocol::testing::{Pair, derived, nonce};
-use store::{Backup, Change, ChannelRow, ChannelStatus, JumpLimit, ReceiptRow, Slot, Store};
+use store::{Backup, Change, ChannelRow, ChannelStatus, JumpLimit, Slot, Store};
 
 use crate::{SEED, facts, pair, scattered};
 
@@ -59,13 +59,9 @@ pub(crate) fn run(path: &Path, channels: u64) {
                 stored_at_ms: 1_700_000_000_000,
                 envelope,
             };
-            let signature = template.as_bytes()[..64].to_vec().into();
-            let until = 1_800_000_000;
-            let receipt = ReceiptRow { nonce: nonce(FIRST), envelope_id: id, until, signature };
             let store = &store;
             async move {
                 store.offer_backup(slot, backup, NO_LIMIT).await.unwrap();
-                store.put_receipt(slot, facts().account, receipt).await.unwrap();
             }
         });
         runtime.block_on(futures::future::join_all(offers));

@@ -37,6 +37,9 @@ pub(crate) fn run(path: &Path) {
     timed("channel's row from the store", |n| {
         black_box(store.channel(slot(n).channel_id).unwrap().unwrap());
     });
+    timed("slot's head from the store", |n| {
+        black_box(store.held(slot(n)).unwrap().unwrap());
+    });
     timed("slot's row from the store", |n| {
         black_box(store.backup(slot(n)).unwrap().unwrap());
     });

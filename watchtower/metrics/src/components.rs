@@ -20,8 +20,8 @@ const PROOFS: &[f64] =
 const PHASES: &[f64] =
     &[0.001, 0.01, 0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 24.0, 60.0, 300.0, 900.0, 1_800.0, 3_600.0];
 
-/// Upper bounds for the changes of one commit; at most 256 jobs share one.
-const BATCHES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+/// Upper bounds for the changes of one commit; at most 1,024 jobs share one.
+const BATCHES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0];
 
 macro_rules! buckets {
     () => {
@@ -364,7 +364,7 @@ component! {
 component! {
     /// The tasks.
     Tasks = "task" {
-        /// Whether the task was started; a task that ends stops the tower.
+        /// Whether the task runs; one of the network's may end by itself and the tower goes on without it, any other stops the tower.
         running: By<Task, Gauge> = "running", Flag;
         /// Seconds since the task's loop went round the last time, for those that say so.
         idle: By<Task, Gauge> = "idle_seconds", Seconds;

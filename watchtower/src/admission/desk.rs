@@ -35,7 +35,7 @@ use crate::tasks::TaskFailure;
 const BATCH_MAX: usize = 64;
 
 /// Envelopes that may wait for a commit at a time: a few of the store's grouped commits.
-const STORING_MAX: usize = 1_024;
+const STORING_MAX: usize = 4_096;
 
 /// What whoever offered an envelope gets to hear.
 pub(super) type Answer = Result<Verdict, StoreError>;

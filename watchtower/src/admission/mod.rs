@@ -229,14 +229,14 @@ impl Admission {
     }
 
     fn look(&self, slot: Slot) -> Result<(Looked, B256), StoreError> {
-        let Some(row) = self.store.channel(slot.channel_id)? else {
+        let Some(row) = self.store.channel_shared(slot.channel_id)? else {
             return Ok((self.looked(Place::Unknown), B256::ZERO));
         };
         if !is_live(row.status) {
             return Ok((self.looked(Place::NotLive), B256::ZERO));
         }
         let identity = row.identity();
-        let held = self.store.backup(stored_slot(slot))?;
+        let held = self.store.held(stored_slot(slot))?;
         // What was held for another channel of this id is not in the way of this one.
         let held = held.filter(|held| held.identity == identity);
         let place = Place::Live {

@@ -46,6 +46,7 @@ pub const KEYS: &[(&str, Kind)] = &[
     ("http.request_timeout", Kind::Text),
     ("intake.jump_per_hour", Kind::Number),
     ("intake.receipt_validity", Kind::Text),
+    ("store.cache_mib", Kind::Number),
     ("network.enabled", Kind::Flag),
     ("network.listen", Kind::List),
     ("network.external", Kind::List),

@@ -148,6 +148,9 @@ impl Syncer {
     /// # Errors
     /// None: a session that fails is counted, and the next one goes on.
     pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), TaskFailure> {
+        let replica = Arc::clone(&self.replica);
+        // A panic there is a bug that the first use of the index meets as well.
+        let _ = tokio::task::spawn_blocking(move || replica.warm()).await;
         let mut plan = Plan {
             met: BTreeSet::new(),
             due: BTreeSet::new(),

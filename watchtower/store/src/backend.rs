@@ -66,6 +66,10 @@ pub trait Storage: Debug + Send + Sync + 'static {
     fn open(&self) -> Result<Box<dyn StorageBackend>, StoreError>;
     /// The name for messages.
     fn path(&self) -> PathBuf;
+    /// The file to be read ahead while it is opened, if it is one.
+    fn file(&self) -> Option<PathBuf> {
+        None
+    }
 }
 
 /// A file on disk.
@@ -96,6 +100,10 @@ impl Storage for FileStorage {
 
     fn path(&self) -> PathBuf {
         self.path.clone()
+    }
+
+    fn file(&self) -> Option<PathBuf> {
+        Some(self.path.clone())
     }
 }
 

@@ -9,18 +9,18 @@
 //! may be another channel's. A channel that comes back as it was finds its backups where they were, because their receipts
 //! still promise them.
 
+use std::cmp::Ordering;
+
 use alloy_primitives::{B256, Bytes};
-use protocol::{ChannelId, Nonce, Role};
+use protocol::{ChannelId, Domain, Nonce, Role};
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
+use crate::heads::{self, Heads};
 use crate::json;
-use crate::schema::{BACKUPS, EVIDENCE, IDENTITIES, PROOFS, RECEIPTS};
-
-/// Bytes before the envelope in a row: nonce, id, stored at, window start, window nonce. Whose backup it is stands beside the
-/// channel's id, once for both slots.
-const HEAD_BYTES: usize = 8 + 32 + 8 + 8 + 8;
+use crate::kept::{self, Times};
+use crate::schema::{BACKUPS, EVIDENCE, HEADS, PROOFS, RECEIPTS};
 
 /// Milliseconds of the window in which the jump is measured.
 const WINDOW_MS: u64 = 3_600_000;
@@ -115,113 +115,140 @@ pub struct Evidence {
     pub seen_at_ms: u64,
 }
 
-struct Held {
-    backup: Backup,
-    window_start_ms: u64,
-    window_nonce: u64,
-}
-
-fn encode(held: &Held) -> Vec<u8> {
-    let mut row = Vec::with_capacity(HEAD_BYTES + held.backup.envelope.len());
-    row.extend_from_slice(&held.backup.nonce.get().to_be_bytes());
-    row.extend_from_slice(held.backup.id.as_slice());
-    row.extend_from_slice(&held.backup.stored_at_ms.to_be_bytes());
-    row.extend_from_slice(&held.window_start_ms.to_be_bytes());
-    row.extend_from_slice(&held.window_nonce.to_be_bytes());
-    row.extend_from_slice(&held.backup.envelope);
-    row
-}
-
-fn decode(row: &[u8], identity: B256) -> Result<Held, StoreError> {
-    let short = || StoreError::row("backups-3", format!("{} bytes", row.len()));
-    let (head, envelope) = row.split_at_checked(HEAD_BYTES).ok_or_else(short)?;
-    let number = |at: usize| {
-        head.get(at..at + 8)
-            .and_then(|bytes| bytes.try_into().ok())
-            .map(u64::from_be_bytes)
-            .ok_or_else(short)
-    };
-    let nonce = Nonce::try_from(number(0)?).map_err(|error| StoreError::row("backups-3", error))?;
-    let hash = |at: usize| head.get(at..at + 32).ok_or_else(short).map(B256::from_slice);
-    let (id, stored_at_ms) = (hash(8)?, number(40)?);
-    Ok(Held {
-        backup: Backup { nonce, id, identity, stored_at_ms, envelope: envelope.to_vec() },
-        window_start_ms: number(48)?,
-        window_nonce: number(56)?,
-    })
-}
-
-/// Nonce and id alone.
-fn decode_head(row: &[u8]) -> Result<(Nonce, B256), StoreError> {
-    let short = || StoreError::row("backups-3", format!("{} bytes", row.len()));
-    let (nonce, rest) = row.split_first_chunk::<8>().ok_or_else(short)?;
-    let (id, _rest) = rest.split_first_chunk::<32>().ok_or_else(short)?;
-    let nonce = Nonce::try_from(u64::from_be_bytes(*nonce))
-        .map_err(|error| StoreError::row("backups-3", error))?;
-    Ok((nonce, B256::from(*id)))
-}
-
-fn slot_of((channel, role): (u64, u8)) -> Result<Slot, StoreError> {
-    Ok(Slot {
-        channel_id: ChannelId::try_from(channel)
-            .map_err(|error| StoreError::row("backups-3", error))?,
-        role: Role::try_from(role).map_err(|error| StoreError::row("backups-3", error))?,
-    })
+/// Where an offer goes: the vault of the file, and the slot.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Target {
+    pub(crate) domain: Domain,
+    pub(crate) slot: Slot,
 }
 
 /// Compares with the slot and records, in the caller's transaction.
 pub(crate) fn offer(
     transaction: &WriteTransaction,
-    slot: Slot,
-    offered: Backup,
+    target: Target,
+    offered: &Backup,
     limit: JumpLimit,
 ) -> Result<Verdict, StoreError> {
-    let identity = offered.identity;
-    let mut stands = transaction.open_table(IDENTITIES)?;
-    let standing = stands.get(slot.channel_id.get())?.map(|stands| stands.value());
-    match standing {
-        Some(standing) if standing != identity => return Ok(Verdict::OtherChannel),
-        Some(_same) => {}
-        // The first to speak of this channel.
-        None => {
-            stands.insert(slot.channel_id.get(), identity.0)?;
-        }
+    let Target { slot, .. } = target;
+    let mut heads = transaction.open_table(HEADS)?;
+    let standing = heads::of(&heads, slot.channel_id)?;
+    // The first to speak of this channel, if there is nothing.
+    let standing = standing.unwrap_or(Heads::empty(offered.identity));
+    if standing.identity != offered.identity {
+        return Ok(Verdict::OtherChannel);
     }
-    let mut table = transaction.open_table(BACKUPS)?;
-    let held = table.get(slot.key())?.map(|row| decode(row.value(), identity)).transpose()?;
-    let Some(held) = held else {
-        let first = Held {
+    let mut place = Place { target, standing, heads: &mut heads };
+    let Some((nonce, id)) = standing.get(slot.role) else {
+        let first = Times {
+            stored_at_ms: offered.stored_at_ms,
             window_start_ms: offered.stored_at_ms,
-            window_nonce: offered.nonce.get(),
-            backup: offered,
+            window_nonce: offered.nonce,
         };
-        table.insert(slot.key(), encode(&first).as_slice())?;
+        place.put(transaction, offered, first)?;
         return Ok(Verdict::Stored { replaced: None });
     };
-    if offered.nonce < held.backup.nonce {
-        return Ok(Verdict::Older { held: held.backup.nonce });
-    }
-    if offered.nonce == held.backup.nonce {
-        if offered.id == held.backup.id {
-            return Ok(Verdict::Same);
+    match offered.nonce.cmp(&nonce) {
+        Ordering::Less => Ok(Verdict::Older { held: nonce }),
+        Ordering::Equal if offered.id == id => Ok(Verdict::Same),
+        Ordering::Equal => place.settle_conflict(transaction, id, offered),
+        Ordering::Greater => {
+            let before = place.times(transaction)?;
+            match window(before, nonce, offered, limit) {
+                Ok(times) => {
+                    place.put(transaction, offered, times)?;
+                    Ok(Verdict::Stored { replaced: Some(nonce) })
+                }
+                Err(too_fast) => Ok(too_fast),
+            }
         }
-        return settle_conflict(transaction, &mut table, slot, &held, offered);
     }
+}
+
+/// The window that a rise from `held` falls into, if it may rise so far.
+fn window(
+    before: Times,
+    held: Nonce,
+    offered: &Backup,
+    limit: JumpLimit,
+) -> Result<Times, Verdict> {
+    let stored_at_ms = offered.stored_at_ms;
+    let fresh = stored_at_ms.saturating_sub(before.window_start_ms) >= WINDOW_MS;
     let (window_start_ms, window_nonce) =
-        if offered.stored_at_ms.saturating_sub(held.window_start_ms) >= WINDOW_MS {
-            (offered.stored_at_ms, held.backup.nonce.get())
-        } else {
-            (held.window_start_ms, held.window_nonce)
-        };
-    let allowed = window_nonce.saturating_add(limit.per_hour);
+        if fresh { (stored_at_ms, held) } else { (before.window_start_ms, before.window_nonce) };
+    let allowed = window_nonce.get().saturating_add(limit.per_hour);
     if offered.nonce.get() > allowed {
         let retry_at_ms = window_start_ms.saturating_add(WINDOW_MS);
-        return Ok(Verdict::TooFast { allowed, retry_at_ms });
+        return Err(Verdict::TooFast { allowed, retry_at_ms });
     }
-    let replaced = Some(held.backup.nonce);
-    let newer = Held { backup: offered, window_start_ms, window_nonce };
-    table.insert(slot.key(), encode(&newer).as_slice())?;
-    Ok(Verdict::Stored { replaced })
+    Ok(Times { stored_at_ms, window_start_ms, window_nonce })
+}
+
+/// A slot in the middle of an offer.
+struct Place<'a, 't> {
+    target: Target,
+    standing: Heads,
+    heads: &'a mut redb::Table<'t, u64, &'static [u8]>,
+}
+
+impl Place<'_, '_> {
+    fn times(&self, transaction: &WriteTransaction) -> Result<Times, StoreError> {
+        let table = transaction.open_table(BACKUPS)?;
+        let row = table.get(self.target.slot.key())?;
+        let row = row.ok_or_else(|| no_row(self.target.slot))?;
+        kept::times(row.value())
+    }
+
+    /// The envelope and its head.
+    fn put(
+        &mut self,
+        transaction: &WriteTransaction,
+        backup: &Backup,
+        times: Times,
+    ) -> Result<(), StoreError> {
+        let Target { domain, slot } = self.target;
+        let row = kept::encode(domain, slot, backup.nonce, times, &backup.envelope);
+        transaction.open_table(BACKUPS)?.insert(slot.key(), row.as_slice())?;
+        let heads = self.standing.with(slot.role, (backup.nonce, backup.id)).encode();
+        self.heads.insert(slot.channel_id.get(), heads.as_slice())?;
+        Ok(())
+    }
+
+    /// Keeps both envelopes, serves the smaller id.
+    fn settle_conflict(
+        &mut self,
+        transaction: &WriteTransaction,
+        held_id: B256,
+        offered: &Backup,
+    ) -> Result<Verdict, StoreError> {
+        let Target { domain, slot } = self.target;
+        let (times, held) = {
+            let table = transaction.open_table(BACKUPS)?;
+            let row = table.get(slot.key())?.ok_or_else(|| no_row(slot))?;
+            let (_stored_at, held) = kept::decode(domain, slot, offered.nonce, row.value())?;
+            (kept::times(row.value())?, held)
+        };
+        let offered_won = offered.id < held_id;
+        let (smaller, greater) =
+            if offered_won { (&offered.envelope, &held) } else { (&held, &offered.envelope) };
+        let evidence = Evidence {
+            nonce: offered.nonce,
+            smaller: smaller.clone().into(),
+            greater: greater.clone().into(),
+            seen_at_ms: offered.stored_at_ms,
+        };
+        let row = json::encode("evidence-1", &evidence)?;
+        transaction.open_table(EVIDENCE)?.insert(slot.key(), row.as_slice())?;
+        if offered_won {
+            let times = Times { stored_at_ms: offered.stored_at_ms, ..times };
+            self.put(transaction, offered, times)?;
+        }
+        let serves = if offered_won { offered.id } else { held_id };
+        Ok(Verdict::Conflict { serves, offered_won })
+    }
+}
+
+fn no_row(slot: Slot) -> StoreError {
+    StoreError::row("backups-4", format!("a head of {slot}, and no backup"))
 }
 
 /// A channel stands under this id. If it is another one than before, what was held and proven for that one goes.
@@ -231,8 +258,13 @@ pub(crate) fn move_in(
     identity: B256,
 ) -> Result<(), StoreError> {
     let id = channel_id.get();
-    let before = transaction.open_table(IDENTITIES)?.insert(id, identity.0)?.map(|row| row.value());
-    if before.is_none_or(|before| before == identity) {
+    let mut heads = transaction.open_table(HEADS)?;
+    let before = heads::of(&heads, channel_id)?;
+    if before.is_some_and(|before| before.identity == identity) {
+        return Ok(());
+    }
+    heads.insert(id, Heads::empty(identity).encode().as_slice())?;
+    if before.is_none() {
         return Ok(());
     }
     for role in Role::BOTH {
@@ -252,6 +284,11 @@ pub(crate) fn forget(
     transaction: &WriteTransaction,
     channel_id: ChannelId,
 ) -> Result<(), StoreError> {
+    let mut heads = transaction.open_table(HEADS)?;
+    if let Some(standing) = heads::of(&heads, channel_id)? {
+        let empty = Heads::empty(standing.identity).encode();
+        heads.insert(channel_id.get(), empty.as_slice())?;
+    }
     for role in Role::BOTH {
         let slot = Slot { channel_id, role };
         let (channel, role) = slot.key();
@@ -263,77 +300,51 @@ pub(crate) fn forget(
     Ok(())
 }
 
-/// Keeps both envelopes, serves the smaller id.
-fn settle_conflict(
-    transaction: &WriteTransaction,
-    table: &mut redb::Table<'_, (u64, u8), &'static [u8]>,
-    slot: Slot,
-    held: &Held,
-    offered: Backup,
-) -> Result<Verdict, StoreError> {
-    let offered_won = offered.id < held.backup.id;
-    let (smaller, greater) =
-        if offered_won { (&offered, &held.backup) } else { (&held.backup, &offered) };
-    let evidence = Evidence {
-        nonce: offered.nonce,
-        smaller: smaller.envelope.clone().into(),
-        greater: greater.envelope.clone().into(),
-        seen_at_ms: offered.stored_at_ms,
-    };
-    let serves = smaller.id;
-    let row = json::encode("evidence-1", &evidence)?;
-    transaction.open_table(EVIDENCE)?.insert(slot.key(), row.as_slice())?;
-    if offered_won {
-        let winner = Held { backup: offered, ..*held };
-        table.insert(slot.key(), encode(&winner).as_slice())?;
+pub(crate) fn get(
+    transaction: &ReadTransaction,
+    target: Target,
+) -> Result<Option<Backup>, StoreError> {
+    let heads = transaction.open_table(HEADS)?;
+    let Some(heads) = heads::of(&heads, target.slot.channel_id)? else { return Ok(None) };
+    if heads.get(target.slot.role).is_none() {
+        return Ok(None);
     }
-    Ok(Verdict::Conflict { serves, offered_won })
+    read(&transaction.open_table(BACKUPS)?, target, &heads)
 }
 
-pub(crate) fn get(transaction: &ReadTransaction, slot: Slot) -> Result<Option<Backup>, StoreError> {
-    let table = transaction.open_table(BACKUPS)?;
-    let Some(row) = table.get(slot.key())? else { return Ok(None) };
-    let identities = transaction.open_table(IDENTITIES)?;
-    Ok(Some(decode(row.value(), identity_of(&identities, slot)?)?.backup))
-}
-
-/// Of the channel that stands under a slot's id: what is in the slot is that one's.
-fn identity_of(
-    identities: &impl ReadableTable<u64, [u8; 32]>,
-    slot: Slot,
-) -> Result<B256, StoreError> {
-    let stands = identities.get(slot.channel_id.get())?;
-    let nobody = || StoreError::row("identities-1", format!("a backup of {slot}, and no channel"));
-    stands.map(|stands| B256::from(stands.value())).ok_or_else(nobody)
+/// The backup of a slot whose channel has these heads.
+fn read(
+    table: &impl ReadableTable<(u64, u8), &'static [u8]>,
+    Target { domain, slot }: Target,
+    heads: &Heads,
+) -> Result<Option<Backup>, StoreError> {
+    let Some((nonce, id)) = heads.get(slot.role) else { return Ok(None) };
+    let row = table.get(slot.key())?.ok_or_else(|| no_row(slot))?;
+    let (stored_at_ms, envelope) = kept::decode(domain, slot, nonce, row.value())?;
+    Ok(Some(Backup { nonce, id, identity: heads.identity, stored_at_ms, envelope }))
 }
 
 pub(crate) fn list(
     transaction: &ReadTransaction,
+    domain: Domain,
     limit: usize,
 ) -> Result<Vec<(Slot, Backup)>, StoreError> {
-    let table = transaction.open_table(BACKUPS)?;
-    let identities = transaction.open_table(IDENTITIES)?;
+    let backups = transaction.open_table(BACKUPS)?;
     let mut found = Vec::new();
-    for entry in table.iter()?.take(limit) {
-        let (key, row) = entry?;
-        let slot = slot_of(key.value())?;
-        found.push((slot, decode(row.value(), identity_of(&identities, slot)?)?.backup));
+    for entry in transaction.open_table(HEADS)?.iter()? {
+        let (channel, row) = entry?;
+        let (channel_id, heads) =
+            (heads::channel_of(channel.value())?, Heads::decode(row.value())?);
+        for role in Role::BOTH {
+            if found.len() >= limit {
+                return Ok(found);
+            }
+            let slot = Slot { channel_id, role };
+            let backup = read(&backups, Target { domain, slot }, &heads)?;
+            found.extend(backup.map(|backup| (slot, backup)));
+        }
     }
     Ok(found)
-}
-
-/// What every slot holds, without the envelopes.
-pub(crate) fn each(
-    transaction: &ReadTransaction,
-    visit: &mut dyn FnMut(Slot, Nonce, B256),
-) -> Result<(), StoreError> {
-    let table = transaction.open_table(BACKUPS)?;
-    for entry in table.iter()? {
-        let (key, row) = entry?;
-        let (nonce, id) = decode_head(row.value())?;
-        visit(slot_of(key.value())?, nonce, id);
-    }
-    Ok(())
 }
 
 pub(crate) fn evidence(

@@ -8,9 +8,9 @@ use redb::{ReadableTable, WriteTransaction};
 
 use crate::backups;
 use crate::error::StoreError;
-use crate::json;
 use crate::rows::{ChannelRow, CursorRow, DisputeId, DisputeRow, JournalRow, LedgerRow, ProofRow};
-use crate::schema::{CHANNELS, CURSOR, DISPUTES, ENDINGS, JOURNAL, LEDGERS, OUTBOX, PROOFS};
+use crate::schema::{CHANNELS, CURSOR, DISPUTES, ENDINGS, Facts, JOURNAL, LEDGERS, OUTBOX, PROOFS};
+use crate::{json, terms};
 
 /// The one cursor of a tower.
 pub(crate) const CHAIN_CURSOR: &str = "chain";
@@ -59,15 +59,30 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// The channel whose row it changes, if it changes one.
+    pub(crate) fn channel(&self) -> Option<u64> {
+        match self {
+            Self::Channel(row) => Some(row.channel.id().get()),
+            Self::ForgetChannel(channel_id) => Some(channel_id.get()),
+            _ => None,
+        }
+    }
+}
+
 /// Carries out one change in the caller's transaction.
-pub(crate) fn apply(transaction: &WriteTransaction, change: &Change) -> Result<(), StoreError> {
+pub(crate) fn apply(
+    transaction: &WriteTransaction,
+    facts: &Facts,
+    change: &Change,
+) -> Result<(), StoreError> {
     match change {
         Change::Cursor(row) => {
             let row = json::encode("cursor-1", row)?;
             transaction.open_table(CURSOR)?.insert(CHAIN_CURSOR, row.as_slice())?;
         }
         Change::Channel(channel) => {
-            let row = json::encode("channels-1", channel)?;
+            let row = terms::encode(facts, channel);
             let mut table = transaction.open_table(CHANNELS)?;
             table.insert(channel.channel.id().get(), row.as_slice())?;
             backups::move_in(transaction, channel.channel.id(), channel.identity())?;

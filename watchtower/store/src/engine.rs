@@ -21,22 +21,24 @@ use redb::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+use crate::ahead::Ahead;
 use crate::backend::{Storage, Trouble, Watched};
 use crate::error::StoreError;
 
-/// The most jobs that share one commit: enough to hide the cost of the sync, small enough that a failure
-/// answers a bounded number of callers.
-pub(crate) const BATCH_MAX: usize = 256;
+/// The most jobs that share one commit: enough to hide the cost of the sync and to share the upper pages of the trees,
+/// small enough that a failure answers a bounded number of callers.
+pub(crate) const BATCH_MAX: usize = 1_024;
 
-/// How much of the file the engine may keep in memory, in bytes.
-const CACHE_BYTES: usize = 64 << 20;
+/// How much of the file the engine keeps in memory unless told otherwise, in bytes. The operating system keeps what else there
+/// is room for; more here saves a copy now and then.
+pub const CACHE_BYTES: usize = 32 << 20;
 
 /// One commit, or an attempt at one.
 #[derive(Debug)]
 pub struct Commit<'a> {
     /// How long it took, with the sync.
     pub took: Duration,
-    /// How many writes shared it; 1 to 256.
+    /// How many writes shared it; 1 to 1,024.
     pub writes: usize,
     /// How it ended, for all of them.
     pub outcome: &'a Result<(), StoreError>,
@@ -53,16 +55,19 @@ pub(crate) trait Job: Send {
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
-struct Typed<T, F> {
+struct Typed<T, F, A> {
     apply: Option<F>,
     outcome: Option<Result<T, StoreError>>,
+    /// Once it is known how the commit ended, before anybody is told.
+    after: A,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<T, F> Job for Typed<T, F>
+impl<T, F, A> Job for Typed<T, F, A>
 where
     T: Send,
     F: FnOnce(&WriteTransaction) -> Result<T, StoreError> + Send,
+    A: FnOnce() + Send,
 {
     fn run(&mut self, transaction: &WriteTransaction) -> Result<(), StoreError> {
         let Some(apply) = self.apply.take() else { return Err(StoreError::Stopped) };
@@ -80,6 +85,7 @@ where
             Ok(()) => self.outcome.unwrap_or(Err(StoreError::Stopped)),
             Err(error) => Err(error),
         };
+        (self.after)();
         // A caller that has gone away does not need the answer.
         let _ = self.reply.send(outcome);
     }
@@ -97,6 +103,7 @@ enum State {
 /// The database and the way to open it again.
 pub(crate) struct Engine {
     storage: Box<dyn Storage>,
+    cache_bytes: usize,
     state: RwLock<State>,
     trouble: Arc<Trouble>,
     observer: OnceLock<Observer>,
@@ -110,11 +117,14 @@ impl std::fmt::Debug for Engine {
 
 impl Engine {
     /// Opens the database and verifies the checksum of every page.
-    pub(crate) fn open(storage: Box<dyn Storage>) -> Result<Self, StoreError> {
+    pub(crate) fn open(storage: Box<dyn Storage>, cache_bytes: usize) -> Result<Self, StoreError> {
         let trouble = Arc::new(Trouble::default());
-        let database = open_database(storage.as_ref(), &trouble)?;
-        let observer = OnceLock::new();
-        Ok(Self { storage, state: RwLock::new(State::Open(database)), trouble, observer })
+        let database = {
+            let _ahead = storage.file().and_then(|path| Ahead::begin(&path));
+            open_database(storage.as_ref(), cache_bytes, &trouble)?
+        };
+        let state = RwLock::new(State::Open(database));
+        Ok(Self { storage, cache_bytes, state, trouble, observer: OnceLock::new() })
     }
 
     fn lock(&self) -> RwLockReadGuard<'_, State> {
@@ -160,7 +170,7 @@ impl Engine {
     fn reopen_if_closed(&self) -> Result<(), StoreError> {
         let mut state = self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let State::Closed(_) = &*state {
-            match open_database(self.storage.as_ref(), &self.trouble) {
+            match open_database(self.storage.as_ref(), self.cache_bytes, &self.trouble) {
                 Ok(database) => {
                     tracing::info!("the store resumes");
                     *state = State::Open(database);
@@ -179,7 +189,9 @@ impl Engine {
             StoreError::DiskFull => {
                 *state = State::Closed(StoreError::DiskFull);
                 // At once, so that readers go on while the disk is full.
-                if let Ok(database) = open_database(self.storage.as_ref(), &self.trouble) {
+                if let Ok(database) =
+                    open_database(self.storage.as_ref(), self.cache_bytes, &self.trouble)
+                {
                     *state = State::Open(database);
                 }
             }
@@ -215,11 +227,15 @@ impl Engine {
     }
 }
 
-fn open_database(storage: &dyn Storage, trouble: &Arc<Trouble>) -> Result<Database, StoreError> {
+fn open_database(
+    storage: &dyn Storage,
+    cache_bytes: usize,
+    trouble: &Arc<Trouble>,
+) -> Result<Database, StoreError> {
     trouble.reset();
     let backend = Watched::new(storage.open()?, Arc::clone(trouble));
     Database::builder()
-        .set_cache_size(CACHE_BYTES)
+        .set_cache_size(cache_bytes)
         .set_check_integrity_on_open(true)
         .create_with_backend(backend)
         .map_err(|error| trouble.classify(open_error(storage, error)))
@@ -308,21 +324,34 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&WriteTransaction) -> Result<T, StoreError> + Send + 'static,
     {
-        self.enqueue(apply).await?.await.map_err(|_gone| StoreError::Stopped)?
+        self.submit_then(apply, || ()).await
+    }
+
+    /// [`Writer::submit`], and `after` runs on the writer's thread once it is known how the commit ended, before anybody is
+    /// told, and even when the caller stopped waiting.
+    pub(crate) async fn submit_then<T, F, A>(&self, apply: F, after: A) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&WriteTransaction) -> Result<T, StoreError> + Send + 'static,
+        A: FnOnce() + Send + 'static,
+    {
+        self.enqueue(apply, after).await?.await.map_err(|_gone| StoreError::Stopped)?
     }
 
     /// Hands a change to the writer; the answer comes once it is on disk. Changes are stored in the order of their handing
     /// over.
-    pub(crate) async fn enqueue<T, F>(
+    pub(crate) async fn enqueue<T, F, A>(
         &self,
         apply: F,
+        after: A,
     ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&WriteTransaction) -> Result<T, StoreError> + Send + 'static,
+        A: FnOnce() + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Typed { apply: Some(apply), outcome: None, reply };
+        let job = Typed { apply: Some(apply), outcome: None, after, reply };
         let jobs = self.jobs.as_ref().ok_or(StoreError::Stopped)?;
         jobs.send(Box::new(job)).await.map_err(|_closed| StoreError::Stopped)?;
         Ok(answer)

@@ -13,12 +13,16 @@
 //! Known gap: a disk that silently returns old bytes for a whole, consistent file (a restored snapshot) is not noticed
 //! here; nodes restore from towers before they sign, towers read the chain again from the older cursor.
 
+mod ahead;
 mod backend;
 mod backups;
+mod cache;
 mod change;
 mod engine;
 mod error;
+mod heads;
 mod json;
+mod kept;
 mod moves;
 mod node;
 mod reader;
@@ -27,19 +31,21 @@ mod rows;
 mod schema;
 mod signing;
 mod size;
+mod terms;
 mod vitals;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use alloy_primitives::B256;
-use protocol::{ChannelId, Nonce};
+use protocol::{ChannelId, Domain, Nonce};
 
 pub use backend::{FileStorage, Storage};
 pub use backups::{Backup, Evidence, JumpLimit, Slot, Verdict};
 pub use change::{Change, JOURNAL_MAX};
-pub use engine::Commit;
+pub use engine::{CACHE_BYTES, Commit};
 pub use error::StoreError;
+pub use heads::Held;
 pub use node::{NodeChange, NodeRow, NodeTable, Turn};
 pub use rows::{
     AccountRow, ChannelRow, ChannelStatus, CursorRow, DisputeId, DisputeRow, JournalRow, LedgerRow,
@@ -50,6 +56,7 @@ pub use signing::{Recorded, STATES_KEPT, SignedRow};
 pub use size::TableSize;
 pub use vitals::Sizes;
 
+use backups::Target;
 use engine::{Engine, Writer};
 
 /// A cheap handle; clones share one writer. The file is free once the last clone is gone.
@@ -58,7 +65,9 @@ pub struct Store {
     // Dropped before the engine, so that the last commit finds an open file.
     writer: Arc<Writer>,
     engine: Arc<Engine>,
+    channels: Arc<cache::Channels>,
     facts: Facts,
+    domain: Domain,
 }
 
 impl Store {
@@ -68,11 +77,23 @@ impl Store {
     /// [`StoreError::InUse`], [`StoreError::Corrupt`], [`StoreError::WrongFact`], [`StoreError::UnknownLayout`],
     /// [`StoreError::DiskFull`], [`StoreError::DiskFailed`].
     pub fn open(path: impl AsRef<Path>, facts: Facts) -> Result<Self, StoreError> {
+        Self::open_cached(path, facts, CACHE_BYTES)
+    }
+
+    /// [`Store::open`] with so many bytes of the file kept in memory, instead of [`CACHE_BYTES`].
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_cached(
+        path: impl AsRef<Path>,
+        facts: Facts,
+        cache_bytes: usize,
+    ) -> Result<Self, StoreError> {
         let path = path.as_ref();
         if !path.exists() {
             create(path, &facts)?;
         }
-        Self::open_on(Box::new(FileStorage::new(path.to_owned())), facts)
+        Self::on(Box::new(FileStorage::new(path.to_owned())), facts, cache_bytes)
     }
 
     /// Opens an existing file for looking at, whatever it belongs to.
@@ -80,10 +101,11 @@ impl Store {
     /// # Errors
     /// As [`Store::open`], but for the facts; [`StoreError::Row`] when it has none.
     pub fn open_existing(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let engine = Arc::new(Engine::open(Box::new(FileStorage::new(path.as_ref().to_owned())))?);
+        let storage = Box::new(FileStorage::new(path.as_ref().to_owned()));
+        let engine = Arc::new(Engine::open(storage, CACHE_BYTES)?);
         let facts = engine.read(schema::read)?;
         let writer = Arc::new(Writer::start(Arc::clone(&engine))?);
-        Ok(Self { writer, engine, facts })
+        Ok(Self { writer, engine, channels: Arc::default(), facts, domain: facts.domain() })
     }
 
     /// [`Store::open`] on other storage: how tests make a disk fail.
@@ -91,10 +113,14 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub fn open_on(storage: Box<dyn Storage>, facts: Facts) -> Result<Self, StoreError> {
-        let engine = Arc::new(Engine::open(storage)?);
+        Self::on(storage, facts, CACHE_BYTES)
+    }
+
+    fn on(storage: Box<dyn Storage>, facts: Facts, cache_bytes: usize) -> Result<Self, StoreError> {
+        let engine = Arc::new(Engine::open(storage, cache_bytes)?);
         engine.write(|transaction| schema::establish(transaction, &facts))?;
         let writer = Arc::new(Writer::start(Arc::clone(&engine))?);
-        Ok(Self { writer, engine, facts })
+        Ok(Self { writer, engine, channels: Arc::default(), facts, domain: facts.domain() })
     }
 
     /// What the file belongs to.
@@ -116,11 +142,13 @@ impl Store {
     /// # Errors
     /// When the disk is full or fails; then none of the changes is stored.
     pub async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
-        self.writer
-            .submit(move |transaction| {
-                changes.iter().try_for_each(|change| change::apply(transaction, change))
-            })
-            .await
+        let changed: Vec<u64> = changes.iter().filter_map(Change::channel).collect();
+        let channels = Arc::clone(&self.channels);
+        let facts = self.facts;
+        let apply = move |transaction: &redb::WriteTransaction| {
+            changes.iter().try_for_each(|change| change::apply(transaction, &facts, change))
+        };
+        self.writer.submit_then(apply, move || channels.forget(&changed)).await
     }
 
     /// Offers an envelope to its slot. The caller has verified it; this decides whether it is the one to keep.
@@ -133,8 +161,9 @@ impl Store {
         offered: Backup,
         limit: JumpLimit,
     ) -> Result<Verdict, StoreError> {
+        let target = self.target(slot);
         self.writer
-            .submit(move |transaction| backups::offer(transaction, slot, offered, limit))
+            .submit(move |transaction| backups::offer(transaction, target, &offered, limit))
             .await
     }
 
@@ -143,7 +172,19 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub fn backup(&self, slot: Slot) -> Result<Option<Backup>, StoreError> {
-        self.engine.read(|transaction| backups::get(transaction, slot))
+        self.engine.read(|transaction| backups::get(transaction, self.target(slot)))
+    }
+
+    /// What a slot holds, without the envelope: a fraction of the cost.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn held(&self, slot: Slot) -> Result<Option<Held>, StoreError> {
+        self.engine.read(|transaction| heads::get(transaction, slot))
+    }
+
+    fn target(&self, slot: Slot) -> Target {
+        Target { domain: self.domain, slot }
     }
 
     /// The first `limit` slots in order of channel and role.
@@ -151,7 +192,7 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub fn backups(&self, limit: usize) -> Result<Vec<(Slot, Backup)>, StoreError> {
-        self.engine.read(|transaction| backups::list(transaction, limit))
+        self.engine.read(|transaction| backups::list(transaction, self.domain, limit))
     }
 
     /// Shows what every slot holds: nonce and id, in order of channel and role. One snapshot, nothing kept in memory.
@@ -159,7 +200,7 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub fn each_backup(&self, mut visit: impl FnMut(Slot, Nonce, B256)) -> Result<(), StoreError> {
-        self.engine.read(|transaction| backups::each(transaction, &mut visit))
+        self.engine.read(|transaction| heads::each(transaction, &mut visit))
     }
 
     /// Two envelopes of a slot at one nonce, if its owner ever signed two.
@@ -232,7 +273,7 @@ fn create(path: &Path, facts: &Facts) -> Result<(), StoreError> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    let engine = Engine::open(Box::new(FileStorage::new(unfinished.clone())))?;
+    let engine = Engine::open(Box::new(FileStorage::new(unfinished.clone())), CACHE_BYTES)?;
     engine.write(|transaction| schema::establish(transaction, facts))?;
     drop(engine);
     std::fs::rename(&unfinished, path).map_err(failed)?;

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use protocol::ChannelId;
@@ -77,7 +78,11 @@ pub(crate) fn establish(transaction: &WriteTransaction) -> Result<(), StoreError
     Ok(())
 }
 
-fn apply(transaction: &WriteTransaction, change: &NodeChange) -> Result<(), StoreError> {
+fn apply(
+    transaction: &WriteTransaction,
+    facts: &schema::Facts,
+    change: &NodeChange,
+) -> Result<(), StoreError> {
     match change {
         NodeChange::Put(table, key, body) => {
             transaction.open_table(table.definition())?.insert(key.as_slice(), body.as_slice())?;
@@ -94,12 +99,16 @@ fn apply(transaction: &WriteTransaction, change: &NodeChange) -> Result<(), Stor
             }
         }
         NodeChange::Signed(..) => {}
-        NodeChange::Tower(change) => crate::change::apply(transaction, change)?,
+        NodeChange::Tower(change) => crate::change::apply(transaction, facts, change)?,
     }
     Ok(())
 }
 
-fn turn(transaction: &WriteTransaction, changes: &[NodeChange]) -> Result<(), StoreError> {
+fn turn(
+    transaction: &WriteTransaction,
+    facts: &schema::Facts,
+    changes: &[NodeChange],
+) -> Result<(), StoreError> {
     // First everything that may be refused: what is refused must have written nothing.
     let mut signed: BTreeMap<(u64, u64), &SignedRow> = BTreeMap::new();
     for change in changes {
@@ -117,7 +126,7 @@ fn turn(transaction: &WriteTransaction, changes: &[NodeChange]) -> Result<(), St
             signing::record(transaction, *channel, row)?;
         }
     }
-    changes.iter().try_for_each(|change| apply(transaction, change))
+    changes.iter().try_for_each(|change| apply(transaction, facts, change))
 }
 
 /// A turn on its way to the disk.
@@ -148,7 +157,14 @@ impl Store {
     /// # Errors
     /// [`StoreError::Stopped`].
     pub async fn begin_node(&self, changes: Vec<NodeChange>) -> Result<Turn, StoreError> {
-        self.writer.enqueue(move |transaction| turn(transaction, &changes)).await.map(Turn)
+        let channel = |change: &NodeChange| match change {
+            NodeChange::Tower(change) => change.channel(),
+            _ => None,
+        };
+        let changed: Vec<u64> = changes.iter().filter_map(channel).collect();
+        let (channels, facts) = (Arc::clone(&self.channels), self.facts);
+        let apply = move |transaction: &WriteTransaction| turn(transaction, &facts, &changes);
+        self.writer.enqueue(apply, move || channels.forget(&changed)).await.map(Turn)
     }
 
     /// All rows of a kind whose keys begin with `prefix`, in order of their keys; at most `limit`.

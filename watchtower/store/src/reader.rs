@@ -1,11 +1,13 @@
 //! What is read of the chain's side: from a snapshot, without troubling the writer.
 
+use std::sync::Arc;
+
 use protocol::ChannelId;
 use redb::ReadableTable;
 
 use crate::error::StoreError;
 use crate::rows::{ChannelRow, CursorRow, DisputeId, DisputeRow, JournalRow, LedgerRow, ProofRow};
-use crate::{Store, change, json, schema};
+use crate::{Store, change, json, schema, terms};
 
 impl Store {
     /// How far the chain has been read.
@@ -20,16 +22,38 @@ impl Store {
         })
     }
 
-    /// What the chain says of a channel.
+    /// What the chain says of a channel. Those that were asked for lately are kept decoded.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn channel(&self, channel_id: ChannelId) -> Result<Option<ChannelRow>, StoreError> {
-        self.engine.read(|transaction| {
+        Ok(self.channel_shared(channel_id)?.map(|row| row.as_ref().clone()))
+    }
+
+    /// [`Store::channel`] without a copy.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn channel_shared(
+        &self,
+        channel_id: ChannelId,
+    ) -> Result<Option<Arc<ChannelRow>>, StoreError> {
+        let channel = channel_id.get();
+        let mark = match self.channels.get(channel) {
+            // A store that cannot be read says so, whatever is in memory.
+            Ok(row) => return self.engine.health().map(|()| Some(row)),
+            Err(mark) => mark,
+        };
+        let row: Option<ChannelRow> = self.engine.read(|transaction| {
             let table = transaction.open_table(schema::CHANNELS)?;
-            let row = table.get(channel_id.get())?;
-            row.map(|row| json::decode("channels-1", row.value())).transpose()
-        })
+            let row = table.get(channel)?;
+            row.map(|row| terms::decode(&self.facts, channel_id, row.value())).transpose()
+        })?;
+        let row = row.map(Arc::new);
+        if let Some(row) = &row {
+            self.channels.put(mark, channel, Arc::clone(row));
+        }
+        Ok(row)
     }
 
     /// The first `limit` channels in order of their ids.
@@ -41,7 +65,10 @@ impl Store {
             let table = transaction.open_table(schema::CHANNELS)?;
             let mut found = Vec::new();
             for entry in table.iter()?.take(limit) {
-                found.push(json::decode("channels-1", entry?.1.value())?);
+                let (channel, row) = entry?;
+                let channel_id = ChannelId::try_from(channel.value())
+                    .map_err(|error| StoreError::row("channels-2", error))?;
+                found.push(terms::decode(&self.facts, channel_id, row.value())?);
             }
             Ok(found)
         })

@@ -11,25 +11,24 @@ use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 use crate::error::StoreError;
 
 /// The layout of this program: the set of tables below. Raised when a table appears, disappears or changes.
-pub const LAYOUT: u64 = 4;
+pub const LAYOUT: u64 = 5;
 
 /// The first layout whose rows are moved to the present one when such a file is opened ([`crate::moves`]).
 const LAYOUT_MOVED: u64 = 2;
 
 /// name -> value, as text.
 pub(crate) const FACTS: TableDefinition<'_, &str, &str> = TableDefinition::new("facts-1");
-/// (channel, role) -> newest envelope.
-pub(crate) const BACKUPS: TableDefinition<'_, (u64, u8), &[u8]> = TableDefinition::new("backups-3");
-/// channel -> identity of the channel that stands under this id, or stood there last.
-pub(crate) const IDENTITIES: TableDefinition<'_, u64, [u8; 32]> =
-    TableDefinition::new("identities-1");
+/// (channel, role) -> newest envelope ([`crate::kept`]).
+pub(crate) const BACKUPS: TableDefinition<'_, (u64, u8), &[u8]> = TableDefinition::new("backups-4");
+/// channel -> identity of the channel that stands under this id or stood there last, and what its slots hold ([`crate::heads`]).
+pub(crate) const HEADS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("heads-1");
 /// (channel, role) -> two envelopes at one nonce.
 pub(crate) const EVIDENCE: TableDefinition<'_, (u64, u8), &[u8]> =
     TableDefinition::new("evidence-1");
 /// channel -> the block that ended it; there until its backups are forgotten.
 pub(crate) const ENDINGS: TableDefinition<'_, u64, u64> = TableDefinition::new("endings-1");
-/// channel -> what the chain says of it.
-pub(crate) const CHANNELS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("channels-1");
+/// channel -> what the chain says of it ([`crate::terms`]).
+pub(crate) const CHANNELS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("channels-2");
 /// (channel, version) -> the two sums of the ledger.
 pub(crate) const LEDGERS: TableDefinition<'_, (u64, u64), &[u8]> =
     TableDefinition::new("ledgers-1");
@@ -104,7 +103,7 @@ pub(crate) fn establish(transaction: &WriteTransaction, facts: &Facts) -> Result
         table.insert("layout", LAYOUT.to_string().as_str())?;
     }
     transaction.open_table(BACKUPS)?;
-    transaction.open_table(IDENTITIES)?;
+    transaction.open_table(HEADS)?;
     transaction.open_table(EVIDENCE)?;
     transaction.open_table(ENDINGS)?;
     transaction.open_table(CHANNELS)?;
@@ -119,7 +118,7 @@ pub(crate) fn establish(transaction: &WriteTransaction, facts: &Facts) -> Result
     transaction.open_table(STOPS)?;
     transaction.open_table(RECEIPTS)?;
     crate::node::establish(transaction)?;
-    crate::moves::run(transaction)
+    crate::moves::run(transaction, facts)
 }
 
 /// Reads the facts of an existing file.

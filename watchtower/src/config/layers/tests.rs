@@ -168,6 +168,7 @@ fn values_that_make_no_sense_are_refused_by_name() {
         ("http.requests_max", "0"),
         ("intake.jump_per_hour", "0"),
         ("intake.receipt_validity", "1s"),
+        ("store.cache_mib", "3"),
         ("decision.override_gas", "16777217"),
         ("decision.race_slot", "11m"),
         ("network.listen", "127.0.0.1:9645"),

@@ -2,8 +2,9 @@
 
 use alloy_primitives::{Address, B256};
 use protocol::Role;
+use protocol::testing::Pair;
 use redb::{Database, TableDefinition};
-use store::{Backup, LAYOUT, ReceiptRow, Slot, Store, StoreError};
+use store::{Backup, ChannelRow, ChannelStatus, LAYOUT, ReceiptRow, Slot, Store, StoreError};
 
 use crate::disk::{NO_LIMIT, backup, facts, nonce, slot};
 
@@ -86,6 +87,82 @@ async fn backups_and_receipts_of_older_layouts_are_moved_when_the_file_is_opened
         let verdict = store.offer_backup(slot(1), older, NO_LIMIT).await.unwrap();
         assert_eq!(verdict, store::Verdict::Older { held: nonce(5) });
     }
+}
+
+const BACKUPS_3: TableDefinition<'_, (u64, u8), &[u8]> = TableDefinition::new("backups-3");
+const IDENTITIES_1: TableDefinition<'_, u64, [u8; 32]> = TableDefinition::new("identities-1");
+const RECEIPTS_2: TableDefinition<'_, (u64, u8, [u8; 20]), &[u8]> =
+    TableDefinition::new("receipts-2");
+const CHANNELS_1: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("channels-1");
+
+/// A file of layout 4: a channel, its two backups, receipts of the tower's own account and of another.
+fn file_of_layout_4(path: &std::path::Path, row: &ChannelRow, held: &[(Slot, Backup)]) {
+    old_file(path, 4, &[]);
+    let database = Database::create(path).unwrap();
+    let write = database.begin_write().unwrap();
+    write.delete_table(BACKUPS_2).unwrap();
+    write.delete_table(RECEIPTS_1).unwrap();
+    {
+        let mut backups = write.open_table(BACKUPS_3).unwrap();
+        let mut receipts = write.open_table(RECEIPTS_2).unwrap();
+        for (slot, backup) in held {
+            let (channel, role) = (slot.channel_id.get(), slot.role.to_byte());
+            let old = old_row(backup);
+            let bytes = [&old[..40], &old[72..]].concat();
+            backups.insert((channel, role), bytes.as_slice()).unwrap();
+            let receipt = [&old[..40], &9_u64.to_be_bytes(), &[7; 64]].concat();
+            for tower in [facts().account, Address::repeat_byte(3)] {
+                receipts.insert((channel, role, tower.into_array()), receipt.as_slice()).unwrap();
+            }
+        }
+        let mut identities = write.open_table(IDENTITIES_1).unwrap();
+        identities.insert(1, row.identity().0).unwrap();
+        identities.insert(2, [8; 32]).unwrap();
+        let mut channels = write.open_table(CHANNELS_1).unwrap();
+        channels.insert(1, serde_json::to_vec(row).unwrap().as_slice()).unwrap();
+    }
+    write.commit().unwrap();
+}
+
+#[tokio::test]
+async fn a_file_of_layout_4_keeps_channels_backups_and_others_receipts() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tower.redb");
+    let pair = Pair::with(1, |terms| terms.channel_id = slot(1).channel_id);
+    let row = ChannelRow {
+        channel: pair.channel,
+        status: ChannelStatus::Live,
+        accept_by: 1 << 40,
+        opened_block: 3,
+    };
+    let other = Slot { role: Role::Counterparty, ..slot(1) };
+    let of = |at| Backup { identity: row.identity(), ..backup(1, at) };
+    let held = [(slot(1), of(5)), (other, of(7))];
+    file_of_layout_4(&path, &row, &held);
+    for _opened_again in 0..2 {
+        let store = Store::open(&path, facts()).unwrap();
+        assert_eq!(store.channel(slot(1).channel_id).unwrap().as_ref(), Some(&row));
+        assert_eq!(store.channels(9).unwrap(), std::slice::from_ref(&row));
+        assert_eq!(store.backups(9).unwrap(), held);
+        for (slot, backup) in &held {
+            assert_eq!(store.backup(*slot).unwrap().as_ref(), Some(backup));
+            let head = store.held(*slot).unwrap().unwrap();
+            assert_eq!(
+                (head.nonce, head.id, head.identity),
+                (backup.nonce, backup.id, backup.identity)
+            );
+            let kept = store.receipt(*slot, Address::repeat_byte(3)).unwrap();
+            assert_eq!(kept, Some(receipt(backup)));
+            assert_eq!(store.receipt(*slot, facts().account).unwrap(), None, "made when asked for");
+        }
+    }
+    // Another channel's identity is remembered, too.
+    let store = Store::open(&path, facts()).unwrap();
+    let verdict = store.offer_backup(slot(2), backup(2, 6), NO_LIMIT).await.unwrap();
+    assert_eq!(verdict, store::Verdict::OtherChannel);
+    let old = ["backups-3", "identities-1", "channels-1"];
+    let tables = store.tables().unwrap();
+    assert!(!tables.iter().any(|table| old.contains(&table.name.as_str())), "{tables:?}");
 }
 
 #[test]
