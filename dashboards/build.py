@@ -136,7 +136,7 @@ def overview():
         stat("Chain", [(m("build_chain_id"), TOWER)], "none", "The chain's id."),
         stat("Started", [(process("start_time_seconds") + " * 1000", TOWER)], "dateTimeAsIso", "When the process started.", runbook="restart-loop"),
         stat("Threads", [(process("threads"), TOWER)], "none", "Threads of the process."),
-        stat("Tasks running", [(f"sum by (instance) ({m('task_running')})", TOWER)], "none", "Named tasks that were started; one that ends stops the tower."),
+        stat("Tasks running", [(f"sum by (instance) ({m('task_running')})", TOWER)], "none", "Named tasks that run. The tower goes on without one of the network's, and is not ready then; any other that ends stops it."),
         graph("CPU", [(f"rate({process('cpu_seconds_total')}[$__rate_interval])", TOWER)], "none", "Cores in use. A proof takes all that it may have."),
         graph("Memory", [(process("resident_memory_bytes"), "resident " + TOWER), (process("virtual_memory_bytes"), "virtual " + TOWER)], "bytes", "The circuit takes the most of it."),
         graph("File descriptors", [(process("open_fds"), "open " + TOWER), (process("max_fds"), "allowed " + TOWER)], "none", "Connections and files."),

@@ -8,11 +8,11 @@
 //!
 //! **Invariant:** after [`Tasks::run`] returns no task is running.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -88,6 +88,9 @@ pub struct Tasks {
     names: HashMap<Id, (Stage, &'static str)>,
     /// Tasks whose end stops nobody else.
     apart: HashSet<Id>,
+    /// Those of them that ended by themselves.
+    ended: watch::Sender<BTreeSet<&'static str>>,
+    handles: Vec<(&'static str, AbortHandle)>,
     running: JoinSet<Result<(), TaskFailure>>,
 }
 
@@ -102,9 +105,32 @@ impl Tasks {
         F: Future<Output = Result<(), TaskFailure>> + Send + 'static,
     {
         let stop = self.stop_token(stage);
-        let future = task(stop).instrument(tracing::info_span!("task", name));
-        let id = self.running.spawn(future).id();
+        self.start(stage, name, task(stop));
+    }
+
+    fn start(
+        &mut self,
+        stage: Stage,
+        name: &'static str,
+        task: impl Future<Output = Result<(), TaskFailure>> + Send + 'static,
+    ) -> Id {
+        let handle = self.running.spawn(task.instrument(tracing::info_span!("task", name)));
+        let id = handle.id();
+        self.handles.push((name, handle));
         self.names.insert(id, (stage, name));
+        id
+    }
+
+    /// Ends the task with this name at once, as a bug in it would: for drills of what the service says and does then.
+    #[must_use]
+    pub fn abort_handle(&self, name: &str) -> Option<AbortHandle> {
+        self.handles.iter().find(|(of, _)| *of == name).map(|(_, handle)| handle.clone())
+    }
+
+    /// The names of the tasks that the service goes on without, because they ended by themselves.
+    #[must_use]
+    pub fn ended(&self) -> watch::Receiver<BTreeSet<&'static str>> {
+        self.ended.subscribe()
     }
 
     /// The names of the tasks that were started.
@@ -122,9 +148,7 @@ impl Tasks {
         F: Future<Output = Result<(), TaskFailure>> + Send + 'static,
     {
         let stop = self.stop_token(stage);
-        let future = task(stop).instrument(tracing::info_span!("task", name));
-        let id = self.running.spawn(future).id();
-        self.names.insert(id, (stage, name));
+        let id = self.start(stage, name, task(stop));
         self.apart.insert(id);
     }
 
@@ -151,8 +175,12 @@ impl Tasks {
                 }
                 Some(ended) = self.running.join_next_with_id() => {
                     let apart = self.apart.remove(&id_of(&ended));
+                    let name = self.name_of(&ended);
                     let error = self.read_end(ended);
                     if apart {
+                        self.ended.send_modify(|names| {
+                            names.insert(name);
+                        });
                         tracing::error!(%error, "going on without it; restart to have it again");
                         continue;
                     }
@@ -180,8 +208,13 @@ impl Tasks {
         outcome.and(Err(TaskError::Aborted { names }))
     }
 
+    fn name_of(&self, ended: &Result<(Id, Result<(), TaskFailure>), JoinError>) -> &'static str {
+        self.names.get(&id_of(ended)).map_or("unnamed", |(_, name)| *name)
+    }
+
     fn read_end(&mut self, ended: Result<(Id, Result<(), TaskFailure>), JoinError>) -> TaskError {
-        let name = self.names.remove(&id_of(&ended)).map_or("unnamed", |(_, name)| name);
+        let name = self.name_of(&ended);
+        self.names.remove(&id_of(&ended));
         match ended {
             Ok((_, Ok(()))) => TaskError::Ended(name),
             Ok((_, Err(source))) => TaskError::Failed { name, source },
@@ -271,6 +304,12 @@ mod tests {
         let mut tasks = Tasks::default();
         tasks.spawn_apart(Stage::Network, "buggy", |_stop| async { panic!("a bug") });
         tasks.spawn_apart(Stage::Network, "short", |_stop| async { Ok(()) });
+        tasks.spawn_apart(Stage::Network, "sound", |stop| async move {
+            stop.cancelled().await;
+            Ok(())
+        });
+        let ended = tasks.ended();
+        assert!(ended.borrow().is_empty());
         let (sender, mut signals) = no_signals();
         tasks.spawn(Stage::Node, "long", |stop| async move {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -279,6 +318,7 @@ mod tests {
             Ok(())
         });
         tasks.run(&mut signals, GRACE).await.unwrap();
+        assert_eq!(*ended.borrow(), BTreeSet::from(["buggy", "short"]), "and it is said which");
     }
 
     #[tokio::test]

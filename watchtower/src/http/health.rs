@@ -52,6 +52,11 @@ fn missing(shared: &Shared) -> Vec<String> {
         missing.push(format!("{} transactions wait for ether", submitter.unfunded));
     }
     drop(submitter);
+    let ended = shared.ended.borrow();
+    missing.extend(ended.iter().map(|task| {
+        format!("the task {task} has ended by itself and the tower goes on without it: restart the tower, and report it with the log")
+    }));
+    drop(ended);
     if let Some(link) = &shared.network {
         let towers = link.handle().towers().len();
         if towers < shared.peers_min {

@@ -8,6 +8,7 @@ mod disputes;
 pub(crate) mod health;
 mod refusal;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -65,6 +66,8 @@ pub struct Shared {
     pub follower: watch::Receiver<Health>,
     /// How the submitter fares.
     pub submitter: watch::Receiver<SubmitHealth>,
+    /// Tasks that the tower goes on without, because they ended by themselves.
+    pub ended: watch::Receiver<BTreeSet<&'static str>>,
     /// Whether the prover is warm.
     pub prover_ready: watch::Receiver<bool>,
     /// What waits to be mined, and what was prepared for it.

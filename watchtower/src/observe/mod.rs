@@ -95,9 +95,18 @@ impl Recorder {
 
     /// The tasks that were started.
     pub(crate) fn tasks(&self, names: impl Iterator<Item = &'static str>) {
+        self.running(names, true);
+    }
+
+    /// Those of them that ended by themselves.
+    pub(crate) fn ended(&self, names: impl Iterator<Item = &'static str>) {
+        self.running(names, false);
+    }
+
+    fn running(&self, names: impl Iterator<Item = &'static str>, runs: bool) {
         for name in names {
             let task = Task::named(&name.replace('-', "_")).unwrap_or(Task::Other);
-            self.metrics.tasks.running.of(task).set_flag(true);
+            self.metrics.tasks.running.of(task).set_flag(runs);
         }
     }
 

@@ -49,6 +49,7 @@ impl Recorder {
         self.intake(shared);
         self.admission(shared);
         self.scrape_queues();
+        self.ended(shared.ended.borrow().iter().copied());
         for task in [Task::Node, Task::Submitter] {
             if let Some(idle) = self.idle(task) {
                 self.metrics.tasks.idle.of(task).set(idle.as_secs_f64());

@@ -1,5 +1,6 @@
 //! What takes backups: admission, the index of what is held, and the network between towers where one is wanted.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -92,6 +93,7 @@ pub(super) struct Healths {
     submitter: watch::Receiver<SubmitHealth>,
     prover_ready: watch::Receiver<bool>,
     foresight: Arc<Desk>,
+    ended: watch::Receiver<BTreeSet<&'static str>>,
 }
 
 impl Healths {
@@ -100,9 +102,11 @@ impl Healths {
         submitter: &Submitter,
         prover_ready: watch::Receiver<bool>,
         foresight: &Arc<Desk>,
+        tasks: &Tasks,
     ) -> Self {
         let (follower, submitter) = (follower.health(), submitter.health());
-        Self { follower, submitter, prover_ready, foresight: Arc::clone(foresight) }
+        let (foresight, ended) = (Arc::clone(foresight), tasks.ended());
+        Self { follower, submitter, prover_ready, foresight, ended }
     }
 }
 
@@ -115,7 +119,7 @@ impl Started {
         recorder: &Recorder,
         healths: Healths,
     ) -> Arc<Shared> {
-        let Healths { follower, submitter, prover_ready, foresight } = healths;
+        let Healths { follower, submitter, prover_ready, foresight, ended } = healths;
         Arc::new(Shared {
             store: store.clone(),
             admission: Arc::clone(&self.admission),
@@ -124,6 +128,7 @@ impl Started {
             follower,
             submitter,
             prover_ready,
+            ended,
             foresight,
             counters: Counters::default(),
             started: Instant::now(),

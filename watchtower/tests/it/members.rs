@@ -41,12 +41,12 @@ impl World {
     ) -> Running {
         let config = self.member(number, bootstrap, flags);
         let account = Account::from_bytes(&MEMBERS[number]).unwrap();
-        let tower = Tower::start(&config, account);
+        let tower = Box::pin(Tower::start(&config, account));
         Self::run(tower.await.unwrap())
     }
 
     /// The configuration of such a tower.
-    fn member(&self, number: usize, bootstrap: &str, flags: &[(&str, &str)]) -> Config {
+    pub(crate) fn member(&self, number: usize, bootstrap: &str, flags: &[(&str, &str)]) -> Config {
         let folder = self.directory.path().join(format!("member-{number}"));
         let own = [
             ("data_dir", folder.to_str().unwrap()),

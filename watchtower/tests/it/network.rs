@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use alloy_primitives::Bytes;
+use chain::account::Account;
 use gossip::{Config, Handle, Identity, Intake, Network, Peer, Place, Reply, Submitted, Verdict};
 use protocol::backup::Envelope;
 use protocol::network::wire::{
@@ -17,6 +18,7 @@ use protocol::{Address, Domain, Role};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use watchtower::service::Tower;
 
 use crate::world::{Running, WINDOW_S, World};
 
@@ -32,7 +34,7 @@ async fn holds(tower: &Running, envelope: &Envelope) {
         .await;
 }
 
-fn domain(world: &World) -> Domain {
+pub(crate) fn domain(world: &World) -> Domain {
     Domain::derive(crate::world::CHAIN_ID, world.vipe.address)
 }
 
@@ -99,12 +101,20 @@ impl Intake for Nothing {
 
 /// A node that is connected to the tower at `place`.
 async fn node(world: &World, place: &str) -> (Handle, Peer, CancellationToken) {
+    node_as(world, place, &Identity::ephemeral()).await
+}
+
+/// The same, under this name.
+pub(crate) async fn node_as(
+    world: &World,
+    place: &str,
+    identity: &Identity,
+) -> (Handle, Peer, CancellationToken) {
     let place: Place = place.parse().unwrap();
     let tower = place.peer().unwrap();
     let mut config = Config::new(domain(world));
     config.bootstrap = vec![place];
-    let (handle, network) =
-        Network::open(config, &Identity::ephemeral(), Arc::new(Nothing)).unwrap();
+    let (handle, network) = Network::open(config, identity, Arc::new(Nothing)).unwrap();
     let stop = CancellationToken::new();
     #[expect(clippy::disallowed_methods, reason = "the harness is not the program")]
     tokio::spawn(network.run(stop.clone()));
@@ -286,4 +296,33 @@ async fn a_tower_that_cannot_read_its_chain_hears_of_a_dispute_and_looks_over_an
     for tower in [first, second] {
         tower.stop().await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tower_whose_network_task_has_died_says_that_it_is_not_ready_and_goes_on_without() {
+    let world = World::start(WINDOW_S).await;
+    let config = world.member(0, "", &[]);
+    let account = Account::from_bytes(&crate::members::MEMBERS[0]).unwrap();
+    let tower = Box::pin(Tower::start(&config, account)).await.unwrap();
+    let network = tower.abort_handle("network").unwrap();
+    let tower = World::run(tower);
+    let named = |answer: &Value| answer["missing"].to_string().contains("the task network has");
+    let (_, before) = tower.get("/readyz").await;
+    assert!(!named(&before), "{before}");
+    network.abort();
+    let after = tower.wait("/readyz", 20, |status, answer| status == 503 && named(answer)).await;
+    assert_eq!(after["ready"], false, "{after}");
+    let page = tower.client.get(format!("{}/metrics", tower.url)).send().await.unwrap();
+    let page = page.text().await.unwrap();
+    for line in [
+        "watchtower_task_running{task=\"network\"} 0",
+        "watchtower_task_running{task=\"node\"} 1",
+        "watchtower_build_ready 0",
+    ] {
+        assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
+    }
+    // It watches its chain as before.
+    tower.caught_up(&world).await;
+    assert_eq!(tower.get("/healthz").await.0, 200);
+    tower.stop().await.unwrap();
 }

@@ -288,14 +288,15 @@ impl World {
 
     /// Starts a tower with another configuration in this process.
     pub(crate) async fn start_tower_with(&self, config: &Config) -> Running {
-        Self::run(Tower::start(config, self.tower.clone()).await.unwrap())
+        Self::run(Box::pin(Tower::start(config, self.tower.clone())).await.unwrap())
     }
 
     /// Starts a tower whose store is on this disk.
     pub(crate) async fn start_tower_on(&self, disk: &Disk) -> Running {
         let open = |facts| Store::open_on(Box::new(disk.clone()), facts);
-        let tower = Tower::start_with(&self.config(&[]), self.tower.clone(), open).await;
-        Self::run(tower.unwrap())
+        let config = self.config(&[]);
+        let tower = Box::pin(Tower::start_with(&config, self.tower.clone(), open));
+        Self::run(tower.await.unwrap())
     }
 
     pub(crate) fn run(tower: Tower) -> Running {
