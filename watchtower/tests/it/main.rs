@@ -17,6 +17,7 @@ mod intake;
 mod members;
 mod network;
 mod observed;
+mod race;
 mod refusals;
 mod reorg;
 mod shown;
