@@ -5,7 +5,8 @@
 //! CHANNELS=1000000 cargo bench --package integration-tests --bench capacity
 //! ```
 //!
-//! Without `CHANNELS` it is a hundred thousand. The folder is made in `TMPDIR`, so choose a disk that is meant. What is
+//! Without `CHANNELS` it is a hundred thousand. With `CAPACITY_PART` set, the program runs one part alone: `fill FILE CHANNELS`,
+//! `start FILE NAME`, `parts FILE`, `flood FILE CHANNELS NAME` or `paced FILE CHANNELS RATE`. The folder is made in `TMPDIR`, so choose a disk that is meant. What is
 //! measured runs in processes of their own, on as many cores as their line says.
 #![allow(
     clippy::unwrap_used,
@@ -157,6 +158,7 @@ fn main() {
         return all(channels.unwrap_or(100_000));
     }
     match arguments[1..] {
+        ["fill", file, channels] => fill::run(file.as_ref(), channels.parse().unwrap()),
         ["start", file, what] => drop(start(file.as_ref(), what)),
         ["parts", file] => parts::run(file.as_ref()),
         ["flood", file, channels, name] => {
