@@ -124,7 +124,7 @@ async fn a_tower_that_stays_connected_and_silent_in_its_turn_only_delays_the_nex
         let line = journal.iter().find(|line| line["step"] == step).unwrap();
         line["block"].as_u64().unwrap()
     };
-    let (opened, overridden) = (block("opened"), block("overridden"));
+    let (opened, overridden) = (block("seen"), block("overridden"));
     let time =
         async |number: u64| world.rpc.header(At::Number(number)).await.unwrap().unwrap().timestamp;
     let waited = time(overridden).await - time(opened).await;
