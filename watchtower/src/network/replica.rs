@@ -21,7 +21,7 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// Reads what the store holds: nonces and ids, a fortieth of its bytes.
+    /// Reads what the store holds: nonces and ids, 60 bytes a slot.
     ///
     /// # Errors
     /// The store's.

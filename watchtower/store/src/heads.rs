@@ -1,6 +1,6 @@
 //! What stands under a channel's id, and the head of each of its slots: all that a comparison needs, apart from the envelopes.
 //!
-//! A million channels have two gigabytes of backups and a hundred megabytes of heads. A start, a look before admission and
+//! A million channels have a gigabyte of backups and 120 megabytes of heads. A start, a look before admission and
 //! the slot rule read only these.
 //!
 //! A row is the channel's identity (32 bytes), then for each slot that holds something: one integer of 64 bits, the role in
