@@ -50,7 +50,21 @@ pub(crate) struct Life {
     pub(crate) looking: bool,
     /// Since when it stands as it does, for the order of towers.
     pub(crate) stands: Stands,
+    chase: Chase,
     machine: Rescue,
+}
+
+/// How often a newer backup may take the place of the state that is being proven or sent. Whoever could go on for ever, with
+/// backups that come faster than proofs, would keep the tower from ever answering; any newer state strikes the stale one down.
+const CHASES_MAX: u32 = 2;
+
+/// The hunt for the newest backup while an answer is under way.
+#[derive(Debug, Default)]
+struct Chase {
+    /// Newer states that took the place of one under way, since the tower had nothing to bring the last time.
+    taken: u32,
+    /// Whether newer backups wait until what is under way is done.
+    waits: bool,
 }
 
 /// Why a stored dispute cannot go on.
@@ -93,7 +107,15 @@ impl Life {
             changed_at_ms: now,
         };
         let stands = Stands::new(Some(event), Some(standing.opened_at));
-        let mut life = Self { row, channel, held: None, looking: false, stands, machine };
+        let mut life = Self {
+            row,
+            channel,
+            held: None,
+            looking: false,
+            stands,
+            chase: Chase::default(),
+            machine,
+        };
         let who = standing.disputer;
         let message = format!(
             "dispute opened by the {who} with nonce {}, claiming {} base units; answers count before Unix second {}",
@@ -129,7 +151,8 @@ impl Life {
         let (machine, effects) = Rescue::resume(row.record.clone(), terms.policy);
         let opened_at = row.record.facts.standing.opened_at;
         let stands = Stands::resumed(&read_events(&row)?, opened_at);
-        let mut life = Self { row, channel, held, looking: false, stands, machine };
+        let mut life =
+            Self { row, channel, held, looking: false, stands, chase: Chase::default(), machine };
         out.lines.push(Line::step(id, "resumed", format!("going on after a restart, at {step:?}")));
         life.take(effects, out);
         Ok(life)
@@ -247,18 +270,36 @@ impl Life {
         Ok(standing(&self.events()?, &self.channel, rules))
     }
 
+    /// Whether backups that had to wait are to be looked at now: nothing is under way any more.
+    pub(crate) fn looks_again(&mut self) -> bool {
+        let answering = matches!(
+            self.step(),
+            Step::Seen | Step::Decrypted | Step::Proving | Step::Proved | Step::Submitting
+        );
+        if answering {
+            return false;
+        }
+        std::mem::take(&mut self.chase).waits
+    }
+
     /// Fetches both slots and opens them with the revealed key.
     pub(crate) fn open_envelopes(
         &mut self,
         store: &Store,
         out: &mut Out,
     ) -> Result<(), StoreError> {
+        let under_way = matches!(self.step(), Step::Proving | Step::Proved | Step::Submitting);
+        if under_way && self.chase.taken >= CHASES_MAX {
+            self.chase.waits = true;
+            return Ok(());
+        }
         let started = std::time::Instant::now();
         let key = DisputeKey::from_bytes(self.row.opening.dispute_key.0);
         let opened = open_slots(store, &self.channel, &key)?;
         let known = self.held.map(|held| held.state().nonce);
         let newest = opened.newest();
         if newest.is_some_and(|newest| known.is_none_or(|known| newest.state().nonce > known)) {
+            self.chase.taken = self.chase.taken.saturating_add(u32::from(under_way));
             self.held = newest;
             self.row.held = newest.map(|state| state.to_bytes().into());
         }

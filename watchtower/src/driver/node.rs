@@ -202,6 +202,9 @@ impl Node {
     fn clock(&mut self, out: &mut Out) {
         for life in self.lives.values_mut().filter(|life| !life.stands.is_resting(self.now)) {
             life.handle(Event::Clock(self.now), out);
+            if life.looks_again() {
+                out.todo.push_back((life.id(), Effect::OpenEnvelopes));
+            }
         }
     }
 

@@ -61,6 +61,37 @@ async fn a_disk_that_fills_up_during_a_dispute_loses_nothing_and_the_tower_goes_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn backups_that_come_faster_than_proofs_do_not_keep_a_tower_from_answering() {
+    let world = World::start(WINDOW_S).await;
+    let pair = world.open(23).await;
+    let tower = world.start_tower().await;
+    tower.wait("/readyz", 240, |status, _| status == 200).await;
+    tower.caught_up(&world).await;
+    let back_up = async |nonce: u64| {
+        let envelope = pair.seal(Role::Participant, &pair.final_state(nonce, SIDE));
+        while tower.back_up(&envelope.to_bytes()).await.0 != 200 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    back_up(40).await;
+    world.dispute(&pair, &pair.final_state(3, 100)).await;
+    let path = format!("/v1/disputes/{}", pair.channel.id());
+    let overridden = |_, lives: &Value| {
+        lives[0]["journal"].is_array() && steps(&lives[0]).contains(&"overridden")
+    };
+    let coming = async {
+        for nonce in 41.. {
+            back_up(nonce).await;
+        }
+    };
+    tokio::select! {
+        _lives = tower.wait(&path, 120, overridden) => {}
+        () = coming => {}
+    }
+    tower.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backup_that_comes_while_the_dispute_is_opened_is_the_one_that_is_brought() {
     let world = World::start(WINDOW_S).await;
     let pair = world.open(22).await;
