@@ -29,6 +29,12 @@ pub enum RpcError {
         /// What is wrong with it, without repeating it (it may carry a key).
         reason: String,
     },
+    /// No node can be spoken to from this machine, whatever its address.
+    #[error("this machine cannot speak HTTP to any node: {reason}")]
+    Machine {
+        /// What is missing.
+        reason: String,
+    },
     /// No connection, or it broke.
     #[error("cannot reach the node at {endpoint}: {reason}")]
     Unreachable {
@@ -119,7 +125,7 @@ impl RpcError {
     /// Whether the same request may succeed later.
     pub const fn retry(&self) -> Retry {
         match self {
-            Self::Address { .. } => Retry::Never,
+            Self::Address { .. } | Self::Machine { .. } => Retry::Never,
             Self::Refused { code, .. } => match *code {
                 CODE_METHOD_NOT_FOUND | CODE_INVALID_PARAMS | CODE_REVERTED => Retry::Never,
                 _ => Retry::Later(None),
@@ -139,6 +145,9 @@ impl RpcError {
         match self {
             Self::Address { .. } => {
                 "give an address like http://127.0.0.1:8545 or wss://node.example/key"
+            }
+            Self::Machine { .. } => {
+                "install the certificates of the operating system (Debian: the package ca-certificates)"
             }
             Self::Unreachable { .. } => "check that the node runs and that its address is right",
             Self::TimedOut { .. } => "check the node's load, or allow more time per request",

@@ -121,6 +121,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Show a running tower in the terminal.
     Top(TopArgs),
+    /// Ask a running tower or monitor whether it is alive, or ready: the health check of containers. The exit code is 0 only if so.
+    Health(HealthArgs),
     /// Measure what everything costs on this machine, and print a table of medians.
     Bench(BenchArgs),
     /// Deploy the contracts from the tower's account to the node's chain, and write the deployment file.
@@ -164,6 +166,17 @@ pub struct TopArgs {
     /// Print one picture and end; the exit code is 0 only if the tower answered
     #[arg(long)]
     pub once: bool,
+}
+
+/// Whom to ask, and what.
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    /// Its address; by default the one at http.listen
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
+    /// Ask whether a dispute would be answered without delay (/readyz), not only whether the process works (/healthz)
+    #[arg(long)]
+    pub ready: bool,
 }
 
 /// What to deploy, and where to write it down.
@@ -219,9 +232,12 @@ pub enum Kind {
 /// An embedded chain.
 #[derive(Debug, Args)]
 pub struct DevnetArgs {
-    /// Port of the JSON-RPC server (HTTP and WebSocket) on the loopback address; 0 for any
+    /// Port of the JSON-RPC server (HTTP and WebSocket); 0 for any
     #[arg(long, default_value_t = 8_545)]
     pub port: u16,
+    /// Address of the server. Whoever reaches it controls the chain and knows all keys: for containers
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    pub host: std::net::IpAddr,
     /// Milliseconds between blocks; below 1000 the chain's time runs ahead
     #[arg(long, default_value_t = 1_000)]
     pub block_ms: u64,

@@ -46,6 +46,14 @@ pub enum CommandError {
         /// How many.
         bad: usize,
     },
+    /// A tower that was asked is not well, or does not answer.
+    #[error("{url}: {says}")]
+    Unwell {
+        /// What was asked.
+        url: String,
+        /// The answer, or why there is none.
+        says: String,
+    },
     /// The operating system refused something.
     #[error("{what}")]
     System {
@@ -81,6 +89,7 @@ impl CommandError {
             | Self::Story(_)
             | Self::BadEnd
             | Self::Ailing { .. }
+            | Self::Unwell { .. }
             | Self::System { .. } => 1,
         }
     }

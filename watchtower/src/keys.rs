@@ -8,7 +8,7 @@
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use chain::account::{Account, AccountError};
@@ -242,11 +242,19 @@ fn create_private(path: &Path) -> Result<File, KeysError> {
     })
 }
 
+/// Whether a file with this mode and owner is for its reader alone. What manages secrets (a credential of systemd, a secret of
+/// Kubernetes) keeps them as root's and lets a tower read them through the group or an access list, which shows as the group's
+/// right to read: that much is allowed to files of root.
+const fn is_private(mode: u32, owner: u32) -> bool {
+    mode & 0o077 == 0 || (owner == 0 && mode & 0o037 == 0)
+}
+
 fn read_private(path: &Path) -> Result<String, KeysError> {
     let failed = |source| KeysError::File { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
-    let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
+    let known = file.metadata().map_err(failed)?;
+    let mode = known.permissions().mode() & 0o777;
+    if !is_private(mode, known.uid()) {
         return Err(KeysError::TooOpen { path: path.to_owned(), mode });
     }
     let mut text = String::new();
@@ -338,6 +346,19 @@ mod tests {
         std::fs::set_permissions(&path, Permissions::from_mode(PRIVATE)).unwrap();
         std::fs::write(&path, "not a seed").unwrap();
         assert!(matches!(read_seed(&path), Err(KeysError::Content { .. })));
+    }
+
+    #[test]
+    fn the_group_may_read_a_secret_only_if_root_keeps_it() {
+        let allowed = [(0o600, 1_000), (0o400, 1_000), (0o600, 0), (0o440, 0), (0o640, 0)];
+        let refused =
+            [(0o440, 1_000), (0o640, 1_000), (0o660, 0), (0o444, 0), (0o644, 0), (0o650, 0)];
+        for (mode, owner) in allowed {
+            assert!(is_private(mode, owner), "{mode:o} of {owner}");
+        }
+        for (mode, owner) in refused {
+            assert!(!is_private(mode, owner), "{mode:o} of {owner}");
+        }
     }
 
     #[test]

@@ -123,7 +123,7 @@ impl Connection {
         let http = reqwest::Client::builder()
             .connect_timeout(self.target.connect_timeout)
             .build()
-            .map_err(|error| RpcError::Address { reason: format!("{}", error.without_url()) })?;
+            .map_err(|error| RpcError::Machine { reason: whole(&error.without_url()) })?;
         Ok(RpcClient::new_http_with_client(http, url))
     }
 
@@ -230,6 +230,17 @@ impl Connection {
         }
         read_error(method, &self.shown, error)
     }
+}
+
+/// An error with its causes: the first one alone says "builder error".
+fn whole(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(&format!(": {cause}"));
+        next = cause.source();
+    }
+    text
 }
 
 /// HTTP: too many requests.

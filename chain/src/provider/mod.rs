@@ -192,6 +192,14 @@ impl Rpc {
         self.subscribe(json!(["newHeads"])).await
     }
 
+    /// Whether new heads come by subscription here: asked for, and dropped again.
+    ///
+    /// # Errors
+    /// When a node that should have subscriptions gives none.
+    pub async fn offers_heads(&self) -> Result<bool, RpcError> {
+        Ok(self.heads().await?.is_some())
+    }
+
     /// A subscription at the best node that has subscriptions.
     pub(crate) async fn subscribe(
         &self,

@@ -4,8 +4,8 @@ use crate::builder::{Builder, MetricsError, Unit};
 use crate::family::{By, By2, Counter, Gauge, Histogram, Total};
 use crate::label::{
     Alarm, AlertEvent, ChannelState, Endpoint, Judgement, Level, Life, NetworkEvent, Offer,
-    OrderState, Outcome, Phase, ProofEnd, Purpose, Queue, Route, Standing, Status, Step, StoreEnd,
-    SyncEvent, Table, Task, Waiting,
+    OrderState, Outcome, Phase, ProofEnd, Purpose, Queue, Release, Route, Standing, Status, Step,
+    StoreEnd, SyncEvent, Table, Task, Waiting,
 };
 
 /// Upper bounds for what takes milliseconds: a commit, a request.
@@ -57,8 +57,8 @@ macro_rules! component {
 component! {
     /// What runs.
     Build = "build" {
-        /// One, for a tower of version major.minor.patch of this program, as major x 1000000 + minor x 1000 + patch.
-        version: Gauge = "version", Count;
+        /// One, with the version of the program that runs.
+        info: By<Release, Gauge> = "info", Flag;
         /// The chain's id.
         chain_id: Gauge = "chain_id", Count;
         /// Whether the tower would answer a dispute without delay: what /readyz says.
@@ -296,7 +296,7 @@ component! {
     Monitor = "monitor" {
         /// Disputes that are open.
         open: Gauge = "disputes_open", Count;
-        /// Disputes that somebody should have answered, as far as the monitor knows.
+        /// Disputes that somebody should answer, as far as the monitor knows; not those whose window is over.
         unanswered: Gauge = "disputes_unanswered", Count;
         /// Of the one that waits longest: the part of its window that has passed. Zero while there is none.
         part: Gauge = "unanswered_window_ratio", Ratio;

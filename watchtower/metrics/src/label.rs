@@ -90,7 +90,7 @@ label! {
 
 label! {
     /// How much of a dispute's window has passed.
-    Level = "level" { Quarter = "quarter", Half = "half", ThreeQuarters = "three_quarters" }
+    Level = "level" { Quarter = "quarter", Half = "half", ThreeQuarters = "three_quarters", Over = "over" }
 }
 
 impl Level {
@@ -98,6 +98,7 @@ impl Level {
     #[must_use]
     pub fn of(part: f64) -> Option<Self> {
         match part {
+            part if part >= 1.0 => Some(Self::Over),
             part if part >= 0.75 => Some(Self::ThreeQuarters),
             part if part >= 0.5 => Some(Self::Half),
             part if part >= 0.25 => Some(Self::Quarter),
@@ -237,5 +238,17 @@ impl Label for Endpoint {
     const ALL: &'static [Self] = &[];
     fn value(self) -> &'static str {
         PLACES.get(self.0).copied().unwrap_or("7")
+    }
+}
+
+/// The program that runs: all crates of the workspace have one version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Release;
+
+impl Label for Release {
+    const NAME: &'static str = "version";
+    const ALL: &'static [Self] = &[Self];
+    fn value(self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
     }
 }

@@ -28,8 +28,8 @@ pub use family::{By, By2, Counter, Gauge, Histogram, Total, Vector};
 pub use foreign::translate;
 pub use label::{
     Alarm, AlertEvent, ChannelState, Endpoint, Judgement, Label, Level, Life, NetworkEvent, Offer,
-    OrderState, Outcome, Phase, ProofEnd, Purpose, Queue, Route, Standing, Status, Step, StoreEnd,
-    SyncEvent, Table, Task, Waiting,
+    OrderState, Outcome, Phase, ProofEnd, Purpose, Queue, Release, Route, Standing, Status, Step,
+    StoreEnd, SyncEvent, Table, Task, Waiting,
 };
 pub use race::{DISPUTES_MAX, RaceClock};
 

@@ -30,7 +30,9 @@ async fn run(arguments: &DevnetArgs) -> Result<(), CommandError> {
         source,
     })?;
     let mining = Mining::Every { millis: arguments.block_ms };
-    let config = DevnetConfig { port: arguments.port, mining, ..DevnetConfig::default() };
+    let (host, port) = (arguments.host, arguments.port);
+    let allow_remote = !host.is_loopback();
+    let config = DevnetConfig { host, port, mining, allow_remote, ..DevnetConfig::default() };
     let devnet = Devnet::start(config).await.map_err(DeploymentError::from)?;
     say(format_args!("rpc      {}", devnet.http_url()))?;
     say(format_args!("         {}", devnet.ws_url()))?;

@@ -7,6 +7,7 @@ mod demo;
 mod deploy;
 mod devnet;
 mod doctor;
+mod health;
 mod inspect;
 mod keys;
 mod manual;
@@ -35,6 +36,7 @@ pub fn execute(cli: &Cli) -> Result<(), CommandError> {
         Command::Run => run::execute(&config),
         Command::Doctor(arguments) => doctor::execute(&config, arguments),
         Command::Top(arguments) => top::execute(&config, arguments),
+        Command::Health(arguments) => health::execute(&config, arguments),
         Command::Monitor(arguments) => monitor::execute(&config, arguments),
         Command::Node(NodeCommand::Run(arguments)) => node::run(&config, arguments),
         Command::Hub(HubCommand::Run(arguments)) => node::hub(&config, arguments),

@@ -54,7 +54,7 @@ pub(super) async fn examine(
         };
         if let Some(head) = node(config, &name, &rpc, findings).await {
             heads.push((name.clone(), head));
-            more_of_node(config, &name, (&rpc, url), findings).await;
+            more_of_node(config, &name, &rpc, findings).await;
             if heads.len() == 1
                 && let Some(account) = account
             {
@@ -119,7 +119,11 @@ async fn node(
         head.id.number
     );
     findings.push(Finding::good(name, says));
-    let says = "agrees with the chain's to a few seconds";
+    let ahead = head.timestamp.saturating_sub(crate::clock::now_s());
+    let says = match ahead {
+        0 => format!("agrees with the chain's: the newest block is {age} s old by it"),
+        _ => format!("is at most {ahead} s behind the chain's"),
+    };
     findings.push(Finding::good("clock", says));
     let check = format!("{name}, contracts");
     findings.push(if known == 0 {
@@ -132,12 +136,7 @@ async fn node(
 }
 
 /// Speed, old logs, subscriptions and the pool.
-async fn more_of_node(
-    config: &Config,
-    name: &str,
-    (rpc, url): (&Rpc, &str),
-    findings: &mut Vec<Finding>,
-) {
+async fn more_of_node(config: &Config, name: &str, rpc: &Rpc, findings: &mut Vec<Finding>) {
     let started = Instant::now();
     let answered = rpc.head().await.is_ok();
     let took = started.elapsed();
@@ -164,16 +163,31 @@ async fn more_of_node(
         Ok(_) => Finding::good(check, "keeps old states as well"),
         Err(_pruned) => Finding::good(check, "keeps no old states; a tower does not need them"),
     });
-    let check = format!("{name}, new blocks");
-    findings.push(match url.starts_with("ws") {
-        true => Finding::good(check, "come by subscription"),
-        false => {
-            let every = humantime_words(config.chain.poll_interval);
-            Finding::good(check, format!("are asked for every {every}; a ws address is quicker"))
-        }
-    });
+    findings.push(new_blocks(config, name, rpc).await);
     if config.chain.watch_pending {
         findings.push(pool(config, name, rpc, vault).await);
+    }
+}
+
+/// How new blocks are noticed.
+async fn new_blocks(config: &Config, name: &str, rpc: &Rpc) -> Finding {
+    let check = format!("{name}, new blocks");
+    let every = humantime_words(config.chain.poll_interval);
+    match tokio::time::timeout(CHECK_MAX, rpc.offers_heads()).await {
+        Ok(Ok(true)) => Finding::good(check, "come by subscription"),
+        Ok(Ok(false)) => {
+            Finding::good(check, format!("are asked for every {every}; a ws address is quicker"))
+        }
+        Ok(Err(error)) => Finding::warn(
+            check,
+            format!("no subscription: {error}; they are asked for every {every}"),
+            "use a node that offers eth_subscribe, or name its http address",
+        ),
+        Err(_elapsed) => Finding::warn(
+            check,
+            format!("no answer to a subscription; they are asked for every {every}"),
+            "use a node that offers eth_subscribe, or name its http address",
+        ),
     }
 }
 

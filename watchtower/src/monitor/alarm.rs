@@ -23,8 +23,12 @@ pub(crate) struct Teller {
 }
 
 impl Teller {
-    pub(crate) fn new(webhook: Option<String>, metrics: Arc<MonitorMetrics>) -> Self {
-        Self { webhook, client: reqwest::Client::new(), metrics }
+    pub(crate) fn new(
+        webhook: Option<String>,
+        client: reqwest::Client,
+        metrics: Arc<MonitorMetrics>,
+    ) -> Self {
+        Self { webhook, client, metrics }
     }
 
     /// Tells it everywhere. A webhook that fails is tried again, then given up and counted.
@@ -32,13 +36,21 @@ impl Teller {
         self.metrics.monitor.alarms.of(alarm.level).inc();
         let (channel, epoch, level) = (alarm.channel.get(), alarm.epoch, alarm.level.value());
         let (nonce, held, left_s) = (alarm.nonce, alarm.held, alarm.left_s);
-        let words = match alarm.judgement {
-            Judgement::Stale => "a stale dispute is not answered",
-            Judgement::Unknown => "a dispute is not answered; whether it is stale is not known",
+        let words = match (alarm.judgement, alarm.level) {
+            (Judgement::Stale, Level::Over) => {
+                "the window of a stale dispute closed and nobody answered"
+            }
+            (Judgement::Unknown, Level::Over) => {
+                "the window of a dispute closed and nobody answered; whether it was stale is not known"
+            }
+            (Judgement::Stale, _) => "a stale dispute is not answered",
+            (Judgement::Unknown, _) => {
+                "a dispute is not answered; whether it is stale is not known"
+            }
         };
         match alarm.level {
             Level::Quarter => tracing::warn!(channel, epoch, level, nonce, held, left_s, "{words}"),
-            Level::Half | Level::ThreeQuarters => {
+            Level::Half | Level::ThreeQuarters | Level::Over => {
                 tracing::error!(channel, epoch, level, nonce, held, left_s, "{words}");
             }
         }

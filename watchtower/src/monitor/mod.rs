@@ -56,6 +56,11 @@ pub async fn run(
     signals: &mut mpsc::Receiver<()>,
 ) -> Result<(), MonitorError> {
     let metrics = Arc::new(MonitorMetrics::new().map_err(StartError::from)?);
+    let client = reqwest::Client::builder().build().map_err(|error| StartError::System {
+        what: "cannot make an HTTP client: are the operating system's certificates there?"
+            .to_owned(),
+        source: std::io::Error::other(error),
+    })?;
     let (rpc, vault, rules) = crate::service::check_vault(config).await?;
     let following = crate::service::following(config, vault.vipe);
     let follower =
@@ -69,8 +74,8 @@ pub async fn run(
     tasks.spawn(Stage::Http, "http", |stop| serve::run(stop, listener, page, health));
     let monitor = Monitor {
         watch: Watch::new(vault, rules),
-        towers: TowerClients::new(&options.towers),
-        teller: Teller::new(options.webhook.clone(), Arc::clone(&metrics)),
+        towers: TowerClients::new(&options.towers, client.clone()),
+        teller: Teller::new(options.webhook.clone(), client, Arc::clone(&metrics)),
         metrics,
     };
     tasks.spawn(Stage::Watch, "monitor", |stop| monitor.run(stop, follower));

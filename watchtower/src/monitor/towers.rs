@@ -30,9 +30,9 @@ pub(crate) struct TowerClients {
 }
 
 impl TowerClients {
-    pub(crate) fn new(urls: &[String]) -> Self {
+    pub(crate) fn new(urls: &[String], client: reqwest::Client) -> Self {
         let urls = urls.iter().map(|url| url.trim_end_matches('/').to_owned()).collect();
-        Self { urls, client: reqwest::Client::new(), answering: 0 }
+        Self { urls, client, answering: 0 }
     }
 
     /// How many answered the last time they were asked.

@@ -255,7 +255,9 @@ impl Watch {
         let mut figures = Figures::default();
         for (watched, open, standing) in self.open() {
             figures.open += 1;
-            if self.judge(watched, open, standing).is_some() {
+            // Once the window is over nobody can answer any more; that was told.
+            let over = self.now_s >= standing.deadline;
+            if !over && self.judge(watched, open, standing).is_some() {
                 let (part, _) = window(standing.opened_at, standing.deadline, self.now_s);
                 figures.unanswered += 1;
                 figures.part = figures.part.max(part);

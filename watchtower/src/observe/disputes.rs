@@ -24,13 +24,19 @@ fn stage_of(step: Step) -> Stage {
     }
 }
 
-/// Whether there is something to bring, and no override of ours in a block: also while it does not pay or cannot be paid.
-fn is_unanswered(life: &Life) -> bool {
+/// Whether there is something to bring, and no override of ours in a block: also while it does not pay, cannot be paid, or
+/// seems too late. Once the window is over nothing can be brought any more.
+pub(crate) fn is_unanswered(step: Step, verdict: Option<&Verdict>) -> bool {
     let wanted = matches!(
-        life.row.record.verdict,
-        Some(Verdict::Override(_) | Verdict::Unprofitable(_) | Verdict::Unfunded(_))
+        verdict,
+        Some(
+            Verdict::Override(_)
+                | Verdict::Unprofitable(_)
+                | Verdict::Unfunded(_)
+                | Verdict::TooLate(_)
+        )
     );
-    match life.step() {
+    match step {
         Step::Seen => true,
         Step::Decrypted | Step::Decided => wanted,
         Step::Proving | Step::Proved | Step::Submitting => true,
@@ -53,8 +59,9 @@ impl Recorder {
         let (mut waiting, mut part, mut left) = (0, 0.0_f64, None::<u64>);
         for life in lives {
             *stages.entry(stage_of(life.step())).or_insert(0) += 1;
-            if is_unanswered(life) {
-                let standing = life.row.record.facts.standing;
+            let standing = life.row.record.facts.standing;
+            let open = now_s < standing.deadline;
+            if open && is_unanswered(life.step(), life.row.record.verdict.as_ref()) {
                 let (passed, rest) = window(standing.opened_at, standing.deadline, now_s);
                 waiting += 1;
                 part = part.max(passed);

@@ -19,10 +19,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use metrics::{Metrics, MetricsError, RaceClock, StoreEnd, Task};
+use metrics::{Metrics, MetricsError, RaceClock, Release, StoreEnd, Task};
 use store::{Commit, Store, StoreError};
 
-pub(crate) use disputes::window;
+pub(crate) use disputes::{is_unanswered, window};
 pub(crate) use page::{page, timed};
 pub(crate) use queues::Depth;
 pub(crate) use scrape::{disk_of, set_chain};
@@ -55,7 +55,7 @@ impl Recorder {
     /// When the metrics are inconsistent: a bug.
     pub fn new() -> Result<Self, MetricsError> {
         let metrics = Arc::new(Metrics::new()?);
-        metrics.build.version.set_count(version());
+        metrics.build.info.of(Release).set_flag(true);
         metrics.build.started.set_count(crate::clock::now_s());
         Ok(Self { metrics, memory: Arc::default(), queues: Arc::default() })
     }
@@ -130,17 +130,6 @@ impl Recorder {
 #[expect(clippy::cast_precision_loss, reason = "Prometheus knows no other number")]
 fn count(things: usize) -> f64 {
     things as f64
-}
-
-/// major x 1000000 + minor x 1000 + patch.
-fn version() -> u64 {
-    let part = |text: &str| text.parse::<u64>().unwrap_or(0);
-    let (major, minor, patch) = (
-        part(env!("CARGO_PKG_VERSION_MAJOR")),
-        part(env!("CARGO_PKG_VERSION_MINOR")),
-        part(env!("CARGO_PKG_VERSION_PATCH")),
-    );
-    major * 1_000_000 + minor * 1_000 + patch
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;max-w
     h1{font-size:1.4rem}h2{font-size:1.05rem;margin:1.6rem 0 .4rem}p.good,p.bad{padding:.6rem .9rem;border-radius:.4rem;font-weight:600}\
     p.good{background:#dff3e4;color:#0b4f1e}p.bad{background:#fde2e1;color:#7a1410}table{border-collapse:collapse;width:100%}\
     th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid #d9dee3;overflow-wrap:anywhere}th{font-weight:600;color:#4b5560}\
-    tr.bad td{color:#7a1410;font-weight:600}pre{white-space:pre-wrap}footer{margin-top:2rem;color:#4b5560;font-size:.85rem}\
+    th[scope=row]{width:17rem}tr.bad td{color:#7a1410;font-weight:600}pre{white-space:pre-wrap}footer{margin-top:2rem;color:#4b5560;font-size:.85rem}\
     @media(prefers-color-scheme:dark){body{color:#e3e7eb;background:#15181c}p.good{background:#12391f;color:#b9f0c8}\
     p.bad,tr.bad td{background:#4a1512;color:#ffd0cd}th,footer{color:#a3adb8}th,td{border-color:#343b43}}";
 

@@ -14,11 +14,13 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse as _, Response};
 use protocol::U256;
+use protocol::vnode::dispute::Verdict;
 use serde_json::Value;
 use store::DisputeRow;
 
 use crate::driver::journal::ether;
 use crate::http::{Refusal, Shared, health};
+use crate::observe::is_unanswered;
 use html::{Page, Tone};
 
 pub use runbooks::RUNBOOKS;
@@ -105,12 +107,13 @@ fn open_disputes(page: &mut Page, disputes: &[DisputeRow], now_s: u64) {
         .map(|row| {
             let standing = row.record.facts.standing;
             let left = standing.deadline.saturating_sub(now_s);
-            let whole = standing.deadline.saturating_sub(standing.opened_at).max(1);
-            let urgent = left.saturating_mul(2) < whole && row.record.reward.is_zero();
-            let tone = if urgent { Tone::Bad } else { Tone::Plain };
+            let verdict = row.record.verdict.as_ref();
+            let waits = left > 0 && is_unanswered(row.record.step, verdict);
+            let tone = if waits { Tone::Bad } else { Tone::Plain };
             let cells = vec![
                 row.id.to_string(),
                 step_word(row),
+                verdict.map_or_else(|| "none yet".to_owned(), verdict_words),
                 standing.nonce.to_string(),
                 row.record.held.map_or_else(|| "none".to_owned(), |held| held.nonce.to_string()),
                 duration(left),
@@ -121,10 +124,24 @@ fn open_disputes(page: &mut Page, disputes: &[DisputeRow], now_s: u64) {
         .collect();
     page.table(
         "Open disputes",
-        &["dispute", "step", "standing nonce", "held nonce", "time left", "earned so far"],
+        &[
+            "dispute",
+            "step",
+            "verdict",
+            "standing nonce",
+            "held nonce",
+            "time left",
+            "earned so far",
+        ],
         &rows,
         "No dispute is open.",
     );
+}
+
+/// The verdict as people read it: `not_exploitable` is "not exploitable".
+fn verdict_words(verdict: &Verdict) -> String {
+    let json = serde_json::to_value(verdict).unwrap_or_default();
+    text(&json["verdict"]).replace('_', " ")
 }
 
 /// The step in one word.
@@ -157,7 +174,7 @@ fn chain(page: &mut Page, chain: &Value) {
             let tone = if endpoint["standing"] == "Good" { Tone::Plain } else { Tone::Bad };
             let cells =
                 ["endpoint", "standing", "head", "lag", "latency_ms", "failures", "last_trouble"]
-                    .map(|key| text(&endpoint[key]))
+                    .map(|key| text(&endpoint[key]).replace("Good", "good"))
                     .to_vec();
             (tone, cells)
         })
@@ -171,13 +188,36 @@ fn chain(page: &mut Page, chain: &Value) {
 }
 
 fn network(page: &mut Page, network: &Value) {
-    let Some(figures) = network.as_object() else { return };
-    let facts: Vec<(&str, String)> = figures
-        .iter()
-        .filter(|(_, value)| !value.is_object() && !value.is_array())
-        .map(|(key, value)| (key.as_str(), text(value)))
-        .collect();
-    page.facts("Network", &facts);
+    if network.is_null() {
+        page.facts("Network", &[("towers", "this tower meets no others".to_owned())]);
+        return;
+    }
+    if network["running"] != true {
+        page.banner(Tone::Bad, "The network between towers does not answer.");
+        return;
+    }
+    let list = |value: &Value| {
+        let places: Vec<_> = value.as_array().into_iter().flatten().map(text).collect();
+        if places.is_empty() { "nowhere".to_owned() } else { places.join(", ") }
+    };
+    let of = |some: &Value, all: &Value| format!("{} of {}", text(some), text(all));
+    page.facts(
+        "Network",
+        &[
+            ("name", text(&network["peer"])),
+            ("listens at", list(&network["listening"])),
+            ("others reach it at", list(&network["reachable_at"])),
+            ("other towers connected", text(&network["towers"])),
+            ("towers listed, with this one", text(&network["towers_known"])),
+            ("peers, nodes included", text(&network["peers"])),
+            ("mesh peers, fewest of a topic", text(&network["mesh_min"])),
+            ("shards kept", of(&network["shards"], &64.into())),
+            (
+                "reconciliations that were complete",
+                of(&network["sync"]["complete"], &network["sync"]["sessions"]),
+            ),
+        ],
+    );
 }
 
 fn money(page: &mut Page, status: &Value, disputes: &[DisputeRow]) {

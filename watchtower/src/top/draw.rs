@@ -50,6 +50,17 @@ fn text(value: &Value) -> String {
     }
 }
 
+/// The beginning and the end of a long name, which are what people compare.
+fn short(value: &Value) -> String {
+    const HEAD: usize = 18;
+    const TAIL: usize = 10;
+    let text = text(value);
+    match (text.get(..HEAD), text.get(text.len().saturating_sub(TAIL)..)) {
+        (Some(head), Some(tail)) if text.len() > HEAD + TAIL + 2 => format!("{head}..{tail}"),
+        _ => text,
+    }
+}
+
 fn title(frame: &mut Frame<'_>, area: Rect, view: &View) {
     let (words, fine) = match &view.error {
         Some(error) => (format!("no answer: {error}"), false),
@@ -128,7 +139,7 @@ fn money(frame: &mut Frame<'_>, area: Rect, view: &View) {
                     text(&transactions["unmined"])
                 ),
             ),
-            ("account", text(&view.status["account"])),
+            ("account", short(&view.status["account"])),
         ],
     );
 }
@@ -163,7 +174,7 @@ fn peers(frame: &mut Frame<'_>, area: Rect, network: &Value) {
                 ),
             ),
             ("taken that way", text(&network["sync"]["taken"])),
-            ("name", text(&network["peer"])),
+            ("name", short(&network["peer"])),
         ],
     );
 }
@@ -193,6 +204,17 @@ fn step(dispute: &Value) -> String {
     }
 }
 
+/// Whether this tower has something to bring and no override of its own in a block.
+fn is_unanswered(dispute: &Value) -> bool {
+    let wanted = ["override", "unprofitable", "unfunded", "too_late"];
+    let verdict = dispute["record"]["verdict"]["verdict"].as_str();
+    match step(dispute).as_str() {
+        "seen" | "proving" | "proved" | "submitting" => true,
+        "decrypted" | "decided" => verdict.is_some_and(|verdict| wanted.contains(&verdict)),
+        _ => false,
+    }
+}
+
 fn open(frame: &mut Frame<'_>, area: Rect, view: &View) {
     let now = view.status["chain"]["time"].as_u64().unwrap_or_else(crate::clock::now_s);
     let mut open: Vec<_> =
@@ -203,19 +225,28 @@ fn open(frame: &mut Frame<'_>, area: Rect, view: &View) {
     let ended = view.disputes.len().saturating_sub(open.len());
     let rows = open.iter().map(|dispute| {
         let standing = &dispute["record"]["facts"]["standing"];
+        let waits = now < deadline(dispute) && is_unanswered(dispute);
+        let mark = if waits { "! " } else { "" };
+        let id = &dispute["id"];
         Row::new([
-            format!("{}/{}", text(&dispute["id"]["channel_id"]), text(&dispute["id"]["epoch"])),
+            format!("{mark}{}/{}", text(&id["channel_id"]), text(&id["epoch"])),
             step(dispute),
             text(&standing["nonce"]),
-            text(&dispute["record"]["held"]["nonce"]),
+            text(&dispute["record"]["verdict"]["nonce"]),
             duration(deadline(dispute).saturating_sub(now)),
-            text(&dispute["record"]["verdict"]["verdict"]),
+            text(&dispute["record"]["verdict"]["verdict"]).replace('_', " "),
         ])
+        .style(if waits { good(false) } else { Style::new() })
     });
     let widths = [12, 14, 10, 10, 16, 20].map(Constraint::Length);
     let head = Row::new(["dispute", "phase", "standing", "held", "time left", "verdict"])
         .style(Style::new().add_modifier(Modifier::BOLD));
     let title = format!(" disputes: {} open, {ended} closed ", open.len());
+    if open.is_empty() {
+        let block = Block::bordered().title(title);
+        frame.render_widget(Paragraph::new("none is open").block(block), area);
+        return;
+    }
     frame.render_widget(
         Table::new(rows, widths).header(head).block(Block::bordered().title(title)),
         area,

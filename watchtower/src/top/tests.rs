@@ -16,7 +16,7 @@ fn view() -> View {
         }),
         disputes: vec![
             json!({"id": {"channel_id": 7, "epoch": 1}, "closed": false, "record": {"step": "proving",
-                "held": {"nonce": 9}, "facts": {"standing": {"nonce": 3, "deadline": 1_090}}, "reward": "0x0"},
+                "verdict": {"verdict": "override", "nonce": 9}, "facts": {"standing": {"nonce": 3, "deadline": 1_090}}, "reward": "0x0"},
                 "account": {"gas_wei": "0x0"}}),
             json!({"id": {"channel_id": 8, "epoch": 1}, "closed": true, "record": {"reward": "0x38d7ea4c68000"}}),
         ],
@@ -33,7 +33,8 @@ fn a_frame_shows_readiness_chain_money_and_the_disputes_with_phase_and_time_left
         "2: good, lying",
         "0.02 ETH",
         "0.001 ETH",
-        "7/1",
+        "! 7/1",
+        "override",
         "proving",
         "1 min 30 s",
         "1 open, 1 closed",
@@ -41,6 +42,8 @@ fn a_frame_shows_readiness_chain_money_and_the_disputes_with_phase_and_time_left
     ] {
         assert!(text.contains(shown), "{shown} is not in\n{text}");
     }
+    let dispute = text.lines().find(|line| line.contains("7/1")).unwrap();
+    assert!(dispute.split_whitespace().any(|word| word == "9"), "what is held: {dispute}");
     assert!(!text.contains("8/1"), "a closed dispute is shown as open:\n{text}");
 }
 

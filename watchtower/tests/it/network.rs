@@ -326,3 +326,39 @@ async fn a_tower_whose_network_task_has_died_says_that_it_is_not_ready_and_goes_
     assert_eq!(tower.get("/healthz").await.0, 200);
     tower.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tower_is_ready_only_while_chain_and_peers_are_there_and_alive_all_the_time() {
+    let world = World::start(WINDOW_S).await;
+    let cut = Cut::before(&world.devnet.http_url()).await;
+    let flags = [
+        ("chain.rpc", cut.url.as_str()),
+        ("chain.request_timeout", "1s"),
+        ("network.peers_min", "1"),
+    ];
+    let tower = world.start_member_with(0, "", &flags).await;
+    let misses = |words: &'static str| {
+        move |status: u16, answer: &Value| {
+            let missing = answer["missing"].as_array().map_or(&[] as &[Value], Vec::as_slice);
+            let told =
+                missing.len() == 1 && missing[0].as_str().is_some_and(|it| it.contains(words));
+            told && status == 503 && answer["ready"] == false
+        }
+    };
+    let ready = |status: u16, answer: &Value| status == 200 && answer["ready"] == true;
+    tower.wait("/readyz", 240, misses("0 other towers are connected, 1 are wanted")).await;
+    let other = world.start_member(1, &tower.place().await).await;
+    tower.wait("/readyz", 30, ready).await;
+
+    cut.open.store(false, Ordering::SeqCst);
+    tower.wait("/readyz", 60, misses("the node does not answer")).await;
+    let (status, alive) = tower.get("/healthz").await;
+    assert_eq!((status, &alive["alive"]), (200, &Value::from(true)), "no restart would help");
+    let page = tower.client.get(format!("{}/metrics", tower.url)).send().await.unwrap();
+    let page = page.text().await.unwrap();
+    assert!(page.contains("\nwatchtower_build_ready 0\n"), "{page}");
+    assert!(page.contains("\nwatchtower_build_alive 1\n"), "{page}");
+    for tower in [tower, other] {
+        tower.stop().await.unwrap();
+    }
+}

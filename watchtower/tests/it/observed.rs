@@ -316,7 +316,8 @@ async fn the_monitor_alarms_for_a_stale_dispute_that_nobody_answers_and_not_for_
     world.dispute(&honest_pair, &honest).await;
     world.devnet.advance_time(WINDOW_S * 6 / 10).unwrap();
 
-    let body = tokio::task::spawn_blocking(move || heard(&hook)).await.unwrap();
+    let listens = tokio::task::spawn_blocking(move || (heard(&hook), hook));
+    let (body, hook) = listens.await.unwrap();
     let alarm: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(alarm["alarm"]["channel"], serde_json::to_value(stale_pair.channel.id()).unwrap());
     assert_eq!(
@@ -336,7 +337,20 @@ async fn the_monitor_alarms_for_a_stale_dispute_that_nobody_answers_and_not_for_
     ] {
         assert!((value(&page, series) - wanted).abs() < 1e-9, "{series}:\n{page}");
     }
-    assert!(reqwest::get(format!("http://{listen}/healthz")).await.unwrap().status().is_success());
+    let health = Command::new(env!("CARGO_BIN_EXE_watchtower"))
+        .args(["health", &format!("http://{listen}")])
+        .output()
+        .unwrap();
+    assert!(health.status.success(), "{health:?}");
+
+    // Once nobody can answer any more that is told, once, and nothing waits any more.
+    world.pass_window();
+    let body = tokio::task::spawn_blocking(move || heard(&hook)).await.unwrap();
+    let alarm: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(alarm["alarm"]["level"], "over", "{alarm}");
+    let page =
+        reqwest::get(format!("http://{listen}/metrics")).await.unwrap().text().await.unwrap();
+    assert!((value(&page, "watchtower_monitor_disputes_unanswered")).abs() < 1e-9, "{page}");
     tower.stop().await.unwrap();
 }
 
