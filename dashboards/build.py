@@ -39,8 +39,16 @@ def steps(*pairs):
 
 
 GOOD = steps((GREEN, None))
+# What an axis shows at least, by unit.
+SOFT_MAX = {"none": 1, "percentunit": 1}
 YES = steps((RED, None), (GREEN, 1))
 NONE = steps((GREEN, None), (RED, 1))
+
+
+def link(kind, title, url="", **more):
+    whole = {"type": kind, "title": title, "url": url, "tags": [], "asDropdown": False, "includeVars": False, "keepTime": False,
+             "targetBlank": False, "icon": "dashboard", "tooltip": ""}
+    return {**whole, **more}
 
 
 def panel(kind, title, queries, unit, text, width=8, height=7, limits=GOOD, runbook=None, **more):
@@ -48,7 +56,9 @@ def panel(kind, title, queries, unit, text, width=8, height=7, limits=GOOD, runb
         {"datasource": SOURCE, "expr": expr, "legendFormat": legend, "refId": chr(65 + i), "range": True}
         for i, (expr, legend) in enumerate(queries)
     ]
-    defaults = {"unit": unit, "thresholds": limits, "min": more.pop("low", 0)}
+    defaults = {"unit": unit, "thresholds": limits}
+    if more.pop("low", 0) is not None:
+        defaults["min"] = 0
     if kind == "stat":
         defaults["color"] = {"mode": "thresholds"}
         options = {
@@ -62,6 +72,9 @@ def panel(kind, title, queries, unit, text, width=8, height=7, limits=GOOD, runb
             "stacking": {"mode": "normal" if more.pop("stacked", False) else "none", "group": "A"},
             "thresholdsStyle": {"mode": "off" if limits is GOOD else "line"},
         }
+        # Without it a panel of zeros has an axis of twentieths.
+        if unit in SOFT_MAX and "min" in defaults:
+            defaults["custom"]["axisSoftMax"] = SOFT_MAX[unit]
         options = {
             "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
             "tooltip": {"mode": "multi", "sort": "desc"},
@@ -74,7 +87,7 @@ def panel(kind, title, queries, unit, text, width=8, height=7, limits=GOOD, runb
             str(value): {"text": word, "color": color, "index": value} for value, (word, color) in words.items()
         }}]
     assert not more, more
-    links = [{"title": f"Runbook: {runbook}", "url": f"${{tower}}/runbooks/{runbook}", "targetBlank": True}] if runbook else []
+    links = [link("link", f"Runbook: {runbook}", f"${{tower}}/runbooks/{runbook}", targetBlank=True)] if runbook else []
     return {
         "type": kind, "title": title, "description": text, "datasource": SOURCE, "targets": targets, "links": links,
         "fieldConfig": {"defaults": defaults, "overrides": []}, "options": options, "gridPos": {"w": width, "h": height},
@@ -118,9 +131,11 @@ def overview():
              limits=steps((GREEN, None), (YELLOW, 2), (RED, 4)), runbook="head-stale"),
         stat("Alarms of the chain", [(f"sum by (instance) ({m('chain_alarms')})", TOWER)], "none", "What the follower asks a person to look at.",
              limits=NONE, runbook="endpoints-disagree"),
+        graph("Alerts that fire", [(f'sum by (alertname) (ALERTS{{alertstate="firing",{WHERE}}}) or label_replace(vector(0), "alertname", "none", "", "")', "{{alertname}}")], "none",
+              "Of the rules in deploy/prometheus/alerts.yml; each has a runbook.", width=24, height=5, runbook="not-ready"),
         row("Am I earning?"),
-        stat("Won", [(m("dispute_outcomes_total", 'outcome="won"'), TOWER)], "none", "Disputes that ended with this tower as the last corrector, since the start of the process."),
-        stat("Lost", [(m("dispute_outcomes_total", 'outcome="lost"'), TOWER)], "none", "Disputes with something to win, whose window closed first.", limits=NONE, runbook="dispute-unanswered"),
+        stat("Won", [(m("dispute_outcomes_total", 'outcome="won"'), TOWER)], "none", "Disputes that ended with this tower as the last corrector, since the start of the process.", height=8),
+        stat("Lost", [(m("dispute_outcomes_total", 'outcome="lost"'), TOWER)], "none", "Disputes with something to win, whose window closed first.", limits=NONE, runbook="dispute-unanswered", height=8),
         graph("Earned and spent", [(m("dispute_earned_wei_total") + " / 1e18", "earned " + TOWER), (m("dispute_spent_wei_total") + " / 1e18", "spent " + TOWER)],
               "ETH", "By closed disputes, since the start of the process.", width=8, height=8),
         graph("Balance", [(m("account_balance_wei") + " / 1e18", "balance " + TOWER), (m("account_least_wei") + " / 1e18", "least " + TOWER)],
@@ -132,9 +147,9 @@ def overview():
         graph("Disputes open", [(f"sum by (stage) ({m('dispute_open')})", "{{stage}}")], "none", "By where they stand.", stacked=True),
         row("The process"),
         stat("Up for", [(f"time() - {m('build_start_time_seconds')}", TOWER)], "s", "Since the tower was up.", runbook="restart-loop"),
-        stat("Version", [(m("build_version"), TOWER)], "none", "major x 1000000 + minor x 1000 + patch."),
+        stat("Version", [(f"count by (version) ({m('build_info')})", "{{version}}")], "none", "Of the programs that run: how many towers have each."),
         stat("Chain", [(m("build_chain_id"), TOWER)], "none", "The chain's id."),
-        stat("Started", [(process("start_time_seconds") + " * 1000", TOWER)], "dateTimeAsIso", "When the process started.", runbook="restart-loop"),
+        stat("Starts in an hour", [(f"changes({process('start_time_seconds')}[1h])", TOWER)], "none", "More than two in a quarter of an hour is a restart loop.", limits=steps((GREEN, None), (YELLOW, 1), (RED, 3)), runbook="restart-loop"),
         stat("Threads", [(process("threads"), TOWER)], "none", "Threads of the process."),
         stat("Tasks running", [(f"sum by (instance) ({m('task_running')})", TOWER)], "none", "Named tasks that run. The tower goes on without one of the network's, and is not ready then; any other that ends stops it."),
         graph("CPU", [(f"rate({process('cpu_seconds_total')}[$__rate_interval])", TOWER)], "none", "Cores in use. A proof takes all that it may have."),
@@ -161,9 +176,9 @@ def disputes():
               "s", "Since the start of the processes: " + ", ".join(phases) + "."),
         row("Lives"),
         graph("Steps", [(f"sum by (step) (increase({m('dispute_steps_total')}[$__rate_interval])) > 0 or sum by (step) ({m('dispute_steps_total', STARTS)}) * 0", "{{step}}")], "none",
-              "Steps of disputes' lives, by the word that the journal has.", width=12),
+              "Steps of disputes' lives, by the word that the journal has."),
         graph("Steps that mean trouble", [(f"sum by (step) ({m('dispute_steps_total', TROUBLE)})", "{{step}}")],
-              "none", "Since the start of the processes.", width=12, runbook="outbox-stuck"),
+              "none", "Since the start of the processes.", runbook="outbox-stuck"),
         graph("Open disputes", [(f"sum by (stage) ({m('dispute_open')})", "{{stage}}")], "none", "By where they stand at this tower.", stacked=True),
         row("The monitor, which watches for everybody"),
         graph("Disputes that the monitor sees", [(m("monitor_disputes_open"), "open " + TOWER), (m("monitor_disputes_unanswered"), "unanswered " + TOWER)], "none",
@@ -173,8 +188,8 @@ def disputes():
         graph("The monitor's alarms", [(m("monitor_alarms_total"), "{{level}} " + TOWER), (m("monitor_webhook_failures_total"), "webhook failed " + TOWER),
                                        (m("monitor_towers_answering"), "towers answering " + TOWER)], "none", "By how much of the window had passed.", runbook="dispute-unanswered"),
         row("Ends"),
-        graph("Ends", [(f"sum by (outcome) ({m('dispute_outcomes_total')})", "{{outcome}}")], "none", "How disputes ended for these towers, since the start of the processes."),
-        graph("Earned and spent", [(m("dispute_earned_wei_total") + " / 1e18", "earned " + TOWER), (m("dispute_spent_wei_total") + " / 1e18", "spent " + TOWER)], "ETH", "By closed disputes."),
+        graph("Ends", [(f"sum by (outcome) ({m('dispute_outcomes_total')})", "{{outcome}}")], "none", "How disputes ended for these towers, since the start of the processes.", width=12),
+        graph("Earned and spent", [(m("dispute_earned_wei_total") + " / 1e18", "earned " + TOWER), (m("dispute_spent_wei_total") + " / 1e18", "spent " + TOWER)], "ETH", "By closed disputes.", width=12),
     ]
 
 
@@ -281,7 +296,7 @@ def prover():
         graph("Queues, filled", [(f"{m('queue_depth')} / {m('queue_capacity')}", "{{queue}} " + TOWER)], "percentunit", "What waits, against what can.",
               limits=steps((GREEN, None), (YELLOW, 0.5), (RED, 0.9)), runbook="queue-full"),
         graph("Turned away by a full queue", [(m("queue_full_total"), "{{queue}} " + TOWER)], "none", "Since the start of the process.", runbook="queue-full"),
-        graph("Loops", [(m("task_idle_seconds"), "{{task}} " + TOWER)], "s", "Since the task's loop went round the last time.", limits=steps((GREEN, None), (RED, 60)), runbook="not-ready"),
+        graph("Loops", [(m("task_idle_seconds", 'task=~"node|submitter"'), "{{task}} " + TOWER)], "s", "Since the task's loop went round the last time.", limits=steps((GREEN, None), (RED, 60)), runbook="not-ready"),
     ]
 
 
@@ -330,7 +345,7 @@ def place(panels):
 
 def variable(name, label, query):
     return {
-        "type": "query", "name": name, "label": label, "datasource": SOURCE, "query": {"query": query, "refId": name}, "definition": query,
+        "type": "query", "name": name, "label": label, "datasource": SOURCE, "query": {"query": query, "refId": name},
         "refresh": 2, "sort": 1, "multi": True, "includeAll": True, "current": {"text": "All", "value": "$__all"}, "options": [], "regex": "", "hide": 0,
     }
 
@@ -339,8 +354,7 @@ def dashboard(uid, title, text, panels):
     return {
         "uid": f"watchtower-{uid}", "title": f"Watchtower / {title}", "description": text, "tags": ["watchtower"], "schemaVersion": 39, "version": 1,
         "editable": False, "graphTooltip": 1, "refresh": "10s", "time": {"from": "now-1h", "to": "now"}, "timezone": "browser", "annotations": {"list": []},
-        "links": [{"type": "dashboards", "title": "Watchtower", "tags": ["watchtower"], "asDropdown": False, "includeVars": True, "keepTime": True,
-                   "icon": "dashboard", "tooltip": "", "targetBlank": False, "url": ""}],
+        "links": [link("dashboards", "Watchtower", tags=["watchtower"], includeVars=True, keepTime=True)],
         "templating": {"list": [
             {"type": "datasource", "name": "source", "label": "Source", "query": "prometheus", "current": {"text": "Prometheus", "value": "prometheus"},
              "refresh": 1, "options": [], "regex": "", "hide": 0, "multi": False, "includeAll": False},

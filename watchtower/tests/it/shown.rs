@@ -3,7 +3,7 @@
 //! ```text
 //! SHOWN_MINUTES=8 cargo test --release -p watchtower --test it -- every_dashboard_is_drawn
 //! ```
-//! Needs Prometheus (Debian package) and Python with matplotlib. The pictures go to docs/dashboards/.
+//! Needs Prometheus and Chromium (Debian packages), Python, and Node with npm. The pictures go to docs/dashboards/.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -21,8 +21,8 @@ use crate::world::{SIDE, World};
 
 /// Seconds of a dispute's window, with a block a second.
 const WINDOW_S: u64 = 90;
-/// Channels, of which every other one is disputed in the course of it.
-const CHANNELS: u64 = 16;
+/// Channels, which are disputed one after another.
+const CHANNELS: u64 = 24;
 /// The time between two disputes.
 const DISPUTE_EVERY: Duration = Duration::from_secs(25);
 /// The time between two backups.
@@ -123,8 +123,8 @@ async fn load(world: &World, towers: &[Member], pairs: &[Pair], until: Instant) 
             let request = client.post(format!("http://{}/v1/backups", tower.http));
             let _ = request.header("content-type", "application/json").body(body).send().await;
         }
-        if Instant::now() > next && disputed < pairs.len() {
-            // The last pair's backups are nowhere: its dispute stays unanswered.
+        if Instant::now() > next && disputed < pairs.len() - 1 {
+            // The last pair's backups are nowhere: its dispute, the second one, stays unanswered.
             let place = if disputed == 1 { pairs.len() - 1 } else { disputed };
             let pair = &pairs[place];
             world.dispute(pair, &pair.final_state(3, 100)).await;
@@ -167,6 +167,11 @@ async fn every_dashboard_is_drawn_from_a_real_prometheus_and_three_towers_under_
     let mut targets: Vec<_> = towers.iter().map(|tower| tower.http.clone()).collect();
     targets.push(listen);
     let (_prometheus, url) = prometheus(&world, &program, &targets);
+    tell(&format!(
+        "towers and the monitor: {targets:?}; Prometheus: {url}; the chain: {}, its deployment: {}",
+        world.devnet.http_url(),
+        world.directory.path().join("deployment.json").display()
+    ));
     load(&world, &towers, &pairs, Instant::now() + Duration::from_secs(60 * minutes)).await;
 
     let alerts =
