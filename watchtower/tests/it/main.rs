@@ -12,6 +12,7 @@ mod deploy;
 #[allow(dead_code, reason = "shared with the store's tests, which need more of it")]
 mod disk;
 mod faults;
+mod folder;
 mod foresight;
 mod intake;
 mod members;
