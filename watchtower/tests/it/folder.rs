@@ -1,4 +1,4 @@
-//! The ways of a data folder: to another machine, from a copy of a running tower, from an older program, from a newer one.
+//! The ways of a data folder: to another machine, and from a copy of a running tower.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -7,18 +7,11 @@ use std::time::Duration;
 use alloy_primitives::hex;
 use protocol::Role;
 use protocol::testing::Pair;
-use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde_json::Value;
-use store::LAYOUT;
 
 use crate::deploy::{assert_succeeds, root};
 use crate::observed::{FUNDED, Process, import_key, text, watchtower};
 use crate::world::{SIDE, World};
-
-const FACTS: TableDefinition<'_, &str, &str> = TableDefinition::new("facts-1");
-const BACKUPS_2: TableDefinition<'_, (u64, u8), &[u8]> = TableDefinition::new("backups-2");
-const BACKUPS_3: TableDefinition<'_, (u64, u8), &[u8]> = TableDefinition::new("backups-3");
-const IDENTITIES: TableDefinition<'_, u64, [u8; 32]> = TableDefinition::new("identities-1");
 
 /// A machine's folders, and the way to a tower's port.
 struct Home {
@@ -113,35 +106,6 @@ impl Home {
             .output()
             .unwrap()
     }
-
-    fn database(&self, folder: &str) -> Database {
-        Database::open(self.folder.path().join(folder).join("tower.redb")).unwrap()
-    }
-}
-
-fn set_layout(database: &Database, layout: u64) {
-    let write = database.begin_write().unwrap();
-    write.open_table(FACTS).unwrap().insert("layout", layout.to_string().as_str()).unwrap();
-    write.commit().unwrap();
-}
-
-/// Puts the backups back to where layout 3 had them.
-fn as_layout_3(database: &Database) {
-    let write = database.begin_write().unwrap();
-    {
-        let new = write.open_table(BACKUPS_3).unwrap();
-        let identities = write.open_table(IDENTITIES).unwrap();
-        let mut old = write.open_table(BACKUPS_2).unwrap();
-        for entry in new.iter().unwrap() {
-            let (key, row) = entry.unwrap();
-            let (head, rest) = row.value().split_at(8 + 32);
-            let identity = identities.get(key.value().0).unwrap().unwrap().value();
-            old.insert(key.value(), [head, &identity, rest].concat().as_slice()).unwrap();
-        }
-    }
-    assert!(write.delete_table(BACKUPS_3).unwrap() && write.delete_table(IDENTITIES).unwrap());
-    write.commit().unwrap();
-    set_layout(database, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,44 +174,4 @@ async fn a_snapshot_of_a_running_towers_disk_is_a_backup_of_everything_that_it_a
     assert_succeeds("restore", &home.data_folder("restore", "tower.tar", "new"));
     let _running = home.started("new").await;
     assert_eq!(home.served(&pair).await, Some(7));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_upgrade_keeps_what_an_older_program_held_and_the_way_back_is_the_copy() {
-    let home = Home::new().await;
-    let pair = home.world.open(63).await;
-    let running = home.started("old").await;
-    home.back_up(&pair, 8).await;
-    drop(running);
-    let held = home.inspect("backups", "old");
-
-    // The file is as an older program left it: looking at it is refused in words, a tower takes it over.
-    as_layout_3(&home.database("old"));
-    let copy = home.data_folder("backup", "old", "too-late.tar");
-    assert!(!copy.status.success(), "{copy:?}");
-    for words in ["layout 3", "use the program that wrote it"] {
-        assert!(text(&copy.stderr).contains(words), "{copy:?}");
-    }
-    let running = home.started("old").await;
-    assert_eq!(home.served(&pair).await, Some(8));
-    drop(running);
-    assert_eq!(home.inspect("backups", "old"), held);
-    assert_succeeds("backup", &home.data_folder("backup", "old", "before.tar"));
-
-    // A newer program was here: this one refuses, and the file stays as that one left it.
-    set_layout(&home.database("old"), LAYOUT + 1);
-    let output = home.refused("old");
-    assert_eq!(output.status.code(), Some(6), "{output:?}");
-    assert!(text(&output.stderr).contains(&format!("layout {}", LAYOUT + 1)), "{output:?}");
-    let database = home.database("old");
-    let read = database.begin_read().unwrap();
-    let layout = read.open_table(FACTS).unwrap().get("layout").unwrap().unwrap().value().to_owned();
-    assert_eq!(layout, (LAYOUT + 1).to_string());
-    assert_eq!(read.open_table(BACKUPS_3).unwrap().iter().unwrap().count(), 1);
-    drop((read, database));
-
-    // Back to this program: its copy.
-    assert_succeeds("restore", &home.data_folder("restore", "before.tar", "back"));
-    let _running = home.started("back").await;
-    assert_eq!(home.served(&pair).await, Some(8));
 }
