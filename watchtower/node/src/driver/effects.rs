@@ -199,6 +199,10 @@ impl Driver {
     /// A channel has a new final state: to be backed up.
     fn finalized(&mut self, channel: ChannelId, state: &FinalState) {
         tracing::debug!(%channel, nonce = %state.state().nonce, "final");
+        #[cfg(test)]
+        if let Some(kill) = &self.parts.kill {
+            kill.finals.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
         self.cover(channel, state);
     }
 }

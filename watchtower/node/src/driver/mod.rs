@@ -150,6 +150,8 @@ pub(crate) struct KillSwitch {
     after: bool,
     /// How many there were.
     seen: Arc<std::sync::atomic::AtomicU64>,
+    /// How many states became final.
+    finals: Arc<std::sync::atomic::AtomicU64>,
 }
 
 /// Whose turn became durable.

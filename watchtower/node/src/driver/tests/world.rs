@@ -364,13 +364,18 @@ impl Machine {
 
 /// A switch that kills at the `at`-th write, counted from 1; 0 only counts. Before it is handed over, or after it is durable.
 pub(super) fn kill_at(at: u64, after: bool) -> KillSwitch {
-    KillSwitch { at, after, seen: Arc::new(AtomicU64::new(0)) }
+    KillSwitch { at, after, seen: Arc::default(), finals: Arc::default() }
 }
 
 impl KillSwitch {
     /// How many writes there were.
     pub(super) fn seen(&self) -> u64 {
         self.seen.load(Ordering::SeqCst)
+    }
+
+    /// How many states became final.
+    pub(super) fn finals(&self) -> u64 {
+        self.finals.load(Ordering::SeqCst)
     }
 }
 
