@@ -24,6 +24,18 @@ pub enum DeployError {
         /// The least, in seconds.
         least_s: u64,
     },
+    /// Who is corrected at the last moment, or reads that a close is announced, has no time to answer.
+    #[error(
+        "a response extension of {given_s} s: this chain needs at least {least_s} s, and it is at most the {most_s} s by which a deadline may be moved in all"
+    )]
+    ExtensionOutOfRange {
+        /// What was asked for, in seconds.
+        given_s: u64,
+        /// The least, in seconds.
+        least_s: u64,
+        /// The most: the maximum extension that was asked for, in seconds.
+        most_s: u64,
+    },
     /// A worthless asset for a chain that holds value.
     #[error("the development asset is for development chains only")]
     DevelopmentAsset,

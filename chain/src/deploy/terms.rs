@@ -22,6 +22,9 @@ const HOUR_S: u64 = 3_600;
 const L1_WINDOW_MIN_S: u64 = 24 * HOUR_S;
 /// What is added to twice the forced inclusion on an L2.
 const L2_WINDOW_MARGIN_S: u64 = 12 * HOUR_S;
+/// The shortest response extension where money is at stake: fifty blocks of an L1, in which a correction is seen, proven (seconds)
+/// and bid for.
+const EXTENSION_MIN_S: u64 = 600;
 
 /// The rules of a vault but its verifier, which is known only once it is deployed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,22 +64,35 @@ impl Terms {
     pub const L2: Self =
         Self { dispute_window_s: 72 * HOUR_S, response_extension_s: 6 * HOUR_S, ..Self::L1 };
 
-    /// Refuses windows in which honest parties could not answer.
+    /// Refuses times in which honest parties could not answer.
+    ///
+    /// The vault itself takes a response extension of zero, and must then be left alone: a lowering in the last second would leave
+    /// nobody time for a newer state, and a close that is announced in a dispute would take effect in its own block, before
+    /// any of the overrides that it leaves valid. One above the maximum extension would never be left whole.
     ///
     /// # Errors
-    /// [`DeployError::WindowTooShort`].
+    /// [`DeployError::WindowTooShort`], [`DeployError::ExtensionOutOfRange`].
     pub const fn check(&self, chain: ChainKind) -> Result<(), DeployError> {
-        let least = match chain {
-            ChainKind::L1 => L1_WINDOW_MIN_S,
+        let (least, least_extension) = match chain {
+            ChainKind::L1 => (L1_WINDOW_MIN_S, EXTENSION_MIN_S),
             ChainKind::L2 { forced_inclusion_s } => {
-                forced_inclusion_s.saturating_mul(2).saturating_add(L2_WINDOW_MARGIN_S)
+                let forced_twice = forced_inclusion_s.saturating_mul(2);
+                (forced_twice.saturating_add(L2_WINDOW_MARGIN_S), EXTENSION_MIN_S)
             }
-            ChainKind::Development => 1,
+            ChainKind::Development => (1, 1),
         };
         if self.dispute_window_s < least {
             return Err(DeployError::WindowTooShort {
                 given_s: self.dispute_window_s,
                 least_s: least,
+            });
+        }
+        let (given_s, most_s) = (self.response_extension_s, self.max_extension_s);
+        if given_s < least_extension || given_s > most_s {
+            return Err(DeployError::ExtensionOutOfRange {
+                given_s,
+                least_s: least_extension,
+                most_s,
             });
         }
         Ok(())
@@ -99,5 +115,25 @@ mod tests {
         );
         let none = Terms { dispute_window_s: 0, ..Terms::L1 };
         assert!(none.check(ChainKind::Development).is_err());
+    }
+
+    #[test]
+    fn an_extension_that_leaves_no_time_or_is_never_left_whole_is_refused() {
+        let refused = |terms: Terms, chain| {
+            matches!(terms.check(chain), Err(DeployError::ExtensionOutOfRange { .. }))
+        };
+        let l2 = ChainKind::L2 { forced_inclusion_s: HOUR_S };
+        for (terms, chain, least) in [
+            (Terms::L1, ChainKind::L1, EXTENSION_MIN_S),
+            (Terms::L2, l2, EXTENSION_MIN_S),
+            (Terms::L1, ChainKind::Development, 1),
+        ] {
+            assert!(terms.check(chain).is_ok());
+            assert!(Terms { response_extension_s: least, ..terms }.check(chain).is_ok());
+            assert!(refused(Terms { response_extension_s: least - 1, ..terms }, chain));
+            let most = terms.response_extension_s;
+            assert!(Terms { max_extension_s: most, ..terms }.check(chain).is_ok());
+            assert!(refused(Terms { max_extension_s: most - 1, ..terms }, chain));
+        }
     }
 }

@@ -205,6 +205,42 @@ async fn an_endpoint_that_changes_its_chain_is_refused_at_the_start_and_dropped_
     Reader::default().read_patiently(&world, &mut follower, Duration::from_secs(30)).await;
 }
 
+/// A node that is cut off, or was left behind, goes on answering: with the same newest block, ever older.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stays_behind_is_alarmed_while_running_until_it_has_caught_up() {
+    let world = World::start().await;
+    world.stop_mining().await;
+    let head_age_max = Some(Duration::from_secs(2));
+    let bounds = ClockBounds { head_age_max, skew_max: None };
+    let watchful = FollowConfig {
+        clock: bounds,
+        poll_interval: Duration::from_millis(100),
+        ..config(&world, LIMITS)
+    };
+    let mut follower = Follower::open(world.rpc.clone(), watchful, None).await.unwrap();
+    let mut reader = Reader::default();
+    reader.read(&world, &mut follower).await;
+    assert_eq!(follower.health().borrow().alarms, [], "a new block");
+
+    let mut health = follower.health();
+    let old = |health: &chain::follower::Health| {
+        matches!(&health.alarms[..], [Alarm::HeadOld { age_s: 3.., allowed_s: 2 }])
+    };
+    {
+        let waiting = follower.next();
+        tokio::pin!(waiting);
+        // A block is a second after the one before at least: a dozen of them at once are ahead of the clock for as long.
+        let alarmed = tokio::time::timeout(Duration::from_secs(60), health.wait_for(old));
+        tokio::select! {
+            batch = &mut waiting => panic!("there is no block: {batch:?}"),
+            alarmed = alarmed => assert!(alarmed.expect("it is alarmed").is_ok()),
+        }
+    }
+    world.mine(1).await;
+    reader.read(&world, &mut follower).await;
+    assert_eq!(follower.health().borrow().alarms, [], "and the alarm is over with the next block");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_is_off_is_alarmed_while_running() {
     let world = with_history().await;
