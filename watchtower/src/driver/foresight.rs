@@ -15,6 +15,13 @@
 //! **Invariant:** a mined dispute goes first: nothing is begun ahead while one is proven, the prover's queue puts what is
 //! ahead last, and nobody waits longer than [`UNDERWAY_WAIT`] for it. One that has begun is finished: that can cost a
 //! mined dispute of another channel the rest of one proof.
+//!
+//! Not asked: whether the override would pay. What decides that (the claim that stands, the base fee, who else has answered) is
+//! known with the block, and asked then; a proof ahead costs seconds of a processor, none at all costs the first seconds of a
+//! race. Nor is a proof broken off when its hint vanishes from the pool: a transaction that one node lost can be mined all
+//! the same, and one that is replaced (a dispute of the same channel, at another fee) asks for the same proof. Who makes us
+//! prove in vain gives away the dispute key of a live channel, of whose backups we hold something newer, for one proof of it in
+//! [`KEPT_BLOCKS`] blocks.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
