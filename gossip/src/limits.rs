@@ -32,6 +32,8 @@ pub(crate) struct TooMany {
 #[derive(Debug)]
 pub(crate) struct PerIp {
     max: usize,
+    /// This machine's own connections are not counted.
+    spares_loopback: bool,
     of: HashMap<ConnectionId, IpAddr>,
     count: HashMap<IpAddr, usize>,
 }
@@ -46,11 +48,20 @@ fn group(ip: IpAddr) -> IpAddr {
 
 impl PerIp {
     pub(crate) fn new(max: usize) -> Self {
-        Self { max, of: HashMap::new(), count: HashMap::new() }
+        Self { max, spares_loopback: false, of: HashMap::new(), count: HashMap::new() }
+    }
+
+    /// The same, but that processes of this machine may open any number.
+    pub(crate) fn beyond_loopback(max: usize) -> Self {
+        Self { spares_loopback: true, ..Self::new(max) }
     }
 
     fn take(&mut self, connection: ConnectionId, remote: &Multiaddr) -> Result<(), TooMany> {
-        let Some(ip) = ip_of(remote).map(group) else { return Ok(()) };
+        let Some(ip) = ip_of(remote) else { return Ok(()) };
+        if self.spares_loopback && ip.is_loopback() {
+            return Ok(());
+        }
+        let ip = group(ip);
         let count = self.count.entry(ip).or_default();
         if *count >= self.max {
             return Err(TooMany { ip, max: self.max });
@@ -154,6 +165,16 @@ mod tests {
             limits.release(connection);
         }
         assert!(limits.count.is_empty() && limits.of.is_empty());
+    }
+
+    #[test]
+    fn this_machine_is_spared_where_that_is_wanted_and_nobody_else() {
+        let mut limits = PerIp::beyond_loopback(1);
+        let [a, b, c, d] = [1, 2, 3, 4].map(ConnectionId::new_unchecked);
+        assert!(limits.take(a, &address("/ip4/127.0.0.1/tcp/1")).is_ok());
+        assert!(limits.take(b, &address("/ip4/127.0.0.1/tcp/1")).is_ok());
+        assert!(limits.take(c, &address("/ip4/192.0.2.1/tcp/1")).is_ok());
+        assert!(limits.take(d, &address("/ip4/192.0.2.1/tcp/1")).is_err());
     }
 
     #[test]

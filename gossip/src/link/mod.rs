@@ -9,19 +9,22 @@
 //! answered once its frames are in the node's queue; at the bound of that queue the answer, and with it the peer, waits.
 //!
 //! At the bounds: frames beyond [`WAITING_MAX`] for one peer are dropped, as are those for a peer that is not connected
-//! (the machines above repeat what is not answered); a request beyond [`REQUEST_MAX`] bytes is refused unread; peers beyond
-//! [`LinkConfig::peers_max`] are not let in.
+//! (the machines above repeat what is not answered); a request beyond [`REQUEST_MAX`] bytes is refused unread, as is one of a peer
+//! whose own line is full (`inbound`); peers beyond [`LinkConfig::peers_max`], and connections of one address beyond
+//! [`LinkConfig::per_ip_max`], are not let in. A peer that answers no ping is let go, and dialled again if it is to be kept.
 //!
 //! **Invariant:** whoever calls the handle never waits for the network.
+//! **Invariant:** no peer takes another's place in the node's queue.
 //! **Invariant:** a frame comes from the peer that it is said to come from: Noise proves the peer's key.
 
 mod batch;
+mod inbound;
 mod outbound;
 mod run;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +43,7 @@ pub const CHANNEL_PROTOCOL: &str = "/vrc/channel/1";
 pub const REQUEST_MAX: usize = 64 * 1024;
 /// Frames that may wait for one peer.
 pub const WAITING_MAX: usize = 1_024;
-/// Events that may wait for the node.
+/// Events that may wait for the node; beyond it each peer has a line of its own.
 const EVENTS_MAX: usize = 1_024;
 /// Commands that may wait for the loop.
 const COMMANDS_MAX: usize = 4_096;
@@ -50,17 +53,23 @@ const COMMANDS_MAX: usize = 4_096;
 pub struct LinkConfig {
     /// Where to listen; nothing for a node that only dials.
     pub listen: Vec<Place>,
+    /// Where others reach it, if that is another address than those it listens at: behind a router, or under a name. Shown first.
+    pub announce: Vec<Place>,
     /// Peers at a time.
     pub peers_max: NonZeroU32,
+    /// Connections that one address may open at a time (an IPv6 /64 counts as one); this machine's own may open any number.
+    pub per_ip_max: NonZeroUsize,
     /// How long a request may go without an answer.
     pub request_timeout: Duration,
 }
 
 impl Default for LinkConfig {
-    /// No listening, 4,096 peers, 10 seconds.
+    /// No listening, 4,096 peers, 64 connections of an address, 10 seconds.
     fn default() -> Self {
         let peers_max = NonZeroU32::MIN.saturating_add(4_095);
-        Self { listen: Vec::new(), peers_max, request_timeout: Duration::from_secs(10) }
+        let per_ip_max = NonZeroUsize::MIN.saturating_add(63);
+        let request_timeout = Duration::from_secs(10);
+        Self { listen: Vec::new(), announce: Vec::new(), peers_max, per_ip_max, request_timeout }
     }
 }
 
@@ -80,6 +89,7 @@ pub enum LinkEvent {
 enum Command {
     Send(Peer, Vec<u8>),
     Keep(Place),
+    Leave(Peer),
 }
 
 /// Why a frame is not taken.
@@ -137,6 +147,14 @@ impl LinkHandle {
         self.tell(Command::Keep(place))
     }
 
+    /// Closes the connections with a peer: it says nothing that can be used.
+    ///
+    /// # Errors
+    /// [`LinkError::Busy`], [`LinkError::Stopped`].
+    pub fn leave(&self, peer: Peer) -> Result<(), LinkError> {
+        self.tell(Command::Leave(peer))
+    }
+
     fn tell(&self, command: Command) -> Result<(), LinkError> {
         self.commands.try_send(command).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => LinkError::Busy,
@@ -174,7 +192,8 @@ pub fn open(
 ) -> Result<(LinkHandle, mpsc::Receiver<LinkEvent>, LinkLoop), StartError> {
     let (commands, to_do) = mpsc::channel(COMMANDS_MAX);
     let (events, heard) = mpsc::channel(EVENTS_MAX);
-    let (show, places) = watch::channel(Vec::new());
+    let announced = config.announce.iter().map(|place| place.with_peer(identity.peer())).collect();
+    let (show, places) = watch::channel(announced);
     let running = LinkLoop::new(config, identity, (to_do, events, Arc::new(show)))?;
     Ok((LinkHandle { me: identity.peer(), commands, places }, heard, running))
 }

@@ -1,6 +1,6 @@
 //! The loop that owns the link's swarm.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use libp2p::{PeerId, Swarm, SwarmBuilder, Transport as _, noise, ping, yamux};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::inbound::{Inbound, Waiting};
 use super::outbound::Outbound;
 use super::{CHANNEL_PROTOCOL, Command, LinkConfig, LinkEvent, REQUEST_MAX, batch};
 use crate::behaviour::setup;
@@ -20,6 +21,7 @@ use crate::codec::{Codec, Frame, Wire};
 use crate::error::StartError;
 use crate::fresh_port;
 use crate::identity::Identity;
+use crate::limits::PerIp;
 use crate::names::{Peer, Place};
 
 /// How often lost peers that are to be kept are dialled.
@@ -32,12 +34,11 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const KEPT_MAX: usize = 1_024;
 /// Requests of one peer at a time: one is all that an honest one has.
 const STREAMS_PER_PEER: usize = 4;
-/// Events of one peer's requests that may wait for room in the node's queue; beyond it requests are refused.
-const BACKLOG_MAX: usize = 4_096;
 
 #[derive(NetworkBehaviour)]
 struct Behaviour {
     limits: connection_limits::Behaviour,
+    per_ip: PerIp,
     ping: ping::Behaviour,
     channel: request_response::Behaviour<Codec>,
 }
@@ -50,14 +51,9 @@ pub struct LinkLoop {
     places: Arc<watch::Sender<Vec<Place>>>,
     outbound: Outbound,
     kept: BTreeMap<PeerId, Place>,
-    backlog: VecDeque<Waiting>,
-}
-
-/// What the node's queue had no room for.
-enum Waiting {
-    Event(LinkEvent),
-    /// All frames of a request were handed over.
-    Answer(ResponseChannel<Vec<u8>>),
+    inbound: Inbound<ResponseChannel<Vec<u8>>>,
+    /// What came out of `inbound` and found no room.
+    held: Option<LinkEvent>,
 }
 
 impl std::fmt::Debug for LinkLoop {
@@ -79,6 +75,7 @@ fn behaviour(config: &LinkConfig) -> Behaviour {
         .with_max_established_per_peer(Some(2));
     Behaviour {
         limits: connection_limits::Behaviour::new(limits),
+        per_ip: PerIp::beyond_loopback(config.per_ip_max.get()),
         ping: ping::Behaviour::default(),
         channel: request_response::Behaviour::with_codec(
             Codec,
@@ -117,7 +114,8 @@ impl LinkLoop {
             swarm.listen_on(place.0.clone()).map_err(|error| failed(error.to_string()))?;
         }
         let (outbound, kept) = (Outbound::default(), BTreeMap::new());
-        Ok(Self { swarm, commands, events, places, outbound, kept, backlog: VecDeque::new() })
+        let inbound = Inbound::new();
+        Ok(Self { swarm, commands, events, places, outbound, kept, inbound, held: None })
     }
 
     /// Runs until told to stop.
@@ -128,7 +126,7 @@ impl LinkLoop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                Ok(place) = events.reserve(), if !self.backlog.is_empty() => {
+                Ok(place) = events.reserve(), if self.held.is_some() || !self.inbound.is_empty() => {
                     drop(place);
                     self.drain();
                 }
@@ -153,6 +151,10 @@ impl LinkLoop {
                     self.kept.insert(peer.0, place);
                     self.redial();
                 }
+            }
+            Command::Leave(peer) => {
+                // One that is gone already has left.
+                let _ = self.swarm.disconnect_peer_id(peer.0);
             }
         }
     }
@@ -188,11 +190,20 @@ impl LinkLoop {
                 if num_established.get() == 1 =>
             {
                 self.outbound.up(peer_id);
-                self.tell(LinkEvent::Up(Peer(peer_id)));
+                self.tell(peer_id, LinkEvent::Up(Peer(peer_id)));
             }
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
                 self.outbound.down(&peer_id);
-                self.tell(LinkEvent::Down(Peer(peer_id)));
+                self.tell(peer_id, LinkEvent::Down(Peer(peer_id)));
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event {
+                peer,
+                connection,
+                result: Err(error),
+            })) => {
+                // The other end is gone without a word: without this it would count as connected for as long as TCP likes.
+                tracing::debug!(%peer, %error, "no answer to a ping: the connection is closed");
+                self.swarm.close_connection(connection);
             }
             SwarmEvent::Behaviour(BehaviourEvent::Channel(event)) => self.on_channel(event),
             _ => {}
@@ -219,43 +230,48 @@ impl LinkLoop {
 
     /// The answer is held back until the node's queue had room for every frame: a peer that sends too fast waits.
     fn on_request(&mut self, peer: PeerId, request: Frame, channel: ResponseChannel<Vec<u8>>) {
-        let frames = match request {
-            Frame::Whole(bytes) => batch::unpack(&bytes),
-            Frame::TooLong => None,
+        let (frames, bytes) = match request {
+            Frame::Whole(bytes) => (batch::unpack(&bytes), bytes.len()),
+            Frame::TooLong => (None, 0),
         };
         let Some(frames) = frames else {
-            tracing::warn!(%peer, "a request is no batch of frames: disconnected");
+            tracing::debug!(%peer, "a request is no batch of frames: disconnected");
             let _ = self.swarm.disconnect_peer_id(peer);
             return;
         };
-        if self.backlog.len().saturating_add(frames.len()) > BACKLOG_MAX {
+        if !self.inbound.has_room(&peer, frames.len(), bytes) {
             // Dropping the channel tells the peer that nothing was taken.
             return;
         }
         for frame in frames {
-            self.backlog.push_back(Waiting::Event(LinkEvent::Frame(Peer(peer), frame)));
+            self.inbound.push(peer, Waiting::Event(LinkEvent::Frame(Peer(peer), frame)));
         }
-        self.backlog.push_back(Waiting::Answer(channel));
+        self.inbound.push(peer, Waiting::Answer(channel));
         self.drain();
     }
 
-    fn tell(&mut self, event: LinkEvent) {
-        self.backlog.push_back(Waiting::Event(event));
+    fn tell(&mut self, peer: PeerId, event: LinkEvent) {
+        self.inbound.push(peer, Waiting::Event(event));
         self.drain();
     }
 
-    /// Hands over what there is room for, in order.
+    /// Hands over what there is room for: of each peer in order, of all in turns.
     fn drain(&mut self) {
-        while let Some(next) = self.backlog.pop_front() {
+        loop {
+            let next = match self.held.take() {
+                Some(event) => Some(Waiting::Event(event)),
+                None => self.inbound.pop(),
+            };
             match next {
-                Waiting::Event(event) => match self.events.try_send(event) {
+                None => return,
+                Some(Waiting::Event(event)) => match self.events.try_send(event) {
                     Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
                     Err(mpsc::error::TrySendError::Full(event)) => {
-                        self.backlog.push_front(Waiting::Event(event));
+                        self.held = Some(event);
                         return;
                     }
                 },
-                Waiting::Answer(channel) => {
+                Some(Waiting::Answer(channel)) => {
                     // A peer that is gone needs no answer.
                     let _ = self.swarm.behaviour_mut().channel.send_response(channel, Vec::new());
                 }

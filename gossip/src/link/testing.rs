@@ -12,6 +12,8 @@ pub enum Asked {
     Send(Peer, Vec<u8>),
     /// Stay connected with the peer at this place.
     Keep(Place),
+    /// Close the connections with a peer.
+    Leave(Peer),
 }
 
 /// Where a node's requests come out.
@@ -24,6 +26,7 @@ impl Wire {
         Some(match self.0.recv().await? {
             Command::Send(peer, frame) => Asked::Send(peer, frame),
             Command::Keep(place) => Asked::Keep(place),
+            Command::Leave(peer) => Asked::Leave(peer),
         })
     }
 }

@@ -101,3 +101,26 @@ async fn what_cannot_be_sent_is_said_at_once() {
     let long = vec![0; gossip::link::REQUEST_MAX];
     assert!(matches!(node.handle.send(node.handle.me(), long), Err(LinkError::TooLong(_))));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_is_let_go_is_gone_at_both_ends_and_may_come_again() {
+    let mut hub = End::start(6, &["/ip4/127.0.0.1/tcp/0"]);
+    let mut node = End::start(7, &[]);
+    node.handle.keep(hub.place().await).unwrap();
+    assert_eq!(hub.next().await, LinkEvent::Up(node.handle.me()));
+    assert_eq!(node.next().await, LinkEvent::Up(hub.handle.me()));
+    hub.handle.leave(node.handle.me()).unwrap();
+    assert_eq!(hub.next().await, LinkEvent::Down(node.handle.me()));
+    assert_eq!(node.next().await, LinkEvent::Down(hub.handle.me()));
+    assert_eq!(node.next().await, LinkEvent::Up(hub.handle.me()), "it dials whom it keeps");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_announced_address_is_shown_first_with_the_peers_name() {
+    let identity = Identity::from_secret(&[8; 32]).unwrap();
+    let announce = vec!["/dns4/hub.example/tcp/4001".parse().unwrap()];
+    let config = LinkConfig { announce, ..LinkConfig::default() };
+    let (handle, _events, _running) = open(&config, &identity).unwrap();
+    let shown = handle.places().borrow()[0].to_string();
+    assert_eq!(shown, format!("/dns4/hub.example/tcp/4001/p2p/{}", identity.peer()));
+}

@@ -82,6 +82,7 @@ impl Inner {
                     self.tell(to, LinkEvent::Frame(from, bytes));
                 }
             }
+            Asked::Leave(_) => {}
             Asked::Keep(place) => {
                 self.kept.insert((from, place.peer().unwrap()));
                 self.meet();
