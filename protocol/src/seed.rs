@@ -2,10 +2,14 @@
 //!
 //! HKDF-SHA256 with the seed as input and one label for each use, so no derived key tells anything about another.
 //!
+//! A seed may itself come from a wallet's signature over an EIP-712 message that names chain, vault and an index: then the wallet
+//! is all that is backed up. Whoever gets that signature has the seed, so no page of a counterparty must ever ask for it.
+//!
 //! **Invariant:** a derived key never changes for a seed: the labels and the expansion are pinned by a test.
 
 use core::fmt;
 
+use alloy_primitives::{Address, B256, Signature, U256, keccak256};
 use hkdf::Hkdf;
 use rand_core::CryptoRngCore;
 use sha2::Sha256;
@@ -16,6 +20,44 @@ use crate::session::SessionKey;
 
 /// The salt of every derivation from a seed.
 const SALT: &[u8] = b"vrc seed v1";
+
+/// What a wallet shows to the person who signs.
+const NOTICE: &str = "This signature is the secret key of a node. Sign it in your own node and nowhere else: whoever has it has the money of its channels.";
+
+/// Why a wallet's signatures give no seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SeedError {
+    /// Signed twice, it gave two signatures.
+    #[error(
+        "the wallet signs the same message differently each time: a seed from it could not be restored"
+    )]
+    Changing,
+    /// It is no signature, or s is not the lower one of two.
+    #[error("the wallet's signature is none that is written in one way only: r, low s, v")]
+    Form,
+}
+
+/// What a wallet signs for the seed with this index of a node in a vault: the digest of
+/// `Seed(string notice,uint32 index)` in the domain `("Virtual Rollup seed", "1", chainId, vipe)`.
+#[must_use]
+pub fn wallet_digest(chain_id: u64, vipe: Address, index: u32) -> B256 {
+    let text = |text: &str| keccak256(text.as_bytes());
+    let word = |number: u64| B256::from(U256::from(number));
+    let domain = keccak256(
+        [
+            text("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+            text("Virtual Rollup seed"),
+            text("1"),
+            word(chain_id),
+            vipe.into_word(),
+        ]
+        .concat(),
+    );
+    let message = [text("Seed(string notice,uint32 index)"), text(NOTICE), word(u64::from(index))];
+    let message = keccak256(message.concat());
+    keccak256([b"\x19\x01".as_slice(), domain.as_slice(), message.as_slice()].concat())
+}
 
 /// 32 secret bytes.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -39,6 +81,26 @@ impl Seed {
     #[must_use]
     pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         Self(bytes)
+    }
+
+    /// The seed that a wallet's signature over [`wallet_digest`] gives; it was asked twice. Each is r, s and v.
+    ///
+    /// # Errors
+    /// [`SeedError`].
+    pub fn from_wallet(first: &[u8], second: &[u8]) -> Result<Self, SeedError> {
+        if first != second {
+            return Err(SeedError::Changing);
+        }
+        let signature = Signature::from_raw(first).map_err(|_none| SeedError::Form)?;
+        let (Some(secret), None) = (first.first_chunk::<64>(), signature.normalize_s()) else {
+            return Err(SeedError::Form);
+        };
+        let mut seed = [0; Self::LEN];
+        let derivation = Hkdf::<Sha256>::new(Some(SALT), secret);
+        derivation.expand(b"seed from a wallet", &mut seed).map_err(|_length| SeedError::Form)?;
+        let made = Self(seed);
+        seed.zeroize();
+        Ok(made)
     }
 
     /// The bytes, for the backup.
@@ -89,5 +151,50 @@ impl Seed {
 impl fmt::Debug for Seed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Seed(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k256::ecdsa::SigningKey;
+
+    use super::*;
+
+    fn signed(digest: &B256) -> [u8; 65] {
+        let key = SigningKey::from_slice(&[7; 32]).unwrap();
+        let (signature, recovery) = key.sign_prehash_recoverable(digest.as_slice()).unwrap();
+        let mut bytes = [0; 65];
+        bytes[..64].copy_from_slice(&signature.to_bytes());
+        bytes[64] = 27 + recovery.to_byte();
+        bytes
+    }
+
+    #[test]
+    fn a_wallet_gives_the_same_seed_again_and_another_one_for_every_vault_chain_and_index() {
+        let vipe = Address::repeat_byte(3);
+        let seed = |chain_id, vipe, index| {
+            let bytes = signed(&wallet_digest(chain_id, vipe, index));
+            *Seed::from_wallet(&bytes, &bytes).unwrap().as_bytes()
+        };
+        let first = seed(1, vipe, 0);
+        assert_eq!(first, seed(1, vipe, 0));
+        for other in [seed(2, vipe, 0), seed(1, Address::repeat_byte(4), 0), seed(1, vipe, 1)] {
+            assert_ne!(first, other);
+        }
+    }
+
+    #[test]
+    fn a_wallet_that_signs_differently_each_time_or_with_a_high_s_gives_none() {
+        let one = signed(&wallet_digest(1, Address::ZERO, 0));
+        let other = signed(&wallet_digest(1, Address::ZERO, 1));
+        let refused = |first: &[u8], second: &[u8]| Seed::from_wallet(first, second).err();
+        assert_eq!(refused(&one, &other), Some(SeedError::Changing));
+        assert_eq!(refused(&one[..64], &one[..64]), Some(SeedError::Form));
+        let order: U256 =
+            "0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141".parse().unwrap();
+        let mut high = one;
+        let s = order - U256::from_be_slice(&one[32..64]);
+        high[32..64].copy_from_slice(&s.to_be_bytes::<32>());
+        assert_eq!(refused(&high, &high), Some(SeedError::Form));
     }
 }

@@ -11,7 +11,9 @@ use crate::bench::BenchArgs;
 use crate::config::{self, Config, ConfigError, KEYS, Layers};
 use crate::demo::DemoArgs;
 
-pub use node::{BackupCommand, ClientCommand, Common, HubArgs, HubCommand, NodeCommand, RunArgs};
+pub use node::{
+    BackupCommand, ClientCommand, Common, HubArgs, HubCommand, NodeCommand, RunArgs, Shown,
+};
 
 /// A tower of the Virtual Rollup.
 ///

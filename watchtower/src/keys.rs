@@ -209,11 +209,19 @@ pub fn open_account(path: &Path, password: &Password) -> Result<Account, KeysErr
 /// # Errors
 /// When the file exists or cannot be written.
 pub fn new_seed(path: &Path) -> Result<(), KeysError> {
-    let failed = |source| KeysError::File { path: path.to_owned(), source };
-    std::fs::create_dir_all(parent(path)).map_err(failed)?;
     let mut seed = Zeroizing::new([0; 32]);
     OsRng.fill_bytes(&mut *seed);
-    let digits = Zeroizing::new(alloy_primitives::hex::encode(*seed));
+    store_seed(path, &seed)
+}
+
+/// Writes a seed into a file of its own.
+///
+/// # Errors
+/// When the file exists or cannot be written.
+pub fn store_seed(path: &Path, seed: &[u8; 32]) -> Result<(), KeysError> {
+    let failed = |source| KeysError::File { path: path.to_owned(), source };
+    std::fs::create_dir_all(parent(path)).map_err(failed)?;
+    let digits = Zeroizing::new(alloy_primitives::hex::encode(seed));
     let mut file = create_private(path)?;
     file.write_all(digits.as_bytes()).and_then(|()| file.write_all(b"\n")).map_err(failed)?;
     file.sync_all().map_err(failed)?;

@@ -10,8 +10,16 @@ fn main() -> ExitCode {
     match watchtower::commands::execute(&Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            let words = watchtower::error::chain_of(&error);
+            // For whoever asked for JSON, errors are JSON, too.
+            let text = if std::env::args_os().any(|one| one == "--json") {
+                serde_json::json!({"error": {"code": error.exit_code(), "message": words.to_string()}})
+                    .to_string()
+            } else {
+                words.to_string()
+            };
             // Nobody is left to tell when standard error is gone too.
-            let _ = writeln!(std::io::stderr(), "{}", watchtower::error::chain_of(&error));
+            let _ = writeln!(std::io::stderr(), "{text}");
             ExitCode::from(error.exit_code())
         }
     }

@@ -179,9 +179,9 @@ impl Terms {
     }
 }
 
-/// What a hub asks for a payment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What a hub asks for a payment; nothing, where it does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct FeePolicy {
     /// For every payment or part, in base units.
     pub base: Amount,

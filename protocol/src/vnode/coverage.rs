@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   Finalized --at most lag_max after the first unpublished one--> Publish --> Published --> receipts --> Protected
+//!   unprotected for long, a promise ran out, a tower is broken --> Publish again, with growing pauses
 //!   now and then: Fetch from a tower that receipted --> it serves what it promised, or its receipt counts no more
 //! ```
 //!
@@ -38,6 +39,14 @@ pub struct CoverageConfig {
 /// Published envelopes whose receipts are still taken; older ones no longer matter.
 const PUBLISHED_MAX: usize = 64;
 
+/// Pause before a state that too few towers hold is published again, in milliseconds; it doubles each time.
+const AGAIN_FIRST: Millis = 30_000;
+/// The longest such pause, in milliseconds.
+const AGAIN_MOST: Millis = 600_000;
+
+/// Custody checks in a row that a tower may leave unanswered before its receipt counts no more.
+const SILENT_MAX: u8 = 3;
+
 /// Towers kept per channel. At the bound a further tower's receipt is not counted.
 const TOWERS_MAX: usize = 64;
 
@@ -54,6 +63,8 @@ pub enum Event {
     Fetched(ChannelId, Address, Option<Box<Envelope>>),
     /// The node goes offline: everything is published now.
     Flush,
+    /// The channel is over: there is nothing left to protect.
+    Over(ChannelId),
     /// Time went by; `chance` is a random number, and `seconds` are since 1970.
     Tick {
         /// Chooses a tower to check.
@@ -78,6 +89,8 @@ pub enum Effect {
     Unprotected(ChannelId, Nonce),
     /// A tower does not hold what it promised; its receipt is the evidence.
     Broken(Box<Receipt>, Option<Nonce>),
+    /// A tower answers no custody checks: it counts no more.
+    Silent(ChannelId, Address),
 }
 
 #[derive(Debug, Clone, Default)]
@@ -93,6 +106,10 @@ struct Slot {
     unprotected_since: Option<Millis>,
     warned: bool,
     checked: Millis,
+    /// When and after what pause it is published again, should it be unprotected then.
+    again: Option<(Millis, Millis)>,
+    /// Custody checks that towers have left unanswered since they answered one.
+    silent: BTreeMap<Address, u8>,
 }
 
 /// Value and custody of one channel.
@@ -150,7 +167,7 @@ impl Coverage {
             Event::Finalized(channel, nonce, value) => {
                 self.on_finalized(channel, nonce, value, now)
             }
-            Event::Published(envelope) => self.on_published(&envelope),
+            Event::Published(envelope) => self.on_published(&envelope, now),
             Event::Receipt(receipt, seconds) => self.on_receipt(receipt.receipt(), seconds, now),
             Event::Fetched(channel, tower, served) => {
                 self.on_fetched(channel, tower, served.as_deref())
@@ -163,6 +180,10 @@ impl Coverage {
                 }
                 effects.extend(self.flushed());
                 effects
+            }
+            Event::Over(channel) => {
+                self.slots.remove(&channel);
+                self.flushed().into_iter().collect()
             }
             Event::Tick { chance, seconds } => self.on_tick(now, chance, seconds),
         }
@@ -189,10 +210,17 @@ impl Coverage {
         if self.flushing { slot.publish(channel).into_iter().collect() } else { Vec::new() }
     }
 
-    fn on_published(&mut self, envelope: &Envelope) -> Vec<Effect> {
+    fn on_published(&mut self, envelope: &Envelope, now: Millis) -> Vec<Effect> {
         let header = envelope.header();
         let Some(slot) = self.slots.get_mut(&header.channel_id) else { return Vec::new() };
         slot.asked = false;
+        let pause = match slot.again {
+            Some((_, pause)) if slot.published.contains_key(&header.nonce) => {
+                pause.saturating_mul(2).min(AGAIN_MOST)
+            }
+            _ => AGAIN_FIRST,
+        };
+        slot.again = Some((now.saturating_add(pause), pause));
         let promised = Receipt::new(envelope, self.chain_id, self.vipe, Address::ZERO, 0);
         slot.published.insert(header.nonce, (promised.envelope_id, self.vipe, self.chain_id));
         while slot.published.len() > PUBLISHED_MAX {
@@ -250,6 +278,7 @@ impl Coverage {
         let target = self.config.target;
         let Some(slot) = self.slots.get_mut(&channel) else { return Vec::new() };
         let Some(receipt) = slot.receipts.get(&tower).copied() else { return Vec::new() };
+        slot.silent.remove(&tower);
         let found = served.filter(|envelope| {
             let header = envelope.header();
             (header.channel_id, header.role) == (receipt.channel_id, receipt.role)
@@ -268,7 +297,9 @@ impl Coverage {
         let config = self.config;
         let mut effects = Vec::new();
         for (channel, slot) in &mut self.slots {
-            if slot.waiting.is_some_and(|since| now.saturating_sub(since) >= config.lag_max) {
+            if slot.waiting.is_some_and(|since| now.saturating_sub(since) >= config.lag_max)
+                || (config.target > 0 && slot.is_due_again(now))
+            {
                 effects.extend(slot.publish(*channel));
             }
             let count = slot.receipts.len();
@@ -287,8 +318,9 @@ impl Coverage {
                 slot.checked = now;
                 let count = u64::try_from(slot.receipts.len()).unwrap_or(0);
                 let at = chance.checked_rem(count).and_then(|at| usize::try_from(at).ok());
-                let tower = at.and_then(|at| slot.receipts.keys().nth(at));
-                effects.extend(tower.map(|tower| Effect::Fetch(*channel, *tower)));
+                let tower = at.and_then(|at| slot.receipts.keys().nth(at)).copied();
+                effects
+                    .extend(tower.map(|tower| slot.check(*channel, tower, (config.target, now))));
             }
         }
         effects
@@ -296,6 +328,38 @@ impl Coverage {
 }
 
 impl Slot {
+    /// Whether too few towers hold what was published some time ago; then it waits for its publication once more.
+    fn is_due_again(&mut self, now: Millis) -> bool {
+        let unprotected = self.held.is_some_and(|(held, _)| self.protected < Some(held));
+        let due = unprotected
+            && self.waiting.is_none()
+            && !self.asked
+            && self.again.is_some_and(|(at, _)| now >= at);
+        if due {
+            self.waiting = Some(now);
+        }
+        due
+    }
+
+    /// Asks a tower for what it promised, unless it has left too many such questions unanswered.
+    fn check(
+        &mut self,
+        channel: ChannelId,
+        tower: Address,
+        (target, now): (usize, Millis),
+    ) -> Effect {
+        let unanswered = self.silent.entry(tower).or_default();
+        if *unanswered < SILENT_MAX {
+            *unanswered = unanswered.saturating_add(1);
+            return Effect::Fetch(channel, tower);
+        }
+        self.silent.remove(&tower);
+        self.receipts.remove(&tower);
+        self.protected = None;
+        self.protect(target, now);
+        Effect::Silent(channel, tower)
+    }
+
     /// Publishes the newest state, unless that was asked for and not answered.
     fn publish(&mut self, channel: ChannelId) -> Option<Effect> {
         let due = self.waiting.is_some() && !self.asked;

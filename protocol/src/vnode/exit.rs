@@ -13,7 +13,8 @@
 //!
 //! **Invariant:** signing stops, durably, before anything that leads out of the channel is sent.
 //!
-//! **Invariant:** without an order nothing is disputed unless the policy says `automatic`.
+//! **Invariant:** without an order nothing is disputed unless the policy says `automatic`. That the other party's dispute was
+//! reorganised away is no order.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,9 +27,10 @@ use crate::{
     },
 };
 
-/// What the person decided beforehand. Read from a file; a word that is not known is an error.
+/// What the person decided beforehand. Read from a file; a word that is not known is an error, one that is missing has its
+/// default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct ExitPolicy {
     /// Whether the node may dispute without an order once `exit_timeout` has passed.
     pub automatic: bool,
@@ -87,6 +89,8 @@ pub enum Event {
     },
     /// A reorganisation took the dispute back.
     Undisputed,
+    /// What [`Effect::Override`] asked for did not come about: it is asked for again with the next [`Event::Disputed`].
+    OverrideLost,
     /// The channel was settled or closed.
     Over,
     /// Time went by.
@@ -133,6 +137,9 @@ pub enum Notice {
     },
     /// The node leaves the channel.
     Leaving,
+    /// The other party's dispute was reorganised away. Nothing is signed on the channel any more; whether the node leaves it
+    /// is for the person to say.
+    DisputeGone,
 }
 
 /// The exit of one party from one channel.
@@ -145,6 +152,10 @@ pub struct Exit {
     since: Millis,
     asked: Option<Millis>,
     overriding: Option<Nonce>,
+    /// The person ordered it, or the policy did.
+    wanted: bool,
+    /// The other party has consented to the close that was asked for.
+    consented: bool,
 }
 
 /// Between two askings for a close, or two openings.
@@ -155,7 +166,31 @@ impl Exit {
     /// next; until then nothing is asked for or opened.
     #[must_use]
     pub const fn resume(role: Role, policy: ExitPolicy, step: Step, now: Millis) -> Self {
-        Self { role, policy, step, advice: None, since: now, asked: None, overriding: None }
+        let wanted = matches!(step, Step::Closing | Step::Opening);
+        Self {
+            role,
+            policy,
+            step,
+            advice: None,
+            since: now,
+            asked: None,
+            overriding: None,
+            wanted,
+            consented: false,
+        }
+    }
+
+    /// The same, of a node that had decided to leave before it was stopped: kept beside the durable step.
+    #[must_use]
+    pub const fn wanting(mut self, wanted: bool) -> Self {
+        self.wanted |= wanted;
+        self
+    }
+
+    /// Whether the person or the policy decided to leave.
+    #[must_use]
+    pub const fn is_wanted(&self) -> bool {
+        self.wanted
     }
 
     /// How far it has come.
@@ -170,11 +205,19 @@ impl Exit {
         match event {
             Event::MayDispute(advice) => self.on_may_dispute(*advice, now),
             Event::Order(advice) if self.step == Step::Live => self.leave(*advice, now),
+            Event::Order(_) if self.step == Step::Disputed && !self.wanted => {
+                self.wanted = true;
+                vec![Effect::Persist(Step::Disputed)]
+            }
             Event::Advice(advice) => {
                 self.advice = Some(*advice);
                 Vec::new()
             }
             Event::CloseConsented if matches!(self.step, Step::Closing) => {
+                if !self.consented {
+                    // It gets the whole time to be executed; once, or the other party could put the dispute off for ever.
+                    (self.consented, self.since) = (true, now);
+                }
                 vec![Effect::SubmitClose]
             }
             Event::Disputed { standing, ledger, latest } => {
@@ -182,8 +225,17 @@ impl Exit {
             }
             Event::Undisputed if self.step == Step::Disputed => {
                 self.overriding = None;
-                // Signing stays stopped; what the node wanted before, it wants again.
-                self.go(Step::Closing, now)
+                // Signing stays stopped; what the node wanted before, it wants again, and nothing else.
+                if self.wanted {
+                    return self.go(Step::Closing, now);
+                }
+                let mut effects = self.go(Step::Live, now);
+                effects.push(Effect::Notice(Notice::DisputeGone));
+                effects
+            }
+            Event::OverrideLost => {
+                self.overriding = None;
+                Vec::new()
             }
             Event::Over if self.step != Step::Over => {
                 let mut effects = self.go(Step::Over, now);
@@ -221,6 +273,7 @@ impl Exit {
     /// The decision: from here on nothing is signed.
     fn leave(&mut self, advice: ExitAdvice, now: Millis) -> Vec<Effect> {
         self.advice = Some(advice);
+        self.wanted = true;
         let mut effects = vec![Effect::StopSigning];
         effects.extend(self.go(Step::Closing, now));
         self.asked = Some(now);

@@ -5,9 +5,11 @@
 //!                              `-- a dispute is heeded at once, final or not
 //! ```
 //!
-//! Escrow versions, acceptances and endings count only once final. A dispute stops signing as soon as it is seen.
+//! Escrow versions, acceptances and endings count only once final. A dispute stops signing as soon as it is seen; when the chain
+//! takes any part of it back, it is told anew from what is final and what still waits.
 //!
 //! **Invariant:** what this book says of a ledger cannot be reorganised away, as far as the chain's finality goes.
+//! **Invariant:** a channel in whose ledger the chain contradicts itself is marked, and nothing is signed on it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -16,7 +18,7 @@ use chain::events::{ChainEvent, ChannelOpened, Event, Withdrawn};
 use protocol::vipe::{Ledger, Rate};
 use protocol::zksc::Channel;
 use protocol::zksc::channel::{ChannelTerms, PartyTerms};
-use protocol::{Amount, ChannelId, Nonce};
+use protocol::{Amount, ChannelId, Nonce, Role};
 use serde::{Deserialize, Serialize};
 
 /// Where a channel stands, as of a final block.
@@ -75,6 +77,12 @@ pub(crate) struct Own {
     pub(crate) seq: u64,
     /// A dispute that is seen, final or not.
     pub(crate) dispute: Option<Dispute>,
+    /// The dispute as far as it is final.
+    #[serde(default)]
+    pub(crate) dispute_final: Option<Dispute>,
+    /// The chain's events do not add up: nothing is signed on it any more.
+    #[serde(default)]
+    pub(crate) broken: bool,
     /// The nonce that the channel ended with, once it is over by a dispute.
     pub(crate) settled: Option<Nonce>,
     /// What the participant and the pool were paid at the end.
@@ -96,6 +104,8 @@ pub(crate) enum Fact {
     Disputed(ChannelId),
     /// A reorganisation took the dispute back.
     Undisputed(ChannelId),
+    /// The chain contradicts itself about this channel.
+    Broken(ChannelId),
     /// The channel is over, final.
     Over(ChannelId),
     /// Somebody's channel is open, final: it may be paid.
@@ -108,6 +118,7 @@ pub(crate) struct Book {
     chain_id: u64,
     vipe: Address,
     account: Address,
+    role: Role,
     /// Events that are not final, oldest first.
     waiting: VecDeque<ChainEvent>,
     channels: BTreeMap<ChannelId, Own>,
@@ -116,14 +127,15 @@ pub(crate) struct Book {
 }
 
 impl Book {
-    /// The book of `account` in a vault, as it was stored.
+    /// The book of `account` in a vault, as it was stored. Channels in which it has another role than `role` are none of its
+    /// own: anybody can open one that names it.
     pub(crate) const fn new(
         (chain_id, vipe): (u64, Address),
-        account: Address,
+        (account, role): (Address, Role),
         waiting: VecDeque<ChainEvent>,
         channels: BTreeMap<ChannelId, Own>,
     ) -> Self {
-        Self { chain_id, vipe, account, waiting, channels, touched: BTreeSet::new() }
+        Self { chain_id, vipe, account, role, waiting, channels, touched: BTreeSet::new() }
     }
 
     /// The events that are not final.
@@ -159,13 +171,10 @@ impl Book {
             if let Some(at) = self.waiting.iter().rposition(|one| same(one, event)) {
                 self.waiting.remove(at);
             }
-            if let Event::DisputeOpened(opened) = &event.event
-                && let Some(own) = self.channels.get_mut(&opened.channel)
-            {
-                own.dispute = None;
-                facts.push(Fact::Undisputed(opened.channel));
-            }
         }
+        let taken_back: BTreeSet<ChannelId> =
+            removed.iter().filter_map(|one| one.event.channel()).collect();
+        facts.extend(taken_back.into_iter().filter_map(|id| self.retell(id)));
         for event in added {
             facts.extend(self.see(&event.event));
             self.waiting.push_back(event.clone());
@@ -181,25 +190,23 @@ impl Book {
 
     /// What counts before it is final.
     fn see(&mut self, event: &Event) -> Option<Fact> {
-        match event {
-            Event::DisputeOpened(opened) => {
-                let own = self.channels.get_mut(&opened.channel)?;
-                own.dispute = Some(Dispute {
-                    disputer: opened.disputer,
-                    epoch: opened.epoch,
-                    nonce: opened.nonce,
-                    claim: opened.claim,
-                    deadline: opened.deadline,
-                });
-                Some(Fact::Disputed(opened.channel))
-            }
-            Event::Overridden(by) => {
-                let own = self.channels.get_mut(&by.channel)?;
-                let dispute = own.dispute.as_mut()?;
-                (dispute.nonce, dispute.claim, dispute.deadline) =
-                    (by.nonce, by.claim, by.deadline);
-                Some(Fact::Disputed(by.channel))
-            }
+        let id = event.channel()?;
+        let own = self.channels.get_mut(&id)?;
+        heed(&mut own.dispute, event).then_some(Fact::Disputed(id))
+    }
+
+    /// The dispute of a channel some of whose events were taken back: what is final of it, and what still waits.
+    fn retell(&mut self, id: ChannelId) -> Option<Fact> {
+        let own = self.channels.get_mut(&id)?;
+        let before = own.dispute;
+        let mut dispute = own.dispute_final;
+        for event in self.waiting.iter().filter(|one| one.event.channel() == Some(id)) {
+            heed(&mut dispute, &event.event);
+        }
+        own.dispute = dispute;
+        match (before, dispute) {
+            (Some(_), None) => Some(Fact::Undisputed(id)),
+            (before, Some(_)) if before != dispute => Some(Fact::Disputed(id)),
             _ => None,
         }
     }
@@ -224,8 +231,9 @@ impl Book {
                 if let Err(error) =
                     own.ledger.append(appended.version, appended.participant, appended.vip)
                 {
-                    tracing::error!(channel = %id, %error, "the chain's ledger does not follow: nothing new is signed on it");
-                    return Vec::new();
+                    tracing::error!(channel = %id, %error, "the chain's ledger does not follow: nothing is signed on this channel any more");
+                    own.broken = true;
+                    return vec![Fact::Broken(id)];
                 }
                 Fact::Ledger(id)
             }
@@ -237,11 +245,16 @@ impl Book {
             }
             Event::DisputeOpened(_) => {
                 own.standing = Standing::Disputed;
+                heed(&mut own.dispute_final, event);
+                return Vec::new();
+            }
+            Event::Overridden(_) => {
+                heed(&mut own.dispute_final, event);
                 return Vec::new();
             }
             Event::Settled(settled) => {
                 own.standing = Standing::Over;
-                own.settled = own.dispute.map(|dispute| dispute.nonce);
+                own.settled = own.dispute_final.map(|dispute| dispute.nonce);
                 own.paid = Some((settled.to_participant, settled.to_vip));
                 Fact::Over(id)
             }
@@ -264,7 +277,7 @@ impl Book {
             }
         };
         let mut facts = vec![Fact::Known(Box::new(channel))];
-        if channel.role_of(self.account).is_some() {
+        if channel.role_of(self.account) == Some(self.role) {
             let own = Own {
                 opened: opened.clone(),
                 channel,
@@ -274,6 +287,8 @@ impl Book {
                 withdrawn: None,
                 seq: 0,
                 dispute: None,
+                dispute_final: None,
+                broken: false,
                 settled: None,
                 paid: None,
             };
@@ -307,6 +322,27 @@ impl Book {
             salt: opened.salt,
         };
         Channel::try_from(terms).map_err(|error| error.to_string())
+    }
+}
+
+/// Brings a dispute up to an event; true if the event is about it.
+fn heed(dispute: &mut Option<Dispute>, event: &Event) -> bool {
+    match (event, dispute) {
+        (Event::DisputeOpened(opened), dispute) => {
+            *dispute = Some(Dispute {
+                disputer: opened.disputer,
+                epoch: opened.epoch,
+                nonce: opened.nonce,
+                claim: opened.claim,
+                deadline: opened.deadline,
+            });
+            true
+        }
+        (Event::Overridden(by), Some(dispute)) => {
+            (dispute.nonce, dispute.claim, dispute.deadline) = (by.nonce, by.claim, by.deadline);
+            true
+        }
+        _ => false,
     }
 }
 

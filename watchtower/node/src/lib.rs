@@ -166,7 +166,8 @@ impl Node {
             told,
         };
         let metrics = Arc::new(metrics::NodeMetrics::new()?);
-        let watch = Watch { follower, rpc: setup.rpc.clone(), driver: to_driver };
+        let vip = setup.site.vip;
+        let watch = Watch { follower, rpc: setup.rpc.clone(), vip, driver: to_driver };
         let driver = Driver::load(Parts {
             role: setup.role,
             site: setup.site,

@@ -2,6 +2,9 @@
 //!
 //! Read from a file; a word that is not known is an error. Everything has a default.
 
+use std::collections::BTreeMap;
+
+use alloy_primitives::Address;
 use protocol::payment::{FeePolicy, hub, wallet};
 use protocol::vipe::Rate;
 use protocol::vnode::coverage::CoverageConfig;
@@ -36,6 +39,8 @@ pub struct Policy {
     pub backup: BackupPolicy,
     /// For a hub; a participant needs the fee alone.
     pub hub: HubPolicy,
+    /// For a hub: limits of single payers, by their account.
+    pub payers: BTreeMap<Address, hub::PayerLimits>,
 }
 
 /// How final states are backed up.
@@ -52,8 +57,11 @@ pub struct BackupPolicy {
     pub check_every_ms: u64,
     /// Restore: how many towers that the counterparty did not name must answer.
     pub restore_quorum: usize,
-    /// Restore: how long the counterparty is waited for, in milliseconds.
+    /// Restore: how long the counterparty is waited for, in milliseconds; and how long the towers in the check at a start.
     pub restore_wait_ms: u64,
+    /// Whether each start compares this disk with what towers hold, before anything is signed: a disk that was copied back is
+    /// older than what was signed.
+    pub check_at_start: bool,
 }
 
 /// What a hub takes and what it asks for.
@@ -93,6 +101,7 @@ impl Default for BackupPolicy {
             check_every_ms: 600_000,
             restore_quorum: 2,
             restore_wait_ms: 30_000,
+            check_at_start: true,
         }
     }
 }
@@ -132,6 +141,7 @@ impl Default for Policy {
             exit: ExitPolicy::default(),
             backup: BackupPolicy::default(),
             hub: HubPolicy::default(),
+            payers: BTreeMap::new(),
         }
     }
 }
@@ -221,5 +231,27 @@ impl Policy {
     pub(crate) fn allocation(&self, deposit: Amount) -> Amount {
         let share = deposit.get().saturating_mul(u128::from(self.hub.allocation_percent)) / 100;
         amount(share)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::testing::amount;
+
+    use super::*;
+
+    #[test]
+    fn a_policy_file_names_what_differs_and_the_rest_has_its_default() {
+        let payer = Address::repeat_byte(7);
+        let text = format!(
+            "[exit]\nautomatic = true\n[hub.fee]\nmillionths = 20\n[payers.\"{payer}\"]\npayer_max = \"5\"\npayments_max = 1\n"
+        );
+        let policy: Policy = toml::from_str(&text).unwrap();
+        policy.validate().unwrap();
+        assert!(policy.exit.automatic && policy.exit.override_stale);
+        assert_eq!(policy.hub.fee, FeePolicy { millionths: 20, ..FeePolicy::FREE });
+        let limits = hub::PayerLimits { payer_max: amount(5), payments_max: 1 };
+        assert_eq!(policy.payers.get(&payer), Some(&limits));
+        assert!(toml::from_str::<Policy>("[exit]\nautomatik = true\n").is_err());
     }
 }

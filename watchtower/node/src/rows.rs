@@ -141,6 +141,13 @@ pub(crate) fn wallet_turn(
     };
     changes.push(put(NodeTable::Lanes, key(channel), &lane)?);
     for (id, payment) in payments {
+        // That something was ever paid under a reference is remembered longer than the payment.
+        if let Some(one) = payment
+            && (one.direction, one.stage) == (wallet::Direction::Outgoing, wallet::Stage::Proposed)
+        {
+            let key = reference_key(&one.terms.fields().reference);
+            changes.push(put(NodeTable::Notes, key, &channel)?);
+        }
         let key = payment_key(channel, id);
         changes.push(match payment {
             Some(payment) => put(NodeTable::Payments, key, payment)?,
@@ -199,6 +206,11 @@ pub(crate) fn chain(
 /// A channel of anybody, as the chain opened it: whom a payment may go to.
 pub(crate) fn known(store: &Store, id: ChannelId) -> Result<Option<Channel>, RowError> {
     get(store, NodeTable::Notes, &known_key(id))
+}
+
+/// Under which note stands on which channel something was paid under a reference.
+pub(crate) fn reference_key(reference: &[u8; 32]) -> Vec<u8> {
+    [b"paid/".as_slice(), reference].concat()
 }
 
 pub(crate) fn known_key(id: ChannelId) -> Vec<u8> {

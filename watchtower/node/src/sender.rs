@@ -39,6 +39,8 @@ pub(crate) struct Step {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum State {
+    /// Another errand that lets the vault take tokens is under way: allowances are set, not added up.
+    Waiting,
     /// Under way.
     Running,
     /// The last call is in a final block.
@@ -58,11 +60,28 @@ pub(crate) struct Errand {
     pub(crate) at: usize,
     /// How it stands.
     pub(crate) state: State,
+    /// It sets an allowance.
+    #[serde(default)]
+    pub(crate) approves: bool,
+    /// When it ended, in seconds since 1970.
+    #[serde(default)]
+    pub(crate) ended_s: Option<u64>,
 }
 
 impl Errand {
     pub(crate) fn new(name: String, steps: Vec<Step>) -> Self {
-        Self { name, steps, at: 0, state: State::Running }
+        Self { name, steps, at: 0, state: State::Running, approves: false, ended_s: None }
+    }
+
+    /// The same, of calls that set an allowance first.
+    pub(crate) fn approving(mut self) -> Self {
+        self.approves = true;
+        self
+    }
+
+    /// Whether it is over.
+    pub(crate) const fn has_ended(&self) -> bool {
+        matches!(self.state, State::Done | State::Failed(_))
     }
 
     /// The name of the obligation of a step.

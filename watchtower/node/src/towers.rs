@@ -1,35 +1,46 @@
 //! Backups to towers over their HTTP intake: the newest envelope of each channel, until the tower has it.
 //!
 //! One worker for each tower. A newer envelope takes the place of one that waits, so under load updates are coalesced, and a
-//! tower that is down costs one envelope of memory for each channel.
+//! tower that is down costs one envelope of memory for each channel. A tower that is not reached pauses its worker; an
+//! envelope that it does not take pauses itself, or is dropped where the tower will never take it.
 //!
 //! **Invariant:** a receipt is handed on only if its signature is good and it covers the envelope that was sent.
+//! **Invariant:** no envelope and no question holds up the others of its tower.
 
-use std::collections::BTreeMap;
+mod line;
+mod talk;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::Address;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use protocol::ChannelId;
 use protocol::backup::{Envelope, SignedReceipt, UnverifiedEnvelope};
 use protocol::zksc::Channel;
-use protocol::{ChannelId, Role};
-use serde::Deserialize;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Requests to one tower at a time.
+use line::Line;
+use talk::{Failure, Offered, fetch, offer};
+
+/// Offers to one tower at a time, and as many questions.
 const AT_ONCE: usize = 8;
-/// Jobs that may wait for a worker; at the bound they are dropped and the state stays unprotected, which is shown.
+/// Jobs that may wait for a worker; at the bound they are dropped, the state stays unprotected, which is shown, and is handed
+/// over again later.
 pub(crate) const JOBS_MAX: usize = 4_096;
+/// Questions that may wait in a worker; more are dropped and asked again.
+const FETCHING_MAX: usize = 16_384;
 /// Answers that may wait for the node.
 pub(crate) const ANSWERS_MAX: usize = 4_096;
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
 const PAUSE_MOST: Duration = Duration::from_secs(30);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest answer that is read, in bytes: an envelope in hexadecimal, with room.
-const ANSWER_BYTES_MAX: usize = 16 * 1024;
+/// With nothing to wait for a worker looks again after so long.
+const IDLE: Duration = Duration::from_secs(3_600);
 
 /// What a worker is asked for.
 #[derive(Debug, Clone)]
@@ -82,8 +93,10 @@ pub struct Worker {
     http: reqwest::Client,
     jobs: mpsc::Receiver<Job>,
     answers: mpsc::Sender<Answer>,
-    waiting: BTreeMap<ChannelId, (Arc<Envelope>, Box<Channel>)>,
-    fetching: Vec<ChannelId>,
+    line: Line,
+    fetching: BTreeSet<ChannelId>,
+    pause: Duration,
+    rest_until: Instant,
 }
 
 /// Workers for the towers at these addresses.
@@ -102,172 +115,128 @@ pub(crate) fn start(
             http: http.clone(),
             jobs,
             answers: answers.clone(),
-            waiting: BTreeMap::new(),
-            fetching: Vec::new(),
+            line: Line::default(),
+            fetching: BTreeSet::new(),
+            pause: PAUSE_FIRST,
+            rest_until: Instant::now(),
         });
     }
     Ok((Towers { jobs: all }, workers, heard))
 }
 
-#[derive(Deserialize)]
-struct Taken {
-    receipt: SignedReceipt,
+#[cfg(test)]
+impl Worker {
+    /// How many envelopes wait to be looked at.
+    pub(crate) fn published(&mut self) -> usize {
+        std::iter::from_fn(|| self.jobs.try_recv().ok())
+            .filter(|job| matches!(job, Job::Publish(..)))
+            .count()
+    }
 }
-
-#[derive(Deserialize)]
-struct Served {
-    envelope: Bytes,
-}
-
-type Offered = (Arc<Envelope>, Box<Channel>, Result<SignedReceipt, String>);
 
 impl Worker {
     /// Works until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut open = FuturesUnordered::new();
-        let mut pause = PAUSE_FIRST;
-        let mut rest = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
+        let (mut offers, mut fetches) = (FuturesUnordered::new(), FuturesUnordered::new());
         loop {
-            self.fetch().await;
-            if rest.is_elapsed() {
-                while open.len() < AT_ONCE
-                    && let Some((_, (envelope, channel))) = self.waiting.pop_first()
-                {
-                    open.push(offer(self.http.clone(), self.url.clone(), envelope, channel));
-                }
+            let now = Instant::now();
+            while now >= self.rest_until
+                && offers.len() < AT_ONCE
+                && let Some((envelope, channel)) = self.line.next(now)
+            {
+                offers.push(offer(self.http.clone(), self.url.clone(), envelope, channel));
             }
+            while fetches.len() < AT_ONCE
+                && let Some(channel) = self.fetching.pop_first()
+            {
+                fetches.push(fetch(self.http.clone(), self.url.clone(), channel));
+            }
+            let wake = self.wake(now, offers.len() < AT_ONCE);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                Some(offered) = open.next() => match self.on_offered(offered).await {
-                    Ok(()) => pause = PAUSE_FIRST,
-                    Err(error) => {
-                        tracing::warn!(tower = self.url, error, pause_ms = pause.as_millis(), "the tower did not take a backup");
-                        rest.as_mut().reset(tokio::time::Instant::now() + pause);
-                        pause = pause.saturating_mul(2).min(PAUSE_MOST);
-                    }
-                },
+                Some(offered) = offers.next() => self.on_offered(offered).await,
+                Some((channel, found)) = fetches.next() => self.on_fetched(channel, found).await,
                 job = self.jobs.recv() => match job {
-                    Some(Job::Publish(envelope, channel)) => self.put(envelope, channel),
-                    Some(Job::Fetch(channel)) => self.fetching.push(channel),
+                    Some(Job::Publish(envelope, channel)) => self.line.put(envelope, channel),
+                    Some(Job::Fetch(channel)) => self.ask(channel),
                     None => return,
                 },
-                () = &mut rest, if !rest.is_elapsed() => {}
+                () = tokio::time::sleep_until(wake) => {}
             }
         }
     }
 
-    /// A newer envelope takes the place of an older one.
-    fn put(&mut self, envelope: Arc<Envelope>, channel: Box<Channel>) {
-        let id = envelope.header().channel_id;
-        let newer =
-            |held: &(Arc<Envelope>, Box<Channel>)| held.0.header().nonce > envelope.header().nonce;
-        if !self.waiting.get(&id).is_some_and(newer) {
-            self.waiting.insert(id, (envelope, channel));
+    /// When there is something to do though nothing happens.
+    fn wake(&self, now: Instant, has_room: bool) -> Instant {
+        let idle = now.checked_add(IDLE).unwrap_or(now);
+        match self.line.due() {
+            _ if self.rest_until > now => self.rest_until,
+            // Without room an offer must come back first.
+            Some(due) if has_room => due,
+            _ => idle,
         }
     }
 
-    async fn on_offered(&mut self, (envelope, channel, outcome): Offered) -> Result<(), String> {
+    fn ask(&mut self, channel: ChannelId) {
+        if self.fetching.len() < FETCHING_MAX {
+            self.fetching.insert(channel);
+        }
+    }
+
+    async fn on_offered(&mut self, (envelope, channel, outcome): Offered) {
+        let id = envelope.header().channel_id;
         match outcome {
             Ok(receipt) => {
+                self.pause = PAUSE_FIRST;
+                self.line.done(id);
                 // A node that is gone wants no receipts.
                 let _ = self.answers.send(Answer::Receipt(self.at, Box::new(receipt))).await;
-                Ok(())
             }
-            Err(error) => {
-                self.put(envelope, channel);
-                Err(error)
+            Err(Failure::Never(error)) => {
+                tracing::warn!(tower = self.url, channel = %id, error, "the tower will not take this backup");
+                self.line.done(id);
+            }
+            Err(Failure::Later(error)) => {
+                tracing::debug!(tower = self.url, channel = %id, error, "the tower does not take this backup now");
+                self.line.pause(envelope, channel, Instant::now());
+            }
+            Err(Failure::Unreachable(error)) => {
+                self.line.put(envelope, channel);
+                let now = Instant::now();
+                // Those that were on their way together say it once.
+                if now >= self.rest_until {
+                    tracing::warn!(
+                        tower = self.url,
+                        error,
+                        pause_ms = self.pause.as_millis(),
+                        "the tower does not take backups"
+                    );
+                    self.rest_until = now.checked_add(self.pause).unwrap_or(now);
+                    self.pause = self.pause.saturating_mul(2).min(PAUSE_MOST);
+                }
             }
         }
     }
 
-    async fn fetch(&mut self) {
-        for channel in std::mem::take(&mut self.fetching) {
-            let mut envelopes = Vec::new();
-            let mut answered = true;
-            for role in Role::BOTH {
-                match slot(&self.http, &self.url, channel, role).await {
-                    Ok(found) => envelopes.extend(found),
-                    Err(error) => {
-                        tracing::warn!(tower = self.url, %channel, error, "the tower does not answer");
-                        answered = false;
-                    }
-                }
-            }
-            if answered {
+    async fn on_fetched(
+        &mut self,
+        channel: ChannelId,
+        found: Result<Vec<UnverifiedEnvelope>, String>,
+    ) {
+        match found {
+            Ok(envelopes) => {
                 let answer = Answer::Fetched { tower: self.at, channel, envelopes };
                 let _ = self.answers.send(answer).await;
             }
+            Err(error) => {
+                tracing::warn!(tower = self.url, %channel, error, "the tower does not answer");
+            }
         }
     }
 }
 
-async fn offer(
-    http: reqwest::Client,
-    url: String,
-    envelope: Arc<Envelope>,
-    channel: Box<Channel>,
-) -> Offered {
-    let outcome = post(&http, &url, &envelope, &channel).await;
-    (envelope, channel, outcome)
-}
-
-async fn post(
-    http: &reqwest::Client,
-    url: &str,
-    envelope: &Envelope,
-    channel: &Channel,
-) -> Result<SignedReceipt, String> {
-    let body = serde_json::json!({"envelope": Bytes::from(envelope.to_bytes())});
-    let answer = http.post(format!("{url}/v1/backups")).json(&body).send().await;
-    let answer = answer.map_err(|error| error.to_string())?;
-    let status = answer.status();
-    let bytes = read(answer).await?;
-    if !status.is_success() {
-        return Err(format!("{status}: {}", String::from_utf8_lossy(&bytes)));
-    }
-    let taken: Taken = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-    let terms = channel.terms();
-    taken
-        .receipt
-        .covers(envelope, terms.chain_id, terms.vipe)
-        .map_err(|error| error.to_string())?;
-    Ok(taken.receipt)
-}
-
-async fn slot(
-    http: &reqwest::Client,
-    url: &str,
-    channel: ChannelId,
-    role: Role,
-) -> Result<Option<UnverifiedEnvelope>, String> {
-    let answer = http.get(format!("{url}/v1/backups/{channel}/{role}")).send().await;
-    let answer = answer.map_err(|error| error.to_string())?;
-    if answer.status() == reqwest::StatusCode::NOT_FOUND {
-        return Ok(None);
-    }
-    let status = answer.status();
-    let bytes = read(answer).await?;
-    if !status.is_success() {
-        return Err(format!("{status}"));
-    }
-    let served: Served = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-    UnverifiedEnvelope::from_bytes(&served.envelope).map(Some).map_err(|error| error.to_string())
-}
-
-/// At most [`ANSWER_BYTES_MAX`].
-async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| error.to_string())? {
-        if bytes.len().saturating_add(chunk.len()) > ANSWER_BYTES_MAX {
-            return Err("the answer is too long".to_owned());
-        }
-        bytes.extend(&chunk);
-    }
-    Ok(bytes)
-}
-
-/// A tower's account, by its place in the list: learned from its receipts.
+/// A tower's account, by its place in the list: learned from its receipts, and then expected.
 #[derive(Debug, Default)]
 pub(crate) struct Names(BTreeMap<usize, Address>);
 
@@ -280,7 +249,12 @@ impl Names {
         self.0.get(&at).copied()
     }
 
-    pub(crate) fn learn(&mut self, at: usize, tower: Address) {
-        self.0.insert(at, tower);
+    /// Whether the tower at this place signs with the account that it signed with before: another one would count as another
+    /// tower, and one of them could then make any number.
+    pub(crate) fn learn(&mut self, at: usize, tower: Address) -> bool {
+        *self.0.entry(at).or_insert(tower) == tower
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! The chain watch: hands each batch to the driver, with what is final now, and goes on once it is durable.
 
+use alloy_primitives::{Address, U256};
+use chain::calls::Vip;
 use chain::error::RpcError;
 use chain::follower::{FollowError, Follower};
 use chain::provider::{At, Rpc};
@@ -14,6 +16,8 @@ use crate::driver::Delivery;
 pub struct Watch {
     pub(crate) follower: Follower,
     pub(crate) rpc: Rpc,
+    /// The hub's pool.
+    pub(crate) vip: Option<Address>,
     pub(crate) driver: mpsc::Sender<Delivery>,
 }
 
@@ -33,13 +37,26 @@ impl Watch {
                 Some(number) => self.finalized(number).await,
                 None => None,
             };
+            let idle = self.idle().await;
             let (durable, stored) = oneshot::channel();
-            let delivery = Delivery { batch: Box::new(batch), finalized, durable };
+            let delivery = Delivery { batch: Box::new(batch), finalized, idle, durable };
             if self.driver.send(delivery).await.is_err() || stored.await.is_err() {
                 stop.cancelled().await;
                 return Ok(());
             }
             self.follower.acknowledge();
+        }
+    }
+
+    /// What the pool has in its own hands; without an answer the last one counts on.
+    async fn idle(&self) -> Option<U256> {
+        let pool = Vip::new(self.vip?);
+        match pool.idle(&self.rpc, At::Latest).await {
+            Ok(idle) => Some(idle),
+            Err(error) => {
+                tracing::warn!(%error, "the pool's idle capital is not shown");
+                None
+            }
         }
     }
 

@@ -22,8 +22,35 @@ pub enum NodeCommand {
 pub enum HubCommand {
     /// Run a hub until it is told to stop: accepts channels by policy, and carries payments between participants.
     Run(HubArgs),
-    /// Print the invitation that participants open channels with.
-    Invitation(Common),
+    /// Print the invitation that participants open channels with; on a terminal as a QR code, too.
+    Invitation(Shown),
+    /// Put more of the pool's idle capital into a channel, so that more can be paid to its participant. One transaction.
+    Allocate {
+        /// The channel
+        channel: u64,
+        /// How much, in base units
+        amount: u128,
+        /// Names this order: the same key is never put in twice. By default a random one, which is printed
+        #[arg(long, value_name = "NAME")]
+        order: Option<String>,
+        /// Wait until it is final
+        #[arg(long)]
+        wait: bool,
+        /// Output
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+/// How a text that another device reads is shown.
+#[derive(Debug, Clone, Args)]
+pub struct Shown {
+    /// Output
+    #[command(flatten)]
+    pub common: Common,
+    /// The QR code also where the output is no terminal
+    #[arg(long)]
+    pub qr: bool,
 }
 
 /// How a node runs.
@@ -32,12 +59,20 @@ pub struct RunArgs {
     /// Where other nodes dial this one, as a multiaddress; a participant needs none
     #[arg(long, value_name = "MULTIADDRESS")]
     pub link: Vec<String>,
+    /// Where others reach it, if not where it listens: behind a router, or under a name (/dns4/hub.example/tcp/4001). Goes into
+    /// the invitation
+    #[arg(long, value_name = "MULTIADDRESS")]
+    pub announce: Vec<String>,
     /// Where the local HTTP API listens
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0")]
     pub api: SocketAddr,
     /// A tower that backups are handed to (its HTTP address); may be repeated
     #[arg(long, value_name = "URL")]
     pub tower: Vec<String>,
+    /// At the first start: derive the seed from the account's signature over a message with this index, instead of making one.
+    /// Then the account's key alone restores everything. Needs --deployment
+    #[arg(long, value_name = "INDEX")]
+    pub seed_from_account: Option<u32>,
     /// Limits, fees, backups, and when the node leaves a channel by itself (TOML); see docs/spec/node.md
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
@@ -133,6 +168,12 @@ pub enum ClientCommand {
         channel: Option<u64>,
         /// Output
         #[command(flatten)]
+        shown: Shown,
+    },
+    /// Show what the calls to the chain cost now, and what a dispute locks.
+    Costs {
+        /// Output
+        #[command(flatten)]
         common: Common,
     },
     /// Show payments, oldest first.
@@ -171,6 +212,9 @@ pub enum ClientCommand {
         /// The channel; not needed when there is one
         #[arg(long)]
         channel: Option<u64>,
+        /// Names this order: the same key is never paid out twice. By default a random one, which is printed
+        #[arg(long, value_name = "NAME")]
+        order: Option<String>,
         /// Wait until it is final
         #[arg(long)]
         wait: bool,

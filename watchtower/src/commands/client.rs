@@ -1,16 +1,15 @@
 //! What talks to a running node over its local API: one request for each command, and waiting where that is asked for.
 
 use std::io::Write as _;
-use std::path::Path;
 use std::time::Duration;
 
 use rand::RngCore as _;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::client_http::{Client, failed};
 use super::client_words as words;
-use super::node::{API_ADDRESS, API_TOKEN, read_token};
-use crate::cli::{BackupCommand, ClientCommand, Common};
+use crate::cli::{BackupCommand, ClientCommand, Common, Shown};
 use crate::config::Config;
 use crate::error::CommandError;
 
@@ -21,71 +20,42 @@ const SETTLE_MAX: Duration = Duration::from_secs(15);
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// A running node, as its folder says how to reach it.
-#[derive(Debug)]
-pub(crate) struct Client {
-    url: String,
-    http: reqwest::Client,
-    token: zeroize::Zeroizing<String>,
-}
-
-fn failed(error: impl std::fmt::Display) -> CommandError {
-    CommandError::Node(error.to_string())
-}
-
-impl Client {
-    /// The node whose data folder this is.
-    pub(crate) fn of(folder: &Path) -> Result<Self, CommandError> {
-        let path = folder.join(API_ADDRESS);
-        let address = std::fs::read_to_string(&path).map_err(|source| CommandError::System {
-            what: format!(
-                "no node has run in {}: start one with `watchtower node run --data-dir {}`",
-                folder.display(),
-                folder.display()
-            ),
-            source,
-        })?;
-        let token = read_token(&folder.join(API_TOKEN))?;
-        let http =
-            reqwest::Client::builder().timeout(Duration::from_secs(30)).build().map_err(failed)?;
-        Ok(Self { url: format!("http://{}", address.trim()), http, token })
-    }
-
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value, CommandError> {
-        let answer = request.bearer_auth(self.token.as_str()).send().await.map_err(|error| {
-            failed(format!("the node does not answer at {} ({error}): is it running?", self.url))
-        })?;
-        let status = answer.status();
-        let body: Value = answer.json().await.map_err(failed)?;
-        if status.is_success() {
-            return Ok(body);
-        }
-        let message = body.pointer("/error/message").and_then(Value::as_str);
-        Err(failed(message.map_or_else(|| format!("{status}: {body}"), str::to_owned)))
-    }
-
-    pub(crate) async fn get(&self, path: &str) -> Result<Value, CommandError> {
-        self.send(self.http.get(format!("{}{path}", self.url))).await
-    }
-
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, CommandError> {
-        self.send(self.http.post(format!("{}{path}", self.url)).json(body)).await
-    }
-}
-
 pub(crate) fn execute(config: &Config, command: &ClientCommand) -> Result<(), CommandError> {
     let client = Client::of(&config.data_dir)?;
     super::runtime()?.block_on(run(&client, command))
 }
 
 /// Prints the hub's invitation.
-pub(crate) fn invitation(config: &Config, common: &Common) -> Result<(), CommandError> {
+pub(crate) fn invitation(config: &Config, shown: &Shown) -> Result<(), CommandError> {
     let client = Client::of(&config.data_dir)?;
     let answer = super::runtime()?.block_on(client.get("/v1/invitation"))?;
-    if common.json {
+    show_text(shown, &answer, "invitation")
+}
+
+/// A text that another device may read: alone on its line, and as a code.
+fn show_text(shown: &Shown, answer: &Value, field: &str) -> Result<(), CommandError> {
+    if shown.common.json {
         return super::say(answer);
     }
-    super::say(answer["invitation"].as_str().unwrap_or_default())
+    let text = answer[field].as_str().unwrap_or_default();
+    super::say(text)?;
+    match super::qr::code(text, shown.qr) {
+        Some(code) => super::say(code),
+        None => Ok(()),
+    }
+}
+
+/// Puts more of the pool's capital into a channel.
+pub(crate) fn allocate(
+    config: &Config,
+    (channel, amount): (u64, u128),
+    order: Option<&str>,
+    wait: bool,
+    common: &Common,
+) -> Result<(), CommandError> {
+    let client = Client::of(&config.data_dir)?;
+    let path = format!("/v1/channels/{channel}/allocations");
+    super::runtime()?.block_on(put_in(&client, (&path, amount), order, wait, common))
 }
 
 fn show(common: &Common, answer: &Value, words: fn(&Value) -> String) -> Result<(), CommandError> {
@@ -122,6 +92,13 @@ async fn until(
     }
 }
 
+/// Names an order that a person did not name.
+fn random_key() -> String {
+    let mut random = [0; 8];
+    rand::rngs::OsRng.fill_bytes(&mut random);
+    alloy_primitives::hex::encode(random)
+}
+
 fn place(channel: Option<u64>) -> String {
     channel.map_or_else(|| "-".to_owned(), |id| id.to_string())
 }
@@ -138,17 +115,22 @@ async fn run(client: &Client, command: &ClientCommand) -> Result<(), CommandErro
             open(client, &body, *wait, common).await
         }
         ClientCommand::Fund { amount, channel, order, wait, common } => {
-            fund(client, (*amount, *channel), order.as_deref(), *wait, common).await
+            estimate(client, common, "fund").await;
+            let path = format!("/v1/channels/{}/deposits", place(*channel));
+            put_in(client, (&path, *amount), order.as_deref(), *wait, common).await
         }
         ClientCommand::Pay { to, amount, channel, order, wait, common } => {
             let amount = amount.map(|amount| amount.to_string());
             let body = json!({"to": to, "amount": amount, "channel": channel, "key": order});
             pay(client, &body, *wait, common).await
         }
-        ClientCommand::Receive { amount, channel, common } => {
+        ClientCommand::Receive { amount, channel, shown } => {
             let amount = amount.map(|amount| amount.to_string());
             let body = json!({"amount": amount, "channel": channel});
-            show(common, &client.post("/v1/invoices", &body).await?, words::invoice)
+            show_text(shown, &client.post("/v1/invoices", &body).await?, "invoice")
+        }
+        ClientCommand::Costs { common } => {
+            show(common, &client.get("/v1/costs").await?, words::costs)
         }
         ClientCommand::History { channel, all, common } => {
             let channel = channel.map(|id| format!("&channel={id}")).unwrap_or_default();
@@ -164,12 +146,16 @@ async fn run(client: &Client, command: &ClientCommand) -> Result<(), CommandErro
         ClientCommand::Export { payment } => {
             super::say(client.get(&format!("/v1/payments/{payment}/note")).await?)
         }
-        ClientCommand::Withdraw { amount, channel, wait, common } => {
-            let body = json!({"amount": amount.to_string()});
+        ClientCommand::Withdraw { amount, channel, order, wait, common } => {
+            estimate(client, common, "withdraw").await;
+            let key = order.clone().unwrap_or_else(random_key);
+            progress(common, &format!("to repeat this very order: --order {key}"));
+            let body = json!({"amount": amount.to_string(), "key": key});
             let path = format!("/v1/channels/{}/withdrawals", place(*channel));
             agree(client, (&path, &body), *wait, common).await
         }
         ClientCommand::Close { channel, wait, common } => {
+            estimate(client, common, "close").await;
             let path = format!("/v1/channels/{}/close", place(*channel));
             agree(client, (&path, &json!({})), *wait, common).await
         }
@@ -203,6 +189,7 @@ async fn open(
         common,
         "asks the hub, then approves and opens: two transactions; the money is in the vault, not with the hub",
     );
+    estimate(client, common, "open").await;
     let mut answer = client.post("/v1/channels", body).await?;
     let hash = answer["dispute_hash"].clone();
     if wait && answer["stage"] != "live" {
@@ -223,32 +210,39 @@ async fn open(
     show(common, &answer, words::opening)
 }
 
-async fn fund(
+/// Says what a command's calls cost, to people, where that can be told.
+async fn estimate(client: &Client, common: &Common, what: &str) {
+    if common.json {
+        return;
+    }
+    if let Ok(costs) = client.get("/v1/costs").await {
+        progress(common, &words::cost_of(&costs, what));
+    }
+}
+
+/// A deposit, or an allocation.
+async fn put_in(
     client: &Client,
-    (amount, channel): (u128, Option<u64>),
+    (path, amount): (&str, u128),
     order: Option<&str>,
     wait: bool,
     common: &Common,
 ) -> Result<(), CommandError> {
-    let mut random = [0; 8];
-    rand::rngs::OsRng.fill_bytes(&mut random);
-    let key = order.map_or_else(|| alloy_primitives::hex::encode(random), str::to_owned);
-    progress(
-        common,
-        &format!(
-            "approves and deposits: two transactions; to repeat this very order: --order {key}"
-        ),
-    );
+    let key = order.map_or_else(random_key, str::to_owned);
+    progress(common, &format!("to repeat this very order: --order {key}"));
     let body = json!({"amount": amount.to_string(), "key": key});
-    let path = format!("/v1/channels/{}/deposits", place(channel));
-    let mut answer = client.post(&path, &body).await?;
-    while wait && answer.pointer("/order/state") == Some(&json!("running")) {
+    let mut answer = client.post(path, &body).await?;
+    let comes = |answer: &Value| {
+        let state = answer.pointer("/order/state").and_then(Value::as_str);
+        matches!(state, Some("running" | "waiting"))
+    };
+    while wait && comes(&answer) {
         tokio::time::sleep(LOOK_EVERY).await;
-        answer = client.post(&path, &body).await?;
+        answer = client.post(path, &body).await?;
     }
     show(common, &answer, words::order)?;
     if answer.pointer("/order/state") == Some(&json!("failed")) {
-        return Err(failed("the deposit failed; the reason stands above"));
+        return Err(failed("it failed; the reason stands above"));
     }
     Ok(())
 }
@@ -320,6 +314,15 @@ async fn agree(
             Ok(one["held"] == false)
         });
         let channels = channels.await?;
+        if answer.get("consent").is_some() {
+            // The same order again says what became of it.
+            answer = client.post(path, body).await?;
+            if answer["executed"] != true {
+                return Err(failed(
+                    "the consent ran out before it was executed: nothing was taken out, try again",
+                ));
+            }
+        }
         until(client, "/v1/status", |status| {
             let all = status["orders"].as_array().map(Vec::as_slice).unwrap_or_default();
             Ok(!all.iter().any(|one| one["state"] == "running"))
@@ -341,6 +344,7 @@ async fn exit(
         common,
         "signing on this channel stops for good; a dispute locks fee and bond until its window is over",
     );
+    estimate(client, common, "exit").await;
     let answer = client.post(path, body).await?;
     if !wait {
         return show(common, &answer, words::exit);

@@ -35,8 +35,44 @@ pub(crate) fn order(answer: &Value) -> String {
     out
 }
 
-pub(crate) fn invoice(answer: &Value) -> String {
-    text(&answer["invoice"])
+/// Wei as ether, for people.
+fn ether(value: &Value) -> String {
+    let wei = value.as_str().and_then(|text| text.parse::<u128>().ok());
+    match wei {
+        Some(wei) => {
+            let (whole, part) = (wei / 10_u128.pow(18), wei % 10_u128.pow(18) / 10_u128.pow(12));
+            format!("{whole}.{part:06} ether")
+        }
+        None => text(value),
+    }
+}
+
+pub(crate) fn cost_of(costs: &Value, what: &str) -> String {
+    if what != "exit" {
+        return format!("costs about {} of gas", ether(&costs[what]));
+    }
+    let exit = &costs["exit"];
+    let mut out = format!(
+        "costs about {} of gas, and locks {} as the fee",
+        ether(&exit["gas"]),
+        ether(&exit["fee"])
+    );
+    for one in list(exit, "bonds") {
+        out.push_str(&format!(
+            ", {} as the bond of channel {}",
+            ether(&one["bond"]),
+            text(&one["channel"])
+        ));
+    }
+    out
+}
+
+pub(crate) fn costs(answer: &Value) -> String {
+    let mut out = format!("{:<16} {}\n", "gas price", text(&answer["gas_price"]));
+    for what in ["open", "fund", "withdraw", "close", "exit"] {
+        out.push_str(&format!("{what:<16} {}\n", cost_of(answer, what)));
+    }
+    out
 }
 
 pub(crate) fn history(answer: &Value) -> String {
@@ -77,6 +113,13 @@ pub(crate) fn channel(one: &Value) -> String {
             "held",
         ],
     );
+    if one["hub_fee_too_high"] == true {
+        out.push_str(&format!(
+            "the hub's fee is {} and {} millionths: more than the policy's [hub] fee; payments are refused\n",
+            text(&one["hub_fee"]["base"]),
+            text(&one["hub_fee"]["millionths"])
+        ));
+    }
     if one["restoring"] == true {
         out.push_str("it is being restored: nothing is signed until that is done\n");
     }
@@ -129,7 +172,16 @@ pub(crate) fn exit(answer: &Value) -> String {
 
 pub(crate) fn restore(answer: &Value) -> String {
     if answer["done"] == true {
-        return "nothing is being restored".to_owned();
+        let mut out = "nothing is being restored\n".to_owned();
+        for one in list(answer, "restored") {
+            out.push_str(&format!(
+                "channel {:<8} restored with nonce {}; towers that served less, by their place in the list from 0: {}\n",
+                text(&one["channel"]),
+                text(&one["nonce"]),
+                text(&one["towers_behind"]),
+            ));
+        }
+        return out;
     }
     format!(
         "restoring channels {}: waits for the hub and for {} of {} towers; nothing is signed on them meanwhile",

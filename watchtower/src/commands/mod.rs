@@ -2,6 +2,7 @@
 
 mod check_config;
 mod client;
+mod client_http;
 mod client_words;
 mod demo;
 mod deploy;
@@ -13,6 +14,7 @@ mod keys;
 mod manual;
 mod monitor;
 mod node;
+mod qr;
 mod run;
 mod top;
 
@@ -40,7 +42,10 @@ pub fn execute(cli: &Cli) -> Result<(), CommandError> {
         Command::Monitor(arguments) => monitor::execute(&config, arguments),
         Command::Node(NodeCommand::Run(arguments)) => node::run(&config, arguments),
         Command::Hub(HubCommand::Run(arguments)) => node::hub(&config, arguments),
-        Command::Hub(HubCommand::Invitation(common)) => client::invitation(&config, common),
+        Command::Hub(HubCommand::Invitation(shown)) => client::invitation(&config, shown),
+        Command::Hub(HubCommand::Allocate { channel, amount, order, wait, common }) => {
+            client::allocate(&config, (*channel, *amount), order.as_deref(), *wait, common)
+        }
         Command::Client(command) => client::execute(&config, command),
         Command::Deploy(arguments) => deploy::execute(&config, arguments),
         Command::Devnet(arguments) => devnet::execute(&config, arguments),

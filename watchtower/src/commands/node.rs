@@ -1,8 +1,9 @@
 //! `watchtower node run` and `watchtower hub run`: builds a node's parts, names their tasks, and stops them in order.
 
+use std::fs::Permissions;
 use std::io::Write as _;
 use std::num::NonZeroU32;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use chain::account::Account;
@@ -14,7 +15,8 @@ use node::api::Token;
 use node::keys::Keys;
 use node::policy::Policy;
 use node::{Node, Setup, Site};
-use protocol::seed::Seed;
+use protocol::seed::{Seed, wallet_digest};
+use protocol::vipe::Rules;
 use protocol::{Address, Role};
 use rand::RngCore as _;
 use store::{Facts, Store};
@@ -25,12 +27,14 @@ use zeroize::Zeroizing;
 use crate::cli::{HubArgs, RunArgs};
 use crate::config::{Config, ConfigError, WEI_PER_GWEI};
 use crate::error::{CommandError, DeploymentError};
-use crate::keys::{Password, new_seed, open_account, read_seed};
+use crate::keys::{Password, new_seed, open_account, read_seed, store_seed};
 use crate::service::checks::check_chain;
 use crate::service::settings::{following, submitter};
 use crate::tasks::{Stage, Tasks};
 use crate::{tasks, telemetry};
 
+/// The environment's variable for the account's key, where there is no encrypted file: for containers whose secrets come so.
+const ACCOUNT_KEY: &str = "WATCHTOWER_ACCOUNT_KEY";
 /// The seed's file in the data folder.
 const SEED: &str = "seed";
 /// The node's store in the data folder.
@@ -59,11 +63,18 @@ fn execute(
     config.validate()?;
     telemetry::start(&config.log)?;
     let policy = read_policy(arguments.policy.as_deref())?;
-    let password = Password::find(config.account.password_file.as_deref())?;
-    let account = open_account(&config.keystore_path(), &password)?;
-    drop(password);
-    std::fs::create_dir_all(&config.data_dir).map_err(system("cannot make the data folder"))?;
-    let seed = seed(&config.data_dir)?;
+    let account = account(config)?;
+    empty_core_dumps();
+    if !arguments.api.ip().is_loopback() {
+        tracing::warn!(address = %arguments.api, "the API listens beyond this machine, without TLS: whoever reads the traffic has the token, and with it the money");
+    }
+    // A new folder is its owner's alone.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.data_dir)
+        .map_err(system("cannot make the data folder"))?;
+    let seed = seed(config, &account, arguments.seed_from_account)?;
     let keys =
         Keys::new(account, &seed, role).map_err(|error| CommandError::Node(error.to_string()))?;
     let runtime = super::runtime()?;
@@ -71,6 +82,32 @@ fn execute(
     // A circuit that is still being built is not waited for.
     runtime.shutdown_background();
     outcome
+}
+
+/// The keys are in memory: of no mapping is anything written, should this process dump its core.
+fn empty_core_dumps() {
+    if let Err(error) = std::fs::write("/proc/self/coredump_filter", "0") {
+        tracing::warn!(%error, "core dumps could not be emptied: one would hold the keys");
+    }
+}
+
+/// The account's key: from the environment where that has one, else from the encrypted file.
+fn account(config: &Config) -> Result<Account, CommandError> {
+    if let Ok(text) = std::env::var(ACCOUNT_KEY) {
+        let text = Zeroizing::new(text);
+        let digits = text.trim();
+        let digits = digits.strip_prefix("0x").unwrap_or(digits);
+        let key: Zeroizing<[u8; 32]> = alloy_primitives::hex::decode_to_array(digits)
+            .map(Zeroizing::new)
+            .map_err(|_not_hex| {
+                CommandError::Node(format!("{ACCOUNT_KEY} holds no key: 64 hexadecimal digits"))
+            })?;
+        return Account::from_bytes(&key).map_err(|_no_key| {
+            CommandError::Node(format!("{ACCOUNT_KEY} holds no key of an account"))
+        });
+    }
+    let password = Password::find(config.account.password_file.as_deref())?;
+    Ok(open_account(&config.keystore_path(), &password)?)
 }
 
 fn system(what: &str) -> impl FnOnce(std::io::Error) -> CommandError {
@@ -89,23 +126,46 @@ fn read_policy(path: Option<&Path>) -> Result<Policy, CommandError> {
 }
 
 /// The seed; made at the first start, never when there is a store already.
-fn seed(folder: &Path) -> Result<Seed, CommandError> {
+fn seed(config: &Config, account: &Account, index: Option<u32>) -> Result<Seed, CommandError> {
+    let folder = &config.data_dir;
     let path = folder.join(SEED);
-    if !path.exists() {
-        if folder.join(STORE).exists() {
-            return Err(CommandError::Node(format!(
-                "the store {} is there and the seed {} is not: put the seed back",
-                folder.join(STORE).display(),
-                path.display()
-            )));
-        }
+    if path.exists() {
+        return Ok(Seed::from_bytes(*read_seed(&path)?));
+    }
+    if index.is_none() && folder.join(STORE).exists() {
+        return Err(CommandError::Node(format!(
+            "the store {} is there and the seed {} is not: put the seed back",
+            folder.join(STORE).display(),
+            path.display()
+        )));
+    }
+    let Some(index) = index else {
         new_seed(&path)?;
         super::say(format_args!(
             "a new seed is in {}: back it up, with it and the chain everything else is restored",
             path.display()
         ))?;
-    }
-    Ok(Seed::from_bytes(*read_seed(&path)?))
+        return Ok(Seed::from_bytes(*read_seed(&path)?));
+    };
+    let seed = from_account(config, account, index)?;
+    store_seed(&path, seed.as_bytes())?;
+    super::say(format_args!(
+        "the seed in {} comes from the account's signature with index {index}: the account's key restores it",
+        path.display()
+    ))?;
+    Ok(seed)
+}
+
+/// The account signs twice, so that one that signs differently each time is found out.
+fn from_account(config: &Config, account: &Account, index: u32) -> Result<Seed, CommandError> {
+    let Some(path) = &config.chain.deployment else {
+        return Err(CommandError::Node("--seed-from-account needs --deployment".to_owned()));
+    };
+    let deployment = Deployment::load(path).map_err(DeploymentError::from)?;
+    let digest = wallet_digest(deployment.chain_id, deployment.vipe.address, index);
+    let failed = |error: &dyn std::fmt::Display| CommandError::Node(error.to_string());
+    let sign = || account.sign_digest(&digest).map_err(|error| failed(&error));
+    Seed::from_wallet(&sign()?, &sign()?).map_err(|error| failed(&error))
 }
 
 /// Which asset and pool, from the deployment file and the flags.
@@ -114,6 +174,7 @@ fn site(
     facts: Facts,
     asset: Option<Address>,
     (role, vip): (Role, Option<Address>),
+    rules: &Rules,
 ) -> Result<Site, CommandError> {
     let deployment = match &config.chain.deployment {
         Some(path) => Some(Deployment::load(path).map_err(DeploymentError::from)?),
@@ -130,7 +191,8 @@ fn site(
         ));
     }
     let vip = pool.filter(|_| role == Role::Counterparty);
-    Ok(Site { chain_id: facts.chain_id, vipe: facts.vipe, asset, vip })
+    let (chain_id, vipe, fee_floor) = (facts.chain_id, facts.vipe, rules.fee_floor);
+    Ok(Site { chain_id, vipe, asset, vip, fee_floor, fee_gas: rules.fee_gas })
 }
 
 async fn until_told(
@@ -151,8 +213,11 @@ async fn until_told(
         vipe: checked.vault.vipe,
         account: account.address(),
     };
-    let site = site(config, facts, arguments.asset, (role, vip))?;
+    let site = site(config, facts, arguments.asset, (role, vip), &checked.rules)?;
     let store = Store::open(config.data_dir.join(STORE), facts)?;
+    // Payments and signed states are nobody else's business, whatever the folder's permissions.
+    std::fs::set_permissions(config.data_dir.join(STORE), Permissions::from_mode(0o600))
+        .map_err(system("cannot protect the store"))?;
     let setup =
         setup(config, arguments, (role, site, policy), (keys, store.clone(), checked.rpc)).await?;
     let node = Node::start(setup).await.map_err(|error| CommandError::Node(error.to_string()))?;
@@ -184,6 +249,11 @@ async fn setup(
     let listen = listen.map_err(|error| {
         CommandError::Config(ConfigError::Invalid { key: "--link", reason: error.to_string() })
     })?;
+    let announce: Result<Vec<Place>, _> =
+        arguments.announce.iter().map(|place| place.parse::<Place>()).collect();
+    let announce = announce.map_err(|error| {
+        CommandError::Config(ConfigError::Invalid { key: "--announce", reason: error.to_string() })
+    })?;
     let peers_max = NonZeroU32::new(PEERS_MAX).unwrap_or(NonZeroU32::MIN);
     Ok(Setup {
         role,
@@ -195,7 +265,7 @@ async fn setup(
         submitter,
         interval: config.chain.poll_interval,
         gas_price_max: u128::from(config.fees.gas_price_max_gwei) * u128::from(WEI_PER_GWEI),
-        link: LinkConfig { listen, peers_max, ..LinkConfig::default() },
+        link: LinkConfig { listen, announce, peers_max, ..LinkConfig::default() },
         towers: arguments.tower.clone(),
         circuit: config.artifacts_path(),
         keys,
@@ -252,12 +322,18 @@ pub(crate) fn read_token(path: &Path) -> Result<Zeroizing<String>, CommandError>
 
 /// Writes a file that only its owner can read, whole or not at all.
 fn write_private(path: &Path, text: &str) -> Result<(), CommandError> {
-    let unfinished: PathBuf = path.with_extension("unfinished");
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".unfinished");
+    let unfinished = PathBuf::from(unfinished);
     let write = || -> std::io::Result<()> {
+        // One that a crash left behind may have other permissions than ours.
+        match std::fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         let mut file = std::fs::OpenOptions::new()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .mode(0o600)
             .open(&unfinished)?;
         file.write_all(text.as_bytes())?;

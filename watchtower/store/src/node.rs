@@ -10,11 +10,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use alloy_primitives::Address;
 use protocol::ChannelId;
 use redb::{TableDefinition, WriteTransaction};
 use tokio::sync::oneshot;
 
+use crate::backups::Slot;
 use crate::error::StoreError;
+use crate::rows::ReceiptRow;
 use crate::signing::{self, SignedRow};
 use crate::{Store, schema};
 
@@ -68,6 +71,8 @@ pub enum NodeChange {
     Signed(ChannelId, SignedRow),
     /// A write of the tower's part, in the same transaction: the cursor and an obligation.
     Tower(Box<crate::Change>),
+    /// A tower's receipt, as [`Store::put_receipt`] keeps it.
+    Receipt(Slot, Address, Box<ReceiptRow>),
 }
 
 /// Makes the tables of an empty store.
@@ -100,6 +105,9 @@ fn apply(
         }
         NodeChange::Signed(..) => {}
         NodeChange::Tower(change) => crate::change::apply(transaction, facts, change)?,
+        NodeChange::Receipt(slot, tower, receipt) => {
+            crate::receipts::put(transaction, *slot, *tower, receipt)?;
+        }
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use alloy_primitives::{Address, B256, Bytes};
 use protocol::Nonce;
+use redb::WriteTransaction;
 
 use crate::backups::Slot;
 use crate::error::StoreError;
@@ -34,6 +35,18 @@ fn decode(row: &[u8]) -> Result<ReceiptRow, StoreError> {
     })
 }
 
+pub(crate) fn put(
+    transaction: &WriteTransaction,
+    slot: Slot,
+    tower: Address,
+    receipt: &ReceiptRow,
+) -> Result<(), StoreError> {
+    let (channel, role) = slot.key();
+    let mut table = transaction.open_table(schema::RECEIPTS)?;
+    table.insert((channel, role, tower.into_array()), encode(receipt).as_slice())?;
+    Ok(())
+}
+
 impl Store {
     /// Keeps a receipt: one for each slot and tower, the newest.
     ///
@@ -45,14 +58,7 @@ impl Store {
         tower: Address,
         receipt: ReceiptRow,
     ) -> Result<(), StoreError> {
-        self.writer
-            .submit(move |transaction| {
-                let (channel, role) = slot.key();
-                let mut table = transaction.open_table(schema::RECEIPTS)?;
-                table.insert((channel, role, tower.into_array()), encode(&receipt).as_slice())?;
-                Ok(())
-            })
-            .await
+        self.writer.submit(move |transaction| put(transaction, slot, tower, &receipt)).await
     }
 
     /// The newest receipt of `tower` for a slot.

@@ -1,5 +1,7 @@
 //! The hub and the participants' messages: which payments it takes, and what it answers.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Effect, Ending, Hub, HubError, HubPayment, HubStage, Turn};
 use crate::{
     ids::{Amount, ChannelId, Sequence},
@@ -11,7 +13,28 @@ use crate::{
     zksc::PaymentId,
 };
 
+/// What one payer may have under way, where that differs from the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PayerLimits {
+    /// The most that it may have under way, in base units.
+    pub payer_max: Amount,
+    /// The most payments that it may have under way.
+    pub payments_max: usize,
+}
+
 impl Hub {
+    /// Gives one payer limits of its own.
+    pub fn set_limits(&mut self, channel: ChannelId, limits: PayerLimits) {
+        self.limits.insert(channel, limits);
+    }
+
+    /// What a payer may have under way.
+    fn limits_of(&self, channel: ChannelId) -> PayerLimits {
+        let super::Config { payer_max, payments_max, .. } = self.config;
+        self.limits.get(&channel).copied().unwrap_or(PayerLimits { payer_max, payments_max })
+    }
+
     /// A participant's message; one that fits nothing changes nothing.
     pub(super) fn on_message(
         &mut self,
@@ -142,8 +165,9 @@ impl Hub {
 
     /// The payer's limits, and that its balance covers the debit.
     fn check_payer(&self, from: ChannelId, terms: &Terms) -> Result<(), Reason> {
+        let limits = self.limits_of(from);
         let open = self.payments_of(from).filter(|one| one.terms.fields().payer == from);
-        if open.clone().count() >= self.config.payments_max {
+        if open.clone().count() >= limits.payments_max {
             return Err(Reason::Limit);
         }
         let held = |one: &HubPayment| match one.stage {
@@ -151,7 +175,7 @@ impl Hub {
             _ => one.terms.debit(),
         };
         let total = sum(open.map(held)).and_then(|sum| sum.checked_add(terms.debit()));
-        if total.is_none_or(|total| total > self.config.payer_max) {
+        if total.is_none_or(|total| total > limits.payer_max) {
             return Err(Reason::Limit);
         }
         let (balance, _) = self.room(from).ok_or(Reason::Amount)?;

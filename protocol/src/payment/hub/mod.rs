@@ -25,6 +25,7 @@ mod timers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use admit::PayerLimits;
 pub use record::{Batch, HubPayment, HubStage, LaneRecord, StoredLane};
 
 use super::{
@@ -186,6 +187,7 @@ pub struct Hub {
     /// The payments that each channel pays or is paid: what one participant has under way is found without all others'.
     of: BTreeMap<ChannelId, BTreeSet<PaymentId>>,
     timers: BTreeMap<PaymentId, Timer>,
+    limits: BTreeMap<ChannelId, PayerLimits>,
     fresh_until: Option<Millis>,
     ahead: Ahead<(ChannelId, u64), Effect>,
 }
@@ -206,6 +208,7 @@ impl Hub {
             payments,
             of,
             timers: BTreeMap::new(),
+            limits: BTreeMap::new(),
             fresh_until: None,
             ahead: Ahead::new(),
         }

@@ -118,6 +118,23 @@ fn a_payment_beyond_the_payees_escrow_is_refused_before_the_debit() {
 }
 
 #[test]
+fn a_payer_with_limits_of_its_own_is_held_to_them_and_the_others_are_not() {
+    let mut world = world();
+    let limits = hub::PayerLimits { payer_max: amount(5_000), payments_max: 1 };
+    world.hub.set_limits(id(1), limits);
+    assert!(world.pay(1, 2, 10_000));
+    assert!(world.pay(3, 2, 10_000));
+    world.run(24_000);
+    world.calm_down(24_000);
+    let reasons = |payer| {
+        let all = world.wallets[&id(payer)].book().payments.values();
+        all.filter_map(|one| one.reason).collect::<Vec<_>>()
+    };
+    assert_eq!(reasons(1), [Reason::Limit]);
+    assert_eq!(reasons(3), []);
+}
+
+#[test]
 fn nothing_is_signed_on_a_stale_view() {
     let mut world = world();
     let before = *world.wallets[&id(1)].handshake().record();

@@ -24,8 +24,9 @@ impl Wallet {
         if !reached || own.terms().asset != payee.terms().asset {
             return Err(PayError::OtherHub);
         }
-        let debit_max = self.config.max_in_flight.min(self.config.handshake.max_update);
-        let parts = split(order.amount, &self.config.fee, debit_max, self.config.credit_max)?;
+        let own_max = self.config.max_in_flight.min(self.config.handshake.max_update);
+        let credit_max = self.config.credit_max.min(self.hub_max);
+        let parts = split(order.amount, &self.config.fee, own_max.min(self.hub_max), credit_max)?;
         if self.book.open().saturating_add(parts.len()) > OPEN_MAX {
             return Err(PayError::TooMany);
         }

@@ -169,6 +169,8 @@ pub struct Wallet {
     channel: Channel,
     signer: Signer,
     config: Config,
+    /// The most that the hub moves in one update, as it says.
+    hub_max: Amount,
     ledger: Ledger,
     handshake: Participant,
     book: Book,
@@ -203,6 +205,7 @@ impl Wallet {
             channel,
             signer,
             config,
+            hub_max: Amount::MAX,
             ledger,
             handshake,
             book: record.book,
@@ -218,6 +221,13 @@ impl Wallet {
     #[must_use]
     pub const fn handshake(&self) -> &Participant {
         &self.handshake
+    }
+
+    /// The hub's own terms, for the payments that are ordered from now on. That the fee is one that the person pays is for the
+    /// caller to check.
+    pub const fn set_hub(&mut self, fee: FeePolicy, max_update: Amount) {
+        self.config.fee = fee;
+        self.hub_max = max_update;
     }
 
     /// The payments.

@@ -5,6 +5,7 @@
 //!     Ask(keys, possession, deposit)  ----------->    policy: Offer(possession, allocation) | Refused
 //!     open on chain                                   accept on chain
 //!     Hello(channel, signature) ----------------->    the peer speaks for this channel from here on
+//!                               <-----------------    Welcome(fee, max_update)
 //!     Handshake, Payment  <====================>      Handshake, Payment
 //!     Withdraw, Close (own signature) ----------->    the same with the other signature | Refused
 //!     Latest(none) ------------------------------>    Latest(newest final state)
@@ -20,7 +21,7 @@ mod terms;
 
 use alloy_primitives::{B256, keccak256};
 
-pub use terms::{Ask, CONSENT_LEN, Consent, Offer};
+pub use terms::{Ask, CONSENT_LEN, Consent, Offer, Welcome};
 use terms::{closing_bytes, read_closing, read_withdrawal, withdrawal_bytes};
 
 use crate::{
@@ -66,13 +67,16 @@ pub enum Refusal {
     /// A payment over the channel has not ended.
     #[error("a payment over the channel has not ended")]
     Busy,
-    /// The other node's view of the chain is stale.
-    #[error("the other node signs nothing now: its view of the chain is stale")]
+    /// The other node's view of the chain is stale, or behind this one's.
+    #[error("the other node signs nothing now: its view of the chain is stale or behind")]
     Stale,
+    /// The hub's pool has too little idle capital.
+    #[error("the hub's pool has too little idle capital for its side of the channel")]
+    Liquidity,
 }
 
 impl Refusal {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::OtherVault,
         Self::Possession,
         Self::Deposit,
@@ -81,6 +85,7 @@ impl Refusal {
         Self::Terms,
         Self::Busy,
         Self::Stale,
+        Self::Liquidity,
     ];
 
     fn byte(self) -> u8 {
@@ -167,6 +172,8 @@ pub enum Frame {
     Close(Box<Consent<Closing>>),
     /// The participant may say hello again: the hub does not know whom it speaks for.
     Who(ChannelId),
+    /// The hub answers a hello: its terms for payments over this channel.
+    Welcome(ChannelId, Welcome),
 }
 
 impl Frame {
@@ -196,6 +203,7 @@ impl Frame {
             Self::Withdraw(consent) => (8, consent.to_bytes(withdrawal_bytes)),
             Self::Close(consent) => (9, consent.to_bytes(closing_bytes)),
             Self::Who(channel) => (10, id(channel)),
+            Self::Welcome(channel, welcome) => (11, [id(channel), welcome.to_bytes()].concat()),
         };
         [&[FORMAT, kind], body.as_slice()].concat()
     }
@@ -244,6 +252,7 @@ impl Frame {
             8 => Self::Withdraw(Box::new(Consent::read(&mut reader, read_withdrawal)?)),
             9 => Self::Close(Box::new(Consent::read(&mut reader, read_closing)?)),
             10 => Self::Who(reader.channel_id()?),
+            11 => Self::Welcome(reader.channel_id()?, Welcome::read(&mut reader)?),
             other => return Err(DecodeError::Kind(other)),
         };
         reader.finish()?;
@@ -258,7 +267,8 @@ impl Frame {
             Self::Handshake(channel, _)
             | Self::Payment(channel, _)
             | Self::Latest(channel, _)
-            | Self::Who(channel) => Some(*channel),
+            | Self::Who(channel)
+            | Self::Welcome(channel, _) => Some(*channel),
             Self::Refused(channel, _) => *channel,
             Self::Withdraw(consent) => Some(consent.channel),
             Self::Close(consent) => Some(consent.channel),

@@ -6,6 +6,7 @@ use crate::{
     encoding::{DecodeError, Reader},
     ids::{Amount, ChannelId, Domain, EscrowVersion, Nonce, Role},
     keys::{PublicKey, SecretKey},
+    payment::FeePolicy,
     schnorr::Signature,
     vipe::{Closing, Payout, Withdrawal},
 };
@@ -40,6 +41,15 @@ pub struct Offer {
     /// What its pool will put in.
     pub allocation: Amount,
     /// The most that one update may move.
+    pub max_update: Amount,
+}
+
+/// A hub's terms for payments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Welcome {
+    /// What a payment costs.
+    pub fee: FeePolicy,
+    /// The most that one update may move, in base units.
     pub max_update: Amount,
 }
 
@@ -109,6 +119,21 @@ impl Offer {
             allocation: reader.amount()?,
             max_update: reader.amount()?,
         })
+    }
+}
+
+impl Welcome {
+    pub(super) fn to_bytes(self) -> Vec<u8> {
+        let mut out = self.fee.base.get().to_be_bytes().to_vec();
+        out.extend(self.fee.millionths.to_be_bytes());
+        out.extend(self.max_update.get().to_be_bytes());
+        out
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let base = reader.amount()?;
+        let millionths = u32::from_be_bytes(reader.take()?);
+        Ok(Self { fee: FeePolicy { base, millionths }, max_update: reader.amount()? })
     }
 }
 

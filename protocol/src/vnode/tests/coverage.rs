@@ -134,3 +134,58 @@ fn a_tower_that_does_not_serve_what_it_receipted_is_named_and_counts_no_more() {
     assert_eq!(coverage.status(CHANNEL).unwrap().protected, None);
     assert!(coverage.handle(fetched(None), 60_030).is_empty(), "it is not asked any more");
 }
+
+#[test]
+fn a_state_that_too_few_towers_hold_is_published_again_with_growing_pauses() {
+    let mut coverage = coverage();
+    let _none = coverage.handle(finalized(3), 0);
+    let mut published = Vec::new();
+    for now in (0..600_000).step_by(1_000) {
+        for effect in coverage.handle(tick(5), now) {
+            if effect == Effect::Publish(CHANNEL) {
+                published.push(now);
+                let _none = coverage.handle(Event::Published(envelope(3)), now);
+            }
+        }
+    }
+    assert_eq!(published, [2_000, 32_000, 92_000, 212_000, 452_000]);
+    for at in [1, 2] {
+        let _some = coverage.handle(Event::Receipt(receipt(&envelope(3), at, 50), 5), 600_000);
+    }
+    assert!(!coverage.handle(tick(5), 2_000_000).contains(&Effect::Publish(CHANNEL)));
+    let _out = coverage.handle(tick(50), 2_000_100);
+    let again = coverage.handle(tick(50), 2_000_200);
+    assert!(again.contains(&Effect::Publish(CHANNEL)), "the promises ran out");
+}
+
+#[test]
+fn a_tower_that_answers_no_checks_counts_no_more() {
+    let mut coverage = coverage();
+    let _none = coverage.handle(finalized(3), 0);
+    let _none = coverage.handle(Event::Published(envelope(3)), 10);
+    for at in [1, 2] {
+        let _some = coverage.handle(Event::Receipt(receipt(&envelope(3), at, 99), 5), 20);
+    }
+    let mut asked = 0;
+    let silent = (1..20_u64).find_map(|round| {
+        let effects = coverage.handle(tick(5), round * 60_000);
+        asked += effects.iter().filter(|one| matches!(one, Effect::Fetch(..))).count();
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::Silent(CHANNEL, tower) => Some(tower),
+            _ => None,
+        })
+    });
+    assert!(silent.is_some() && asked >= 3, "{asked}");
+    assert_eq!(coverage.status(CHANNEL).unwrap().protected, None);
+    assert_eq!(coverage.status(CHANNEL).unwrap().towers, 1);
+}
+
+#[test]
+fn a_channel_that_is_over_is_neither_published_nor_waited_for() {
+    let mut coverage = coverage();
+    let _none = coverage.handle(finalized(3), 0);
+    assert_eq!(coverage.handle(Event::Flush, 1), [Effect::Publish(CHANNEL)]);
+    assert_eq!(coverage.handle(Event::Over(CHANNEL), 2), [Effect::Flushed]);
+    assert_eq!(coverage.status(CHANNEL), None);
+    assert!(coverage.handle(tick(5), 1_000_000).is_empty());
+}

@@ -145,3 +145,60 @@ fn a_view_that_does_not_move_or_contradicts_itself_is_not_signed_on() {
     view.see(12, block(9, 3), 1_300);
     assert_eq!(view.good_until(1_300), Err(ViewError::Contradiction { number: 9 }));
 }
+
+#[test]
+fn a_dispute_that_was_reorganised_away_is_no_order_to_leave() {
+    let mut exit = exit(Role::Counterparty, ExitPolicy::default());
+    let _stopped = exit.handle(disputed(Role::Participant, 4, 900_000, None), 5);
+    let effects = exit.handle(Event::Undisputed, 6);
+    assert_eq!(effects, [Effect::Persist(Step::Live), Effect::Notice(Notice::DisputeGone)]);
+    let _none = exit.handle(Event::Advice(advice(7)), 7);
+    for now in [10, 1_000_000, u64::MAX] {
+        assert!(exit.handle(Event::Tick, now).is_empty());
+    }
+    assert!(!exit.handle(Event::Order(advice(7)), 8).is_empty(), "a person can still leave");
+}
+
+#[test]
+fn what_a_node_wanted_before_a_dispute_that_went_away_it_wants_again_also_after_a_crash() {
+    for crash in [false, true] {
+        let mut exit = exit(Role::Counterparty, ExitPolicy::default());
+        let _leaving = exit.handle(Event::Order(advice(7)), 0);
+        let _stopped = exit.handle(disputed(Role::Participant, 4, 900_000, None), 5);
+        assert!(exit.is_wanted());
+        if crash {
+            let policy = ExitPolicy::default();
+            exit = Exit::resume(Role::Counterparty, policy, exit.step(), 5).wanting(true);
+        }
+        assert_eq!(exit.handle(Event::Undisputed, 6), [Effect::Persist(Step::Closing)]);
+    }
+}
+
+#[test]
+fn an_override_that_was_lost_is_asked_for_again() {
+    let mut exit = exit(Role::Counterparty, ExitPolicy::default());
+    let dispute = || disputed(Role::Participant, 4, 900_000, Some((9, 100_000)));
+    let over = Effect::Override(Box::new(Pair::new(1).final_state(9, 100_000)));
+    assert!(exit.handle(dispute(), 5).contains(&over));
+    assert!(exit.handle(dispute(), 6).is_empty());
+    assert!(exit.handle(Event::OverrideLost, 7).is_empty());
+    assert_eq!(exit.handle(dispute(), 8), [over]);
+}
+
+#[test]
+fn a_close_that_both_signed_gets_its_time_once_before_a_dispute_is_opened() {
+    let mut exit = exit(Role::Participant, automatic());
+    let _asked = exit.handle(Event::Order(advice(5)), 0);
+    assert_eq!(exit.handle(Event::CloseConsented, 59_000), [Effect::SubmitClose]);
+    let _asked = exit.handle(Event::Tick, 60_000);
+    assert_eq!(exit.step(), Step::Closing, "the close is on its way");
+    let _again = exit.handle(Event::CloseConsented, 100_000);
+    let _opened = exit.handle(Event::Tick, 119_000);
+    assert_eq!(exit.step(), Step::Opening, "consenting again and again puts nothing off");
+}
+
+#[test]
+fn a_word_that_the_policy_file_leaves_out_has_its_default() {
+    let policy: ExitPolicy = serde_json::from_str(r#"{"automatic":true}"#).unwrap();
+    assert_eq!(policy, ExitPolicy { automatic: true, ..ExitPolicy::default() });
+}

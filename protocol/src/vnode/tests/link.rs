@@ -5,7 +5,7 @@ use crate::{
     payment,
     testing::{HEDGE, Pair, amount, nonce},
     vipe::{Closing, Payout, Withdrawal},
-    vnode::link::{Ask, Consent, Frame, Hello, Offer, Refusal},
+    vnode::link::{Ask, Consent, Frame, Hello, Offer, Refusal, Welcome},
     zksc::{PaymentId, handshake},
 };
 
@@ -54,6 +54,13 @@ fn frames() -> Vec<Frame> {
             signature,
         })),
         Frame::Who(channel),
+        Frame::Welcome(
+            channel,
+            Welcome {
+                fee: payment::FeePolicy { base: amount(3), millionths: 40 },
+                max_update: Amount::MAX,
+            },
+        ),
     ]
 }
 

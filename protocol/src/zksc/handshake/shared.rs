@@ -142,13 +142,20 @@ impl Shared {
         Ok(Vec::new())
     }
 
-    /// A consent used up a nonce. Its own signatures are made elsewhere, and only while nothing is outstanding here.
+    /// A consent used up a nonce. Its own signatures are made elsewhere, and only while nothing is outstanding here. What is
+    /// merely proposed was not signed as a state: the consent goes past it, and it is forgotten.
     pub(super) fn on_consented(&mut self, state: State) -> Result<Vec<Effect>, Refusal> {
         self.check_durable()?;
-        if self.record.pending != Pending::None {
-            return Err(Refusal::Busy);
-        }
+        let overtaken = match &self.record.pending {
+            Pending::None => false,
+            Pending::Proposed(proposal) if proposal.state.nonce <= state.nonce => true,
+            _ => return Err(Refusal::Busy),
+        };
         self.check_newer(state.nonce)?;
+        if overtaken {
+            self.record.pending = Pending::None;
+            self.wait = None;
+        }
         self.record.base = state;
         Ok(self.persist(Vec::new()))
     }

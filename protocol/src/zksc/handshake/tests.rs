@@ -17,6 +17,7 @@ fn pay(size: u128) -> Transition {
     update(Change::Debit(amount(size), PaymentId([7; 32])))
 }
 
+mod consent;
 mod restore;
 
 struct Both {

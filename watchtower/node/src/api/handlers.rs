@@ -144,17 +144,35 @@ pub(crate) async fn fund(
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Amounted {
+pub(crate) struct Withdrawal {
     amount: Amount,
+    key: Option<String>,
+}
+
+pub(crate) async fn allocate(
+    State(shared): State<Shared>,
+    id: Segment,
+    sent: Result<Json<Object<Fund>>, JsonRejection>,
+) -> Answer {
+    let Fund { amount, key } = body(sent)?;
+    check_key(&key)?;
+    ask(&shared, Command::Allocate { channel: channel(&text(id)?)?, amount, key }).await
+}
+
+pub(crate) async fn costs(State(shared): State<Shared>) -> Answer {
+    ask(&shared, Command::Costs).await
 }
 
 pub(crate) async fn withdraw(
     State(shared): State<Shared>,
     id: Segment,
-    sent: Result<Json<Object<Amounted>>, JsonRejection>,
+    sent: Result<Json<Object<Withdrawal>>, JsonRejection>,
 ) -> Answer {
-    let Amounted { amount } = body(sent)?;
-    ask(&shared, Command::Withdraw { channel: maybe(&text(id)?)?, amount }).await
+    let Withdrawal { amount, key } = body(sent)?;
+    if let Some(key) = &key {
+        check_key(key)?;
+    }
+    ask(&shared, Command::Withdraw { channel: maybe(&text(id)?)?, amount, key }).await
 }
 
 pub(crate) async fn close(State(shared): State<Shared>, id: Segment) -> Answer {

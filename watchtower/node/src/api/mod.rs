@@ -79,6 +79,8 @@ fn router(shared: Shared) -> Router {
         .route("/v1/status", get(handlers::status))
         .route("/v1/channels", get(handlers::channels).post(handlers::open))
         .route("/v1/channels/{channel}/deposits", post(handlers::fund))
+        .route("/v1/channels/{channel}/allocations", post(handlers::allocate))
+        .route("/v1/costs", get(handlers::costs))
         .route("/v1/channels/{channel}/withdrawals", post(handlers::withdraw))
         .route("/v1/channels/{channel}/close", post(handlers::close))
         .route("/v1/channels/{channel}/exit", post(handlers::exit))

@@ -1,6 +1,8 @@
 use alloy_primitives::{B256, U256};
 use chain::cursor::BlockId;
-use chain::events::{ChainEvent, DisputeOpened, Event, LedgerAppended, Settled};
+use chain::events::{
+    ChainEvent, DisputeOpened, Event, LedgerAppended, Overridden, OverrideKind, Settled,
+};
 use protocol::testing::{Pair, amount, nonce};
 use protocol::{Amount, ChannelId, EscrowVersion};
 
@@ -21,7 +23,8 @@ impl Story {
         let pair = Pair::new(1);
         let terms = *pair.channel.terms();
         let site = (terms.chain_id, terms.vipe);
-        let book = Book::new(site, terms.counterparty.account, VecDeque::new(), BTreeMap::new());
+        let hub = (terms.counterparty.account, Role::Counterparty);
+        let book = Book::new(site, hub, VecDeque::new(), BTreeMap::new());
         Self { book, pair, index: 0 }
     }
 
@@ -153,4 +156,86 @@ fn a_dispute_is_heeded_at_once_and_forgotten_when_the_chain_forgets_it() {
         (story.own().settled, story.own().paid),
         (Some(nonce(3)), Some((amount(4), amount(1))))
     );
+}
+
+fn overridden(story: &mut Story, number: u64) -> ChainEvent {
+    let by = Overridden {
+        channel: ChannelId::MIN,
+        nonce: nonce(8),
+        version: EscrowVersion::ZERO,
+        balance: Amount::ZERO,
+        claim: amount(1),
+        beneficiary: Address::ZERO,
+        deadline: 12,
+        kind: OverrideKind::Lower,
+        reward: U256::ZERO,
+    };
+    story.event(number, Event::Overridden(by))
+}
+
+fn settled(story: &mut Story, number: u64) -> ChainEvent {
+    let settled = Settled {
+        channel: ChannelId::MIN,
+        to_participant: amount(4),
+        to_vip: amount(1),
+        slash: Amount::ZERO,
+        corrector: None,
+        fee: U256::ZERO,
+        bond_returned: U256::ZERO,
+    };
+    story.event(number, Event::Settled(settled))
+}
+
+#[test]
+fn an_override_that_the_chain_takes_back_leaves_the_dispute_as_stale_as_it_was() {
+    let mut story = Story::new();
+    story.live();
+    let (dispute, by) = (story.dispute(7), overridden(&mut story, 8));
+    story.book.apply(&[], &[dispute], Some(7));
+    let facts = story.book.apply(&[], std::slice::from_ref(&by), Some(7));
+    assert_eq!(facts, [Fact::Disputed(ChannelId::MIN)]);
+    assert_eq!(story.own().dispute.unwrap().nonce, nonce(8));
+    let facts = story.book.apply(&[by], &[], Some(7));
+    assert_eq!(facts, [Fact::Disputed(ChannelId::MIN)]);
+    assert_eq!(story.own().dispute.unwrap().nonce, nonce(3));
+    let settled = settled(&mut story, 9);
+    story.book.apply(&[], &[settled], Some(9));
+    assert_eq!(story.own().settled, Some(nonce(3)), "what was never final settles nothing");
+}
+
+#[test]
+fn a_settlement_is_with_the_last_override_that_is_final() {
+    let mut story = Story::new();
+    story.live();
+    let all = [story.dispute(7), overridden(&mut story, 8), settled(&mut story, 9)];
+    story.book.apply(&[], &all, Some(9));
+    assert_eq!(story.own().settled, Some(nonce(8)));
+}
+
+#[test]
+fn a_channel_that_names_this_account_in_another_role_is_none_of_its_own() {
+    let mut story = Story::new();
+    let terms = *story.pair.channel.terms();
+    let participant = (terms.counterparty.account, Role::Participant);
+    let site = (terms.chain_id, terms.vipe);
+    story.book = Book::new(site, participant, VecDeque::new(), BTreeMap::new());
+    let opened = story.opened(5);
+    let facts = story.book.apply(&[], &[opened], Some(5));
+    assert!(matches!(facts[..], [Fact::Known(_)]), "{facts:?}");
+    assert!(story.book.channels().is_empty());
+}
+
+#[test]
+fn a_channel_whose_ledger_does_not_follow_is_marked() {
+    let mut story = Story::new();
+    story.live();
+    let gap = LedgerAppended {
+        channel: ChannelId::MIN,
+        version: EscrowVersion::try_from(7).unwrap(),
+        participant: 5,
+        vip: 0,
+    };
+    let gap = story.event(4, Event::LedgerAppended(gap));
+    assert_eq!(story.book.apply(&[], &[gap], Some(4)), [Fact::Broken(ChannelId::MIN)]);
+    assert!(story.own().broken);
 }

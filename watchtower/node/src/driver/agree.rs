@@ -1,39 +1,85 @@
 //! The participant's side of a consent: a person wants money out, or an end.
 
+use alloy_primitives::keccak256;
 use chain::calls::Vipe;
 use protocol::vnode::link::Refusal;
 use protocol::{Amount, ChannelId};
-use store::NodeChange;
+use serde::{Deserialize, Serialize};
+use store::{NodeChange, NodeTable};
 
 use super::Driver;
 use super::consent::{Pending, Terms, frame};
 use super::open::step;
 use crate::error::{ApiError, NodeError};
+use crate::rows;
 use crate::sender::{Errand, Step};
 
 /// How long a consent is good, in seconds of the chain.
 pub(super) const GOOD_FOR_S: u64 = 1_800;
 
+/// A withdrawal that was ordered under a key.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Withdrawn {
+    /// Its consent's number.
+    seq: u64,
+    /// What was to be taken out.
+    amount: Amount,
+}
+
+fn order_key(channel: ChannelId, key: &str) -> Vec<u8> {
+    let key = keccak256(key.as_bytes());
+    [b"withdraw/".as_slice(), &channel.get().to_be_bytes(), key.as_slice()].concat()
+}
+
 impl Driver {
-    /// Participant: a person wants to take money out.
+    /// Participant: a person wants to take money out. The number of the consent that does it: of the one that was made under this
+    /// key before, if it was not in vain.
     pub(super) async fn withdraw(
         &mut self,
         channel: ChannelId,
         amount: Amount,
-    ) -> Result<Result<(), ApiError>, NodeError> {
+        key: Option<&str>,
+    ) -> Result<Result<u64, ApiError>, NodeError> {
+        let note = key.map(|key| order_key(channel, key));
+        let before = match &note {
+            Some(note) => rows::get::<Withdrawn>(&self.parts.store, NodeTable::Notes, note)?,
+            None => None,
+        };
+        if let Some(Withdrawn { seq, amount: ordered }) = before {
+            if ordered != amount {
+                return Ok(Err(ApiError::refused("this key was used for another amount")));
+            }
+            if !self.was_in_vain(channel, seq) {
+                return Ok(Ok(seq));
+            }
+        }
         if let Some(pending) = self.consents.get(&channel) {
             let same = matches!(&pending.terms, Terms::Withdraw(terms) if terms.paid.participant == amount);
-            return Ok(if same { Ok(()) } else { Err(already()) });
+            return Ok(if same { Ok(pending.seq) } else { Err(already()) });
         }
         let deadline = self.chain_s.saturating_add(GOOD_FOR_S);
-        match self.withdrawal(channel, amount, deadline) {
-            Ok(terms) => {
-                self.consent(channel, Terms::Withdraw(terms), None).await?;
-                self.ask_consent(channel);
-                Ok(Ok(()))
-            }
-            Err(refusal) => Ok(Err(here(refusal))),
+        let terms = match self.withdrawal(channel, amount, deadline) {
+            Ok(terms) => Terms::Withdraw(terms),
+            Err(refusal) => return Ok(Err(here(refusal))),
+        };
+        let Some(seq) = self.book.get(channel).map(|own| own.seq) else {
+            return Ok(Err(here(Refusal::NotLive)));
+        };
+        // The order is on record before its consent is: a crash between the two leaves an order that was in vain.
+        if let Some(note) = note {
+            let order = Withdrawn { seq, amount };
+            self.store(vec![rows::put(NodeTable::Notes, note, &order)?]).await?;
         }
+        self.consent(channel, terms, None).await?;
+        self.ask_consent(channel);
+        Ok(Ok(seq))
+    }
+
+    /// Whether the consent with this number can no longer be executed and was not.
+    fn was_in_vain(&self, channel: ChannelId, seq: u64) -> bool {
+        let executed = self.book.get(channel).is_some_and(|own| own.seq > seq);
+        let pending = self.consents.get(&channel).is_some_and(|one| one.seq == seq);
+        !executed && !pending
     }
 
     /// Participant: a person, or the exit, wants the channel closed by consent.

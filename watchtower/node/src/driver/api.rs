@@ -1,19 +1,14 @@
 //! What a person or a program may ask of the node.
 
-use alloy_primitives::{B256, keccak256};
-use chain::calls::Vipe;
-use protocol::payment::wallet::{self, Order};
+use alloy_primitives::B256;
 use protocol::zksc::PaymentId;
 use protocol::{Amount, ChannelId, Domain, Role};
 use serde_json::{Value, json};
 
-use super::open::step;
 use super::{Driver, Request, fresh, show};
 use crate::book::Standing;
 use crate::error::{ApiError, NodeError};
 use crate::invite::{Invitation, Invoice};
-use crate::rows;
-use crate::sender::Errand;
 
 /// What is asked for. Each may be repeated: what was done already is not done twice.
 #[derive(Debug, Clone)]
@@ -78,6 +73,8 @@ pub enum Command {
         channel: Option<ChannelId>,
         /// How much, in base units.
         amount: Amount,
+        /// Names this order: the same key is never paid out twice.
+        key: Option<String>,
     },
     /// End a channel by consent.
     Close {
@@ -100,6 +97,17 @@ pub enum Command {
         /// The hub's invitation.
         invitation: String,
     },
+    /// Hub: put more of the pool's capital into a channel, so that more can be paid to its participant.
+    Allocate {
+        /// The channel.
+        channel: ChannelId,
+        /// How much, in base units.
+        amount: Amount,
+        /// Names this order: the same key is never put in twice.
+        key: String,
+    },
+    /// What the calls cost now.
+    Costs,
     /// Takes the deposit of a channel back that the hub did not accept.
     Cancel {
         /// The channel.
@@ -107,7 +115,8 @@ pub enum Command {
     },
 }
 
-type Answer = Result<Value, ApiError>;
+/// What is answered, as JSON.
+pub(super) type Answer = Result<Value, ApiError>;
 
 impl Driver {
     pub(super) async fn on_request(&mut self, request: Request) -> Result<(), NodeError> {
@@ -145,10 +154,10 @@ impl Driver {
             Command::Invoice { channel, amount } => self.invoice(channel, amount),
             Command::History { channel, all } => self.show_history(channel, all)?,
             Command::Export { payment } => self.export(payment)?,
-            Command::Withdraw { channel, amount } => match self.live_channel(channel) {
+            Command::Withdraw { channel, amount, key } => match self.live_channel(channel) {
                 Ok(channel) => {
-                    let done = self.withdraw(channel, amount).await?;
-                    done.map(|()| self.show_consent(channel))
+                    let done = self.withdraw(channel, amount, key.as_deref()).await?;
+                    done.map(|seq| self.show_withdrawal(channel, seq))
                 }
                 Err(error) => Err(error),
             },
@@ -166,6 +175,10 @@ impl Driver {
                 Err(error) => Err(error),
             },
             Command::Cancel { channel } => self.cancel(channel).await?,
+            Command::Costs => self.show_costs(),
+            Command::Allocate { channel, amount, key } => {
+                self.allocate(channel, amount, &key).await?
+            }
         })
     }
 
@@ -193,7 +206,7 @@ impl Driver {
     }
 
     /// The same, and this node is its participant, and it lives.
-    fn live_channel(&self, wanted: Option<ChannelId>) -> Result<ChannelId, ApiError> {
+    pub(super) fn live_channel(&self, wanted: Option<ChannelId>) -> Result<ChannelId, ApiError> {
         if self.parts.role != Role::Participant {
             return Err(ApiError::role("only a participant does that; a hub answers"));
         }
@@ -237,121 +250,6 @@ impl Driver {
             Some(first) => Ok(json!({"invitation": first, "all": all})),
             None => Err(ApiError::refused("this hub listens nowhere: give it --link")),
         }
-    }
-
-    async fn fund(
-        &mut self,
-        channel: Option<ChannelId>,
-        amount: Amount,
-        key: &str,
-    ) -> Result<Answer, NodeError> {
-        let channel = match self.live_channel(channel) {
-            Ok(channel) => channel,
-            Err(error) => return Ok(Err(error)),
-        };
-        if amount == Amount::ZERO {
-            return Ok(Err(ApiError::bad("nothing is no deposit")));
-        }
-        let name = format!("fund channel {channel} key {}", keccak256(key.as_bytes()));
-        if !self.errands.contains_key(&name) {
-            let deposit = Vipe::new(self.parts.site.vipe).deposit(channel, amount);
-            // The vault takes a second deposit as gladly as the first.
-            let steps = vec![self.approval(amount), step(deposit, false)];
-            self.begin_errand(Errand::new(name.clone(), steps), Vec::new()).await?;
-        }
-        let errand = self.errands.get(&name).map(show::errand);
-        Ok(Ok(json!({"channel": channel, "amount": amount, "order": errand})))
-    }
-
-    async fn cancel(&mut self, channel: ChannelId) -> Result<Answer, NodeError> {
-        let open = self.book.get(channel).is_some_and(|own| own.standing == Standing::Open);
-        if !open || self.parts.role != Role::Participant {
-            return Ok(Err(ApiError::refused(format!(
-                "channel {channel} does not wait to be accepted"
-            ))));
-        }
-        let (vipe, account) = (Vipe::new(self.parts.site.vipe), self.parts.keys.account.address());
-        let steps = vec![
-            step(vipe.cancel(channel), true),
-            step(vipe.claim_asset(self.parts.site.asset, account), true),
-        ];
-        let name = format!("cancel channel {channel}");
-        self.begin_errand(Errand::new(name.clone(), steps), Vec::new()).await?;
-        Ok(Ok(json!({"channel": channel, "order": self.errands.get(&name).map(show::errand)})))
-    }
-
-    async fn pay(
-        &mut self,
-        from: Option<ChannelId>,
-        to: &str,
-        amount: Option<Amount>,
-        key: Option<&str>,
-    ) -> Result<Answer, NodeError> {
-        let (channel, order) = match self.order(from, to, amount, key) {
-            Ok(order) => order,
-            Err(error) => return Ok(Err(error)),
-        };
-        if self.is_held(channel) {
-            return Ok(Err(ApiError::refused(
-                "a consent of this channel is not executed yet: nothing is signed until it is",
-            )));
-        }
-        if let Err(stale) = self.view_words() {
-            return Ok(Err(ApiError::refused(format!("nothing is signed: {stale}"))));
-        }
-        let reference = order.reference;
-        // What was refused was not debited, or paid back: it may be tried again under the same name.
-        let before = self.payments_with(channel, reference);
-        if before.iter().all(|one| one["stage"] == "refused") {
-            let given = self.give_wallet(channel, wallet::Event::Pay(order)).await?;
-            if let Some(refusal) = given.refusal() {
-                return Ok(Err(refusal.into()));
-            }
-        }
-        let payments = self.payments_with(channel, reference);
-        Ok(Ok(json!({"channel": channel, "reference": B256::new(reference), "payments": payments})))
-    }
-
-    fn order(
-        &self,
-        from: Option<ChannelId>,
-        to: &str,
-        amount: Option<Amount>,
-        key: Option<&str>,
-    ) -> Result<(ChannelId, Order), ApiError> {
-        let channel = self.live_channel(from)?;
-        let site = self.parts.site;
-        let ours = Domain::derive(site.chain_id, site.vipe);
-        let (payee, asked, reference) = match to.parse::<u64>() {
-            Ok(number) => {
-                let id = ChannelId::try_from(number).map_err(ApiError::bad)?;
-                let reference =
-                    key.map_or_else(|| B256::new(fresh()), |key| keccak256(key.as_bytes()));
-                (id, None, reference)
-            }
-            Err(_no_number) => {
-                let invoice: Invoice = to.parse().map_err(|error| {
-                    ApiError::bad(format!("neither a channel's number nor an invoice: {error}"))
-                })?;
-                if invoice.domain != ours {
-                    return Err(ApiError::bad("the invoice is of another vault or chain"));
-                }
-                (invoice.channel, invoice.amount, invoice.reference)
-            }
-        };
-        if let (Some(asked), Some(amount)) = (asked, amount)
-            && asked != amount
-        {
-            return Err(ApiError::bad(format!("the invoice is for {asked}, not for {amount}")));
-        }
-        let amount = amount.or(asked).ok_or_else(|| ApiError::bad("say how much"))?;
-        let known = rows::known(&self.parts.store, payee).map_err(ApiError::busy)?;
-        let payee = known.ok_or_else(|| {
-            ApiError::missing(format!(
-                "the chain that this node follows has no usable channel {payee} yet"
-            ))
-        })?;
-        Ok((channel, Order { payee: Box::new(payee), amount, reference: reference.0 }))
     }
 
     fn invoice(&self, channel: Option<ChannelId>, amount: Option<Amount>) -> Answer {

@@ -1,40 +1,24 @@
-//! Backups of final states, what towers promised, and the way back from the seed alone.
+//! Backups of final states, and what towers promised.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use alloy_primitives::Address;
-use protocol::backup::{UnverifiedEnvelope, seal};
+use futures::StreamExt as _;
+use protocol::ChannelId;
+use protocol::backup::{SignedReceipt, UnverifiedEnvelope, seal};
 use protocol::payment::{hub, wallet};
 use protocol::vnode::coverage::{Effect, Event};
-use protocol::vnode::link::Frame;
-use protocol::vnode::restore::{self, Restore, RestoreConfig, Source};
-use protocol::zksc::{FinalState, UnverifiedFinal};
-use protocol::{ChannelId, Role};
+use protocol::zksc::FinalState;
 use rand::RngCore as _;
-use store::{ReceiptRow, Slot};
+use store::{NodeChange, ReceiptRow, Slot};
+use tokio::time::Instant;
 
-use super::{Driver, fresh, seconds};
+use super::{Driver, Inputs, Owner, fresh, seconds};
 use crate::error::NodeError;
 use crate::towers::{Answer, Job};
 
-/// A channel that is being restored.
-#[derive(Debug)]
-pub(crate) struct Restoring {
-    machine: Restore,
-    /// Towers that were asked and have answered, by their place in the list.
-    answered: BTreeSet<usize>,
-    asked_ms: u64,
-}
-
-/// Between two askings.
-const ASK_EVERY: u64 = 3_000;
-
-/// A tower of the list in a restore, where its account is not known yet: no account of anybody.
-fn stand_in(at: usize) -> Address {
-    let at = u64::try_from(at).unwrap_or(u64::MAX).to_be_bytes();
-    Address::from_word(alloy_primitives::keccak256([b"tower of the list".as_slice(), &at].concat()))
-}
+/// How long a node that stops waits for its towers. What they have not receipted by then is said.
+const FLUSH_MAX: Duration = Duration::from_secs(8);
 
 impl Driver {
     /// A new final state is to be backed up.
@@ -86,7 +70,7 @@ impl Driver {
     }
 
     /// Everything but [`Effect::Protected`], which the receipt's own handler carries out.
-    fn carry_backups(&mut self, effects: Vec<Effect>) {
+    pub(super) fn carry_backups(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
                 Effect::Publish(channel) => self.publish(channel),
@@ -95,7 +79,11 @@ impl Driver {
                         self.parts.towers.one(at, Job::Fetch(channel));
                     }
                 }
-                Effect::Protected(..) | Effect::Flushed => {}
+                Effect::Protected(..) => {}
+                Effect::Flushed => self.flushed = true,
+                Effect::Silent(channel, tower) => {
+                    tracing::warn!(%tower, %channel, "a tower does not answer when asked for what it promised: it counts no more");
+                }
                 Effect::Unprotected(channel, nonce) => {
                     tracing::warn!(%channel, %nonce, target = self.parts.policy.backup.target, towers = self.parts.towers.count(), "this state is not protected: too few towers hold it");
                 }
@@ -137,33 +125,66 @@ impl Driver {
 
     pub(super) async fn on_tower(&mut self, answer: Answer) -> Result<(), NodeError> {
         match answer {
-            Answer::Receipt(at, receipt) => {
-                let inner = *receipt.receipt();
-                self.names.learn(at, inner.tower);
-                let now = self.now();
-                let kept = ReceiptRow {
-                    nonce: inner.nonce,
-                    envelope_id: inner.envelope_id,
-                    until: inner.until,
-                    signature: alloy_primitives::Bytes::copy_from_slice(receipt.signature()),
-                };
-                let slot = Slot { channel_id: inner.channel_id, role: inner.role };
-                self.parts.store.put_receipt(slot, inner.tower, kept).await?;
-                let effects = self.coverage.handle(Event::Receipt(receipt, seconds()), now);
-                let risen = effects.iter().find_map(|effect| match effect {
-                    Effect::Protected(channel, nonce) => Some((*channel, *nonce)),
-                    _ => None,
-                });
-                self.carry_backups(effects);
-                match risen {
-                    Some((channel, nonce)) => self.protected(channel, nonce).await,
-                    None => Ok(()),
-                }
-            }
+            Answer::Receipt(at, receipt) => self.on_receipt(at, receipt).await,
             Answer::Fetched { tower, channel, envelopes } => {
                 self.on_fetched(tower, channel, envelopes).await
             }
         }
+    }
+
+    async fn on_receipt(
+        &mut self,
+        at: usize,
+        receipt: Box<SignedReceipt>,
+    ) -> Result<(), NodeError> {
+        let inner = *receipt.receipt();
+        if !self.names.learn(at, inner.tower) {
+            tracing::error!(tower = %inner.tower, known = ?self.names.name_of(at), "a tower signs with another account than before: its receipts do not count; start the node again if that is meant");
+            return Ok(());
+        }
+        let kept = ReceiptRow {
+            nonce: inner.nonce,
+            envelope_id: inner.envelope_id,
+            until: inner.until,
+            signature: alloy_primitives::Bytes::copy_from_slice(receipt.signature()),
+        };
+        let slot = Slot { channel_id: inner.channel_id, role: inner.role };
+        // The tower's word is evidence; nothing waits for it.
+        let row = NodeChange::Receipt(slot, inner.tower, Box::new(kept));
+        self.write((Owner::Nobody, 0, Vec::new()), vec![row]).await?;
+        let now = self.now();
+        let effects = self.coverage.handle(Event::Receipt(receipt, seconds()), now);
+        let risen = effects.iter().find_map(|effect| match effect {
+            Effect::Protected(channel, nonce) => Some((*channel, *nonce)),
+            _ => None,
+        });
+        self.carry_backups(effects);
+        match risen {
+            Some((channel, nonce)) => self.protected(channel, nonce).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Before the node goes offline: what is on its way to the disk arrives, everything is handed to the towers, and their
+    /// receipts are waited for, up to a bound.
+    pub(super) async fn flush(&mut self, inputs: &mut Inputs) -> Result<(), NodeError> {
+        let wanted = self.parts.policy.backup.target > 0 && self.parts.towers.count() > 0;
+        let now = self.now();
+        let effects = if wanted { self.coverage.handle(Event::Flush, now) } else { Vec::new() };
+        self.carry_backups(effects);
+        let deadline = Instant::now().checked_add(FLUSH_MAX).unwrap_or_else(Instant::now);
+        while !self.turns.is_empty() || (wanted && !self.flushed) {
+            tokio::select! {
+                biased;
+                Some(arrived) = self.turns.next() => self.on_durable(arrived).await?,
+                Some(answer) = inputs.towers.recv(), if wanted => self.on_tower(answer).await?,
+                () = tokio::time::sleep_until(deadline) => {
+                    tracing::warn!("the node stops before enough towers hold its newest states: start it again soon");
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn on_fetched(
@@ -173,13 +194,8 @@ impl Driver {
         envelopes: Vec<UnverifiedEnvelope>,
     ) -> Result<(), NodeError> {
         let now = self.now();
-        if let Some(restoring) = self.restores.get_mut(&channel) {
-            restoring.answered.insert(tower);
-            let answer = restore::Answer { envelopes, ..restore::Answer::default() };
-            let source = Source::Tower(stand_in(tower));
-            let event = restore::Event::Answer(source, Box::new(answer));
-            let effects = restoring.machine.handle(event, now);
-            return self.carry_restore(channel, effects).await;
+        if self.restores.contains_key(&channel) {
+            return self.on_restored_by_tower(tower, channel, envelopes).await;
         }
         let (Some(own), Some(name)) = (self.book.get(channel), self.names.name_of(tower)) else {
             return Ok(());
@@ -194,130 +210,5 @@ impl Driver {
         let effects = self.coverage.handle(event, now);
         self.carry_backups(effects);
         Ok(())
-    }
-
-    /// Begins a restore if the channel lives, has no record here, and was not opened from this disk. True while it is being
-    /// restored.
-    pub(super) fn begin_restore(&mut self, channel: ChannelId) -> Result<bool, NodeError> {
-        if self.restores.contains_key(&channel) {
-            return Ok(true);
-        }
-        let key = crate::rows::key(channel);
-        let is_known = self.parts.store.node_row(store::NodeTable::Lanes, &key)?.is_some()
-            || self.was_opened_here(channel);
-        let (Some(own), false) = (self.book.get(channel), is_known) else { return Ok(false) };
-        let Some(dispute_key) = self.dispute_keys.get(&channel).cloned() else { return Ok(false) };
-        let policy = self.parts.policy.backup;
-        let config = RestoreConfig {
-            quorum: if policy.target == 0 { 0 } else { policy.restore_quorum },
-            counterparty_timeout: policy.restore_wait_ms,
-            ask_every: ASK_EVERY,
-        };
-        tracing::warn!(%channel, quorum = config.quorum, towers = self.parts.towers.count(), "this disk has no record of a channel that lives: restoring it; nothing is signed on it until that is done");
-        let now = self.now();
-        let (machine, _asks) = Restore::new(config, own.channel, dispute_key, now);
-        let mut restoring = Restoring { machine, answered: BTreeSet::new(), asked_ms: 0 };
-        for at in 0..self.parts.towers.count() {
-            let tower = stand_in(at);
-            // The towers of a person's own list are found by the person, not by the counterparty.
-            let _asks = restoring
-                .machine
-                .handle(restore::Event::Found { tower, by_counterparty: false }, now);
-        }
-        self.restores.insert(channel, restoring);
-        Ok(true)
-    }
-
-    async fn tick_restores(&mut self) -> Result<(), NodeError> {
-        let now = self.now();
-        let channels: Vec<ChannelId> = self.restores.keys().copied().collect();
-        for channel in channels {
-            let Some(restoring) = self.restores.get_mut(&channel) else { continue };
-            if restoring.asked_ms == 0 || now.saturating_sub(restoring.asked_ms) >= ASK_EVERY {
-                restoring.asked_ms = now.max(1);
-                for at in 0..self.parts.towers.count() {
-                    if !restoring.answered.contains(&at) {
-                        self.parts.towers.one(at, Job::Fetch(channel));
-                    }
-                }
-                self.tell(channel, &Frame::Latest(channel, None));
-            }
-            let Some(restoring) = self.restores.get_mut(&channel) else { continue };
-            let effects = restoring.machine.handle(restore::Event::Tick, now);
-            self.carry_restore(channel, effects).await?;
-        }
-        Ok(())
-    }
-
-    /// The counterparty shows what it holds; none when it holds nothing.
-    pub(super) async fn on_restored_by_hub(
-        &mut self,
-        channel: ChannelId,
-        state: Option<Box<UnverifiedFinal>>,
-    ) -> Result<(), NodeError> {
-        let now = self.now();
-        let Some(restoring) = self.restores.get_mut(&channel) else { return Ok(()) };
-        let answer = restore::Answer { state, ..restore::Answer::default() };
-        let event = restore::Event::Answer(Source::Counterparty, Box::new(answer));
-        let effects = restoring.machine.handle(event, now);
-        self.carry_restore(channel, effects).await
-    }
-
-    async fn carry_restore(
-        &mut self,
-        channel: ChannelId,
-        effects: Vec<restore::Effect>,
-    ) -> Result<(), NodeError> {
-        for effect in effects {
-            let restore::Effect::Done(outcome) = effect else { continue };
-            for one in &outcome.evidence {
-                tracing::error!(tower = %one.receipt.tower, promised = %one.receipt.nonce, served = ?one.served, "a tower served less than it promised");
-            }
-            let nonce = outcome.state.map(|state| state.state().nonce);
-            tracing::info!(%channel, ?nonce, counterparty = outcome.counterparty_answered, "restored");
-            self.restores.remove(&channel);
-            self.restored(channel, outcome.state).await?;
-        }
-        Ok(())
-    }
-
-    async fn keep_empty(&mut self, channel: ChannelId) -> Result<(), NodeError> {
-        let Some(own) = self.book.get(channel) else { return Ok(()) };
-        let row = match self.parts.role {
-            Role::Counterparty => crate::rows::new_lane(&own.channel)?,
-            Role::Participant => crate::rows::new_wallet(&own.channel)?,
-        };
-        self.store(vec![row]).await
-    }
-
-    /// Makes the machine of a restored channel, and gives it the newest state before anything else.
-    ///
-    /// The first record that the disk gets holds that state: a crash on the way leaves none, and the next start asks again.
-    /// An empty one is written only where there is no state at all.
-    async fn restored(
-        &mut self,
-        channel: ChannelId,
-        state: Option<FinalState>,
-    ) -> Result<(), NodeError> {
-        let Some(state) = state.map(Box::new) else {
-            self.keep_empty(channel).await?;
-            self.make_machine(channel).await?;
-            self.heed_end(channel).await?;
-            return self.lived(channel).await;
-        };
-        self.make_machine(channel).await?;
-        let refusal = if self.parts.role == Role::Counterparty {
-            let given = self.give_hub(hub::Event::Restored(channel, state)).await?;
-            given.refusal().map(|error| error.to_string())
-        } else {
-            let given = self.give_wallet(channel, wallet::Event::Restored(state)).await?;
-            given.refusal().map(|error| error.to_string())
-        };
-        if let Some(reason) = refusal {
-            // A machine without the state could sign what was signed before: none goes on.
-            return Err(NodeError::Restore { channel, reason });
-        }
-        self.heed_end(channel).await?;
-        self.lived(channel).await
     }
 }

@@ -15,7 +15,9 @@ use crate::rows::RowError;
 
 impl Driver {
     pub(super) async fn on_batch(&mut self, delivery: Delivery) -> Result<(), NodeError> {
-        let Delivery { batch, finalized, durable } = delivery;
+        let Delivery { batch, finalized, idle, durable } = delivery;
+        self.idle = idle.or(self.idle);
+        self.base_fee = Some(batch.tip.head.base_fee);
         let final_number = batch.tip.finalized;
         let facts = self.book.apply(&batch.removed, &batch.added, final_number);
         let position = batch.cursor.position();
@@ -58,7 +60,8 @@ impl Driver {
 
     /// Until when may be signed.
     pub(super) async fn tell_view(&mut self) -> Result<(), NodeError> {
-        let Ok(until) = self.view.good_until(self.now()) else { return Ok(()) };
+        // A view that contradicts itself is good no longer, whatever was said before; one that is merely old has run out.
+        let until = self.view.good_until(self.now()).unwrap_or(0);
         if self.view_told.replace(until) == Some(until) {
             return Ok(());
         }
@@ -100,6 +103,7 @@ impl Driver {
                 self.on_disputed(channel).await
             }
             Fact::Undisputed(channel) => self.on_undisputed(channel).await,
+            Fact::Broken(channel) => self.heed_end(channel).await,
             Fact::Over(channel) => {
                 tracing::info!(%channel, "over");
                 self.heed_end(channel).await?;
@@ -129,6 +133,13 @@ impl Driver {
             (_, Some(dispute)) => Some(hub::Ending::Disputed(dispute.nonce)),
             _ => None,
         };
+        if ending.is_none() && own.broken {
+            if self.hub.is_some() {
+                self.give_hub(hub::Event::Stop(channel)).await?;
+            } else {
+                self.give_wallet(channel, wallet::Event::Stop).await?;
+            }
+        }
         let Some(ending) = ending else { return Ok(()) };
         if self.hub.is_some() {
             self.give_hub(hub::Event::Ending(channel, ending)).await?;
@@ -136,6 +147,24 @@ impl Driver {
             self.give_wallet(channel, wallet::Event::Stop).await?;
         }
         Ok(())
+    }
+
+    /// What the chain said before this start, or while there was no machine, and may not have been acted on: a crash between the
+    /// turn that stored it and what follows from it must not lose it. Everything here may be done again.
+    pub(super) async fn reconcile(&mut self, channel: ChannelId) -> Result<(), NodeError> {
+        let Some(own) = self.book.get(channel) else { return Ok(()) };
+        let disputed = own.dispute.is_some();
+        match own.standing {
+            Standing::Over => self.on_over(channel).await,
+            _ if disputed => self.on_disputed(channel).await,
+            Standing::Live => {
+                if self.is_leaving_a_dispute(channel) {
+                    self.on_undisputed(channel).await?;
+                }
+                self.lived(channel).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A dispute that is gone: signing stays stopped, but the hub's payments go by what stands now.

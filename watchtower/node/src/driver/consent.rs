@@ -308,6 +308,16 @@ impl Driver {
             tracing::warn!(%channel, "a consent was not executed in time: the channel goes on");
             self.let_go(channel).await?;
         }
+        // Executed, final: also if this node was killed before it heard so.
+        let executed: Vec<ChannelId> = self
+            .consents
+            .iter()
+            .filter(|(channel, one)| self.book.get(**channel).is_some_and(|own| own.seq > one.seq))
+            .map(|(channel, _)| *channel)
+            .collect();
+        for channel in executed {
+            self.on_withdrawn(channel).await?;
+        }
         let channels: Vec<ChannelId> = self.book.channels().keys().copied().collect();
         for channel in channels {
             self.catch_up(channel).await?;
@@ -326,7 +336,14 @@ impl Driver {
     /// A withdrawal is final.
     pub(super) async fn on_withdrawn(&mut self, channel: ChannelId) -> Result<(), NodeError> {
         self.catch_up(channel).await?;
-        self.let_go(channel).await
+        let seq = self.consents.get(&channel).map(|pending| pending.seq);
+        self.let_go(channel).await?;
+        match seq {
+            Some(seq) => {
+                self.collect_after(&format!("withdraw channel {channel} consent {seq}")).await
+            }
+            None => Ok(()),
+        }
     }
 
     /// An executed withdrawal used up a nonce: the machine goes on from its state.

@@ -70,7 +70,8 @@ impl Driver {
                         hub.and_then(|hub| hub.handshake(id)).map(|handshake| handshake.record())
                     };
                     let turn = rows::hub_turn(&batch, record)?;
-                    self.write(Owner::Hub, number, turn).await?;
+                    let lanes = batch.lanes.keys().copied().collect();
+                    self.write((Owner::Hub, number, lanes), turn).await?;
                 }
                 hub::Effect::Handshake(channel, message) => {
                     self.tell(channel, &Frame::Handshake(channel, message));
@@ -113,7 +114,7 @@ impl Driver {
                 wallet::Effect::Persist { number, batch } => {
                     let Some(wallet) = self.wallets.get(&channel) else { continue };
                     let turn = rows::wallet_turn(channel, &batch, wallet.handshake().record())?;
-                    self.write(Owner::Wallet(channel), number, turn).await?;
+                    self.write((Owner::Wallet(channel), number, vec![channel]), turn).await?;
                 }
                 wallet::Effect::Handshake(message) => {
                     self.tell(channel, &Frame::Handshake(channel, message));
@@ -132,16 +133,15 @@ impl Driver {
     }
 
     /// Hands a turn to the store; its machine hears when it is durable.
-    async fn write(
+    pub(super) async fn write(
         &mut self,
-        owner: Owner,
-        number: u64,
+        (owner, number, lanes): (Owner, u64, Vec<ChannelId>),
         changes: Vec<NodeChange>,
     ) -> Result<(), NodeError> {
         #[cfg(test)]
         let changes = self.maybe_die(changes).await?;
         let turn = self.parts.store.begin_node(changes).await?;
-        self.turns.push_back(OnItsWay { owner, number, turn });
+        self.turns.push_back(OnItsWay { owner, number, lanes, turn });
         Ok(())
     }
 

@@ -1,7 +1,8 @@
 //! The end of a channel: a dispute is settled after its window, and what is credited comes home.
 
 use chain::calls::Vipe;
-use protocol::vnode::exit::Event;
+use protocol::vnode::coverage;
+use protocol::vnode::exit::{Event, Step};
 use protocol::{ChannelId, Role};
 
 use super::Driver;
@@ -13,16 +14,28 @@ use crate::sender::{Errand, State};
 impl Driver {
     /// The channel is over: what is credited comes home.
     pub(super) async fn on_over(&mut self, channel: ChannelId) -> Result<(), NodeError> {
-        self.let_go(channel).await?;
-        self.forgive_settling(channel).await?;
-        if self.exits.contains_key(&channel) {
-            self.give_exit(channel, Event::Over).await?;
-        }
-        let Some(own) = self.book.get(channel) else { return Ok(()) };
-        if own.dispute.is_none() {
-            // A close by consent claims in its own errand.
+        if self.exits.get(&channel).is_some_and(|one| one.machine.step() == Step::Over) {
             return Ok(());
         }
+        self.let_go(channel).await?;
+        self.forgive_settling(channel).await?;
+        let now = self.now();
+        let effects = self.coverage.handle(coverage::Event::Over(channel), now);
+        self.carry_backups(effects);
+        self.collect(channel).await?;
+        // Last, because it is what says that all this was done.
+        self.give_exit(channel, Event::Over).await
+    }
+
+    async fn collect(&mut self, channel: ChannelId) -> Result<(), NodeError> {
+        let Some(own) = self.book.get(channel) else { return Ok(()) };
+        if own.standing == book::Standing::Cancelled {
+            return self.collect_after(&format!("cancel channel {channel}")).await;
+        }
+        let Some(dispute) = own.dispute else {
+            let close = format!("close channel {channel} consent {}", own.seq);
+            return self.collect_after(&close).await;
+        };
         let (vipe, account) = (Vipe::new(self.parts.site.vipe), self.parts.keys.account.address());
         if self.parts.role == Role::Participant {
             let claim = vipe.claim_asset(self.parts.site.asset, account);
@@ -30,13 +43,26 @@ impl Driver {
                 Errand::new(format!("collect asset of channel {channel}"), vec![step(claim, true)]);
             self.begin_errand(errand, Vec::new()).await?;
         }
-        if own_dispute(self.book.get(channel), account) {
+        if dispute.disputer == account {
             let claim = vipe.claim_ether(account);
             let errand =
                 Errand::new(format!("collect ether of channel {channel}"), vec![step(claim, true)]);
             self.begin_errand(errand, Vec::new()).await?;
         }
         Ok(())
+    }
+
+    /// A consent was executed: its own errand brings home what it credits, unless the other party was faster.
+    pub(super) async fn collect_after(&mut self, errand: &str) -> Result<(), NodeError> {
+        let comes =
+            self.errands.get(errand).is_some_and(|one| !matches!(one.state, State::Failed(_)));
+        if comes || self.parts.role != Role::Participant {
+            return Ok(());
+        }
+        let (vipe, account) = (Vipe::new(self.parts.site.vipe), self.parts.keys.account.address());
+        let claim = vipe.claim_asset(self.parts.site.asset, account);
+        let name = format!("collect after {errand}");
+        self.begin_errand(Errand::new(name, vec![step(claim, true)]), Vec::new()).await
     }
 
     /// After the deadline the dispute is settled, by whoever is first.
@@ -70,8 +96,4 @@ impl Driver {
 
 fn settling(channel: ChannelId) -> String {
     format!("settle channel {channel} dispute ")
-}
-
-fn own_dispute(own: Option<&book::Own>, account: alloy_primitives::Address) -> bool {
-    own.and_then(|own| own.dispute).is_some_and(|dispute| dispute.disputer == account)
 }

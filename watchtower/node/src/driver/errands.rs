@@ -1,10 +1,14 @@
 //! Errands: begun once under their name, gone on with as the chain moves, kept for people to see.
 //!
 //! **Invariant:** an errand and the obligation of its step are stored in one turn.
+//! **Invariant:** of the errands that set an allowance one is under way at a time.
+//! **Invariant:** a deposit is never forgotten: the same key is never paid twice.
 
+use protocol::ChannelId;
 use store::{Change, NodeChange, NodeTable};
 
-use super::Driver;
+use super::{Driver, seconds};
+use crate::book::Standing;
 use crate::error::NodeError;
 use crate::rows;
 use crate::sender::{Errand, State, begin};
@@ -16,18 +20,25 @@ impl Driver {
     /// Begins an errand of a new name, in one turn with `rows`; one that is known goes on as it is.
     pub(super) async fn begin_errand(
         &mut self,
-        errand: Errand,
+        mut errand: Errand,
         mut turn: Vec<NodeChange>,
     ) -> Result<(), NodeError> {
         if self.errands.contains_key(&errand.name) {
             return if turn.is_empty() { Ok(()) } else { self.store(turn).await };
         }
-        tracing::info!(errand = errand.name, calls = errand.steps.len(), "to the chain");
+        if errand.approves && self.is_approving() {
+            errand.state = State::Waiting;
+        }
+        tracing::info!(errand = errand.name, calls = errand.steps.len(), state = ?errand.state, "to the chain");
         turn.extend(self.errand_turn(&errand)?);
         self.store(turn).await?;
         self.errands.insert(errand.name.clone(), errand);
         self.parts.outbox.send_modify(|count| *count = count.wrapping_add(1));
         Ok(())
+    }
+
+    fn is_approving(&self) -> bool {
+        self.errands.values().any(|one| one.approves && one.state == State::Running)
     }
 
     fn errand_turn(&self, errand: &Errand) -> Result<Vec<NodeChange>, NodeError> {
@@ -36,7 +47,7 @@ impl Driver {
             if let Some(obligation) = errand.obligation(self.parts.gas_price_max) {
                 turn.push(NodeChange::Tower(Box::new(begin(obligation)?)));
             }
-        } else {
+        } else if errand.has_ended() {
             let done = |name| NodeChange::Tower(Box::new(Change::OutboxDone { name }));
             turn.extend(errand.rows().map(done));
         }
@@ -48,6 +59,7 @@ impl Driver {
         let mut moved = Vec::new();
         for errand in self.errands.values_mut() {
             if errand.look(&self.parts.store)? {
+                errand.ended_s = errand.has_ended().then(seconds);
                 moved.push(errand.clone());
             }
         }
@@ -59,12 +71,16 @@ impl Driver {
                     tracing::info!(errand = errand.name, reason, "not settled by this node");
                 }
                 State::Failed(reason) => tracing::error!(errand = errand.name, reason, "failed"),
-                State::Running => {}
+                State::Running | State::Waiting => {}
             }
             let turn = self.errand_turn(&errand)?;
             self.store(turn).await?;
             self.parts.outbox.send_modify(|count| *count = count.wrapping_add(1));
+            if matches!(errand.state, State::Failed(_)) {
+                self.after_failure(&errand.name).await?;
+            }
         }
+        self.begin_waiting().await?;
         self.forget_errands().await
     }
 
@@ -76,29 +92,69 @@ impl Driver {
         Ok(())
     }
 
-    /// What ended stays for people to see, up to a bound.
-    async fn forget_errands(&mut self) -> Result<(), NodeError> {
-        let ended = |one: &&Errand| {
-            // These two also say what this disk has witnessed.
-            one.state != State::Running
-                && !one.name.starts_with("accept ")
-                && !one.name.starts_with("open ")
+    /// The next of those that wait for an allowance to be used up.
+    async fn begin_waiting(&mut self) -> Result<(), NodeError> {
+        if self.is_approving() {
+            return Ok(());
+        }
+        let next = self.errands.values_mut().find(|one| one.state == State::Waiting);
+        let Some(errand) = next else { return Ok(()) };
+        errand.state = State::Running;
+        let errand = errand.clone();
+        let turn = self.errand_turn(&errand)?;
+        self.store(turn).await?;
+        self.parts.outbox.send_modify(|count| *count = count.wrapping_add(1));
+        Ok(())
+    }
+
+    /// What a failed call means for what it was made for.
+    async fn after_failure(&mut self, name: &str) -> Result<(), NodeError> {
+        let words: Vec<&str> = name.split(' ').collect();
+        let ["override" | "withdraw" | "close", "channel", id, rest @ ..] = words.as_slice() else {
+            return Ok(());
         };
-        let over: Vec<String> =
-            self.errands.values().filter(ended).map(|one| one.name.clone()).collect();
+        let Ok(channel) = id.parse::<ChannelId>() else { return Ok(()) };
+        let Some(own) = self.book.get(channel) else { return Ok(()) };
+        let seq = rest.get(1).and_then(|seq| seq.parse::<u64>().ok());
+        let executed = match words.first() {
+            Some(&"close") => own.standing == Standing::Over,
+            Some(&"withdraw") => seq.is_some_and(|seq| own.seq > seq),
+            _ => {
+                self.override_again(channel);
+                false
+            }
+        };
+        // The other party executed what both had signed.
+        if executed { self.collect_after(name).await } else { Ok(()) }
+    }
+
+    /// What ended stays for people to see, up to a bound; the oldest go first.
+    async fn forget_errands(&mut self) -> Result<(), NodeError> {
+        // Openings and acceptances say what this disk has witnessed, deposits what was ordered under which key: a deposit
+        // that is forgotten would be made again by whoever repeats the order.
+        let kept = |name: &str| {
+            ["accept ", "open ", "fund ", "allocate "].iter().any(|one| name.starts_with(one))
+        };
+        let mut over: Vec<(Option<u64>, String)> = self
+            .errands
+            .values()
+            .filter(|one| one.has_ended() && !kept(&one.name))
+            .map(|one| (one.ended_s, one.name.clone()))
+            .collect();
         let excess = over.len().saturating_sub(ENDED_MAX);
         if excess == 0 {
             return Ok(());
         }
-        let gone: Vec<String> = over.into_iter().take(excess).collect();
-        let turn = gone
+        over.sort_unstable();
+        over.truncate(excess);
+        let turn = over
             .iter()
-            .map(|name| NodeChange::Remove(NodeTable::Orders, errand_key(name)))
+            .map(|(_, name)| NodeChange::Remove(NodeTable::Orders, errand_key(name)))
             .collect();
         self.store(turn).await?;
-        gone.iter().for_each(|name| {
+        for (_, name) in &over {
             self.errands.remove(name);
-        });
+        }
         Ok(())
     }
 }

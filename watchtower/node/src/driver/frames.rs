@@ -6,11 +6,11 @@
 use gossip::Peer;
 use gossip::link::LinkEvent;
 use protocol::payment::{hub, wallet};
-use protocol::vnode::link::{Frame, Hello, Refusal};
+use protocol::vnode::link::{Frame, Hello, Refusal, Welcome};
 use protocol::zksc::UnverifiedFinal;
 use protocol::{ChannelId, Role};
 
-use super::{DEFERRED_MAX, Driver};
+use super::Driver;
 use crate::book::Standing;
 use crate::error::NodeError;
 
@@ -30,6 +30,7 @@ impl Driver {
             }
             LinkEvent::Down(peer) => {
                 tracing::info!(%peer, "disconnected");
+                self.strangers.forget(peer);
                 if self.parts.role == Role::Counterparty {
                     self.peers.retain(|_, speaker| *speaker != peer);
                 }
@@ -38,7 +39,8 @@ impl Driver {
             LinkEvent::Frame(peer, bytes) => match Frame::from_bytes(&bytes) {
                 Ok(frame) => self.on_frame(peer, frame).await,
                 Err(error) => {
-                    tracing::warn!(%peer, %error, "bytes that are no frame");
+                    tracing::debug!(%peer, %error, "bytes that are no frame");
+                    self.strike(peer);
                     Ok(())
                 }
             },
@@ -106,11 +108,45 @@ impl Driver {
         match hello.verify(&own.channel, &from, &to) {
             Ok(()) => {
                 self.peers.insert(hello.channel, peer);
+                let policy = &self.parts.policy;
+                let welcome = Welcome { fee: policy.hub.fee, max_update: policy.max_update };
+                self.tell_peer(peer, &Frame::Welcome(hello.channel, welcome));
             }
             Err(error) => {
-                tracing::warn!(%peer, channel = %hello.channel, %error, "a hello that is not the participant's");
+                tracing::debug!(%peer, channel = %hello.channel, %error, "a hello that is not the participant's");
+                self.strike(peer);
             }
         }
+    }
+
+    /// A peer said something false; one that goes on so is let go.
+    fn strike(&mut self, peer: Peer) {
+        if self.strangers.strike(peer) {
+            tracing::warn!(%peer, "a peer says nothing but false things: disconnected");
+            self.strangers.forget(peer);
+            // At the bound of the link's queue it is let go the next time.
+            let _ = self.parts.link.leave(peer);
+        }
+    }
+
+    /// The hub's terms. A fee above what the person wants to pay is shown and not paid.
+    fn on_welcome(&mut self, channel: ChannelId, welcome: Welcome) {
+        let is_new = self.welcomes.insert(channel, welcome) != Some(welcome);
+        match (self.welcome_within_policy(channel), self.wallets.get_mut(&channel)) {
+            (Some(welcome), Some(wallet)) => wallet.set_hub(welcome.fee, welcome.max_update),
+            (None, _) if is_new => {
+                tracing::warn!(%channel, base = %welcome.fee.base, millionths = welcome.fee.millionths, "the hub's fee is above the one in the policy: it will refuse payments");
+            }
+            _ => {}
+        }
+    }
+
+    /// What the hub of a channel said of its terms, if its fee is one that the person pays.
+    pub(super) fn welcome_within_policy(&self, channel: ChannelId) -> Option<Welcome> {
+        let most = self.parts.policy.hub.fee;
+        let within =
+            |one: &&Welcome| one.fee.base <= most.base && one.fee.millionths <= most.millionths;
+        self.welcomes.get(&channel).filter(within).copied()
     }
 
     async fn on_channel_frame(
@@ -121,6 +157,7 @@ impl Driver {
     ) -> Result<(), NodeError> {
         match frame {
             Frame::Who(_) => self.hello(channel, peer),
+            Frame::Welcome(_, welcome) if self.hub.is_none() => self.on_welcome(channel, welcome),
             Frame::Refused(_, refusal) => self.on_refused(channel, refusal).await?,
             Frame::Latest(_, state) => self.on_latest(channel, state).await?,
             Frame::Withdraw(consent) => self.on_withdraw(channel, *consent).await?,
@@ -143,8 +180,8 @@ impl Driver {
                     self.note(channel, given.refusal());
                     busy
                 };
-                if busy && !self.turns.is_empty() && self.deferred.len() < DEFERRED_MAX {
-                    self.deferred.push_back((peer, again));
+                if busy {
+                    self.deferred.push(channel, peer, again);
                 }
             }
             Frame::Payment(_, message) => {
@@ -161,34 +198,37 @@ impl Driver {
                     self.note(channel, given.refusal());
                 }
             }
-            Frame::Hello(_) | Frame::Ask(_) | Frame::Offer(_) => {}
+            Frame::Hello(_) | Frame::Ask(_) | Frame::Offer(_) | Frame::Welcome(..) => {}
         }
         Ok(())
     }
 
-    fn note(&self, channel: ChannelId, refusal: Option<impl std::fmt::Display>) {
+    pub(super) fn note(&self, channel: ChannelId, refusal: Option<impl std::fmt::Display>) {
         if let Some(refusal) = refusal {
             tracing::debug!(%channel, %refusal, "a message changed nothing");
         }
     }
 
-    /// The newest final state is asked for, or shown by the other end.
+    /// The newest final state is asked for, or shown by the other end. Both ends answer; one that is being restored itself knows
+    /// nothing that it could answer.
     async fn on_latest(
         &mut self,
         channel: ChannelId,
         shown: Option<Box<UnverifiedFinal>>,
     ) -> Result<(), NodeError> {
-        if self.parts.role == Role::Counterparty && shown.is_none() {
-            // A hub that is restoring the channel itself does not know, and says nothing.
-            let Some(record) = self.record(channel) else { return Ok(()) };
+        if shown.is_some() {
+            return self.on_restored_by_hub(channel, shown).await;
+        }
+        if !self.restores.contains_key(&channel)
+            && let Some(record) = self.record(channel)
+        {
             let answer = match record.latest() {
                 Some(state) => Frame::Latest(channel, Some(Box::new(state.unverified()))),
                 None => Frame::Refused(Some(channel), Refusal::NotLive),
             };
             self.tell(channel, &answer);
-            return Ok(());
         }
-        self.on_restored_by_hub(channel, shown).await
+        Ok(())
     }
 
     /// Whether the channel lives, as far as this node knows.

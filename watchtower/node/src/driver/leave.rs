@@ -2,22 +2,19 @@
 //!
 //! **Invariant:** signing has stopped, durably, before a dispute of ours is proven or sent.
 
-use alloy_primitives::{B256, Bytes, U256};
-use chain::calls::{SessionSignatures, StateClaim, Vipe};
+use alloy_primitives::U256;
 use protocol::payment::{hub, wallet};
 use protocol::vipe::Standing;
 use protocol::vnode::exit::{Effect, Event, Exit, ExitPolicy, Notice, Step as ExitStep};
 use protocol::zksc::handshake::ExitAdvice;
-use protocol::zksc::{Channel, FinalState};
 use protocol::{Amount, ChannelId, Role};
 use serde::{Deserialize, Serialize};
 use store::NodeTable;
 
 use super::Driver;
-use super::open::step;
+use super::proofs::Purpose;
 use crate::error::{ApiError, NodeError};
 use crate::rows;
-use crate::sender::{Errand, State, Step};
 
 /// A channel's exit.
 #[derive(Debug)]
@@ -28,8 +25,14 @@ pub(crate) struct Leaving {
     /// What a person must know.
     pub(crate) notice: Option<Notice>,
     /// A proof is being made.
-    proving: bool,
+    pub(super) proving: bool,
+    /// When an override that did not come about is wanted again.
+    pub(super) again_ms: Option<u64>,
 }
+
+/// Before an override that did not come about is wanted again, in milliseconds: a prover that failed may fail again, and there
+/// are hours.
+pub(super) const AGAIN_MS: u64 = 5_000;
 
 /// An exit's durable step.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -37,37 +40,9 @@ pub(crate) struct Stored {
     channel: ChannelId,
     step: ExitStep,
     now: bool,
-}
-
-/// Something to be proven and priced.
-#[derive(Debug, Clone)]
-pub(crate) struct ProveJob {
-    pub(crate) purpose: Purpose,
-    pub(crate) channel: Box<Channel>,
-    /// None for the first checkpoint, which needs no proof.
-    pub(crate) state: Option<FinalState>,
-    pub(crate) claim: Amount,
-}
-
-/// What the proof is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    Dispute,
-    Override,
-}
-
-/// A proof, and what opening a dispute costs now.
-#[derive(Debug)]
-pub(crate) struct Proven {
-    pub(crate) job: ProveJob,
-    pub(crate) outcome: Result<Priced, String>,
-}
-
-/// The proof's bytes, and the wei to send along.
-#[derive(Debug)]
-pub(crate) struct Priced {
-    pub(crate) proof: Bytes,
-    pub(crate) value: U256,
+    /// The person or the policy decided to leave.
+    #[serde(default)]
+    wanted: bool,
 }
 
 impl Leaving {
@@ -84,7 +59,8 @@ fn exit_key(channel: ChannelId) -> Vec<u8> {
 impl Driver {
     pub(super) fn load_exits(&mut self, stored: Vec<(Vec<u8>, Stored)>) {
         for (_, one) in stored {
-            let leaving = self.leaving(one.step, one.now);
+            let mut leaving = self.leaving(one.step, one.now);
+            leaving.machine = leaving.machine.wanting(one.wanted);
             self.exits.insert(one.channel, leaving);
         }
     }
@@ -95,10 +71,10 @@ impl Driver {
             policy = ExitPolicy { close_for: 0, ..policy };
         }
         let machine = Exit::resume(self.parts.role, policy, step, self.now());
-        Leaving { machine, now, notice: None, proving: false }
+        Leaving { machine, now, notice: None, proving: false, again_ms: None }
     }
 
-    fn advice(&self, channel: ChannelId) -> Option<ExitAdvice> {
+    pub(super) fn advice(&self, channel: ChannelId) -> Option<ExitAdvice> {
         match &self.hub {
             Some(hub) => hub.handshake(channel).map(|one| one.advice()),
             None => self.wallets.get(&channel).map(|wallet| wallet.handshake().advice()),
@@ -115,8 +91,11 @@ impl Driver {
             return Ok(Err(ApiError::missing("no such channel is live here")));
         };
         if !self.exits.contains_key(&channel) || now {
-            let step = self.exits.get(&channel).map_or(ExitStep::Live, |one| one.machine.step());
-            let leaving = self.leaving(step, now);
+            let before = self.exits.get(&channel).map(|one| &one.machine);
+            let wanted = before.is_some_and(Exit::is_wanted);
+            let step = before.map_or(ExitStep::Live, Exit::step);
+            let mut leaving = self.leaving(step, now);
+            leaving.machine = leaving.machine.wanting(wanted);
             self.exits.insert(channel, leaving);
         }
         self.give_exit(channel, Event::Order(Box::new(advice))).await?;
@@ -160,11 +139,9 @@ impl Driver {
         match effect {
             Effect::Persist(step) => {
                 let now = self.exits.get(&channel).is_some_and(|one| one.now);
-                let row = rows::put(
-                    NodeTable::Orders,
-                    exit_key(channel),
-                    &Stored { channel, step, now },
-                )?;
+                let wanted = self.exits.get(&channel).is_some_and(|one| one.machine.is_wanted());
+                let stored = Stored { channel, step, now, wanted };
+                let row = rows::put(NodeTable::Orders, exit_key(channel), &stored)?;
                 // Turns are stored in order: what stopped the signing before this is durable with it.
                 self.store(vec![row]).await
             }
@@ -204,110 +181,6 @@ impl Driver {
         }
     }
 
-    fn prove(
-        &mut self,
-        channel: ChannelId,
-        purpose: Purpose,
-        state: Option<FinalState>,
-        claim: Amount,
-    ) {
-        let Some(own) = self.book.get(channel) else { return };
-        // A state at or below the checkpoint is dead; the checkpoint itself needs no proof.
-        let (known, checkpoint) = (own.channel, own.checkpoint);
-        let state = state.filter(|state| state.state().nonce > checkpoint);
-        let Some(leaving) = self.exits.get_mut(&channel) else { return };
-        if leaving.proving {
-            return;
-        }
-        let job = ProveJob { purpose, channel: Box::new(known), state, claim };
-        // A prover with too much to do is asked again with the machine's next repetition.
-        leaving.proving = self.parts.prove.try_send(job).is_ok();
-    }
-
-    pub(super) async fn on_proven(&mut self, proven: Proven) -> Result<(), NodeError> {
-        let Proven { job, outcome } = proven;
-        let channel = job.channel.id();
-        if let Some(leaving) = self.exits.get_mut(&channel) {
-            leaving.proving = false;
-        }
-        let priced = match outcome {
-            Ok(priced) => priced,
-            Err(error) => {
-                tracing::error!(%channel, error, "not proven; tried again");
-                return Ok(());
-            }
-        };
-        let errand = match job.purpose {
-            Purpose::Dispute => self.dispute_errand(channel, &job, priced),
-            Purpose::Override => self.override_errand(channel, &job, priced),
-        };
-        match errand {
-            Some(errand) => self.begin_errand(errand, Vec::new()).await,
-            None => Ok(()),
-        }
-    }
-
-    fn dispute_errand(&self, channel: ChannelId, job: &ProveJob, priced: Priced) -> Option<Errand> {
-        let key = B256::new(*self.dispute_keys.get(&channel)?.reveal());
-        let (claim, signatures) = match &job.state {
-            Some(state) => on_chain(state),
-            None => (self.checkpoint(channel), SessionSignatures::NONE),
-        };
-        let call = Vipe::new(self.parts.site.vipe).dispute(
-            channel,
-            claim,
-            (job.claim, priced.value),
-            key,
-            (&signatures, priced.proof),
-        );
-        let base = format!("dispute channel {channel} nonce {}", claim.nonce);
-        Some(Errand::new(self.free_name(&base), vec![step(call, true)]))
-    }
-
-    fn override_errand(
-        &self,
-        channel: ChannelId,
-        job: &ProveJob,
-        priced: Priced,
-    ) -> Option<Errand> {
-        let (claim, signatures) = on_chain(job.state.as_ref()?);
-        let deadline = self.book.get(channel)?.dispute.map(|dispute| dispute.deadline);
-        let call = Vipe::new(self.parts.site.vipe).override_state(
-            channel,
-            claim,
-            self.parts.keys.account.address(),
-            (&signatures, priced.proof),
-            U256::ZERO,
-        );
-        let name = format!("override channel {channel} nonce {}", claim.nonce);
-        Some(Errand::new(name, vec![Step { call, repeat_safe: true, deadline }]))
-    }
-
-    /// The state that needs no proof.
-    fn checkpoint(&self, channel: ChannelId) -> StateClaim {
-        match self.book.get(channel).and_then(|own| own.withdrawn) {
-            Some(one) => {
-                StateClaim { nonce: one.nonce, version: one.version, balance: one.balance }
-            }
-            None => StateClaim {
-                nonce: protocol::Nonce::ZERO,
-                version: protocol::EscrowVersion::ZERO,
-                balance: Amount::ZERO,
-            },
-        }
-    }
-
-    /// The name itself or, if the errand of that name failed, one that says that it is tried again.
-    pub(super) fn free_name(&self, base: &str) -> String {
-        let mut name = base.to_owned();
-        let mut tries = 1_u32;
-        while self.errands.get(&name).is_some_and(|one| matches!(one.state, State::Failed(_))) {
-            tries = tries.saturating_add(1);
-            name = format!("{base} try {tries}");
-        }
-        name
-    }
-
     pub(super) async fn on_disputed(&mut self, channel: ChannelId) -> Result<(), NodeError> {
         let Some(own) = self.book.get(channel) else { return Ok(()) };
         let (Some(dispute), ledger) = (own.dispute, own.ledger.clone()) else { return Ok(()) };
@@ -334,6 +207,11 @@ impl Driver {
         self.give_exit(channel, Event::Undisputed).await
     }
 
+    /// Whether the exit still counts with a dispute that the chain no longer shows.
+    pub(super) fn is_leaving_a_dispute(&self, channel: ChannelId) -> bool {
+        self.exits.get(&channel).is_some_and(|one| one.machine.step() == ExitStep::Disputed)
+    }
+
     pub(super) async fn tick_exits(&mut self) -> Result<(), NodeError> {
         for (channel, event) in std::mem::take(&mut self.late) {
             self.give_exit(channel, event).await?;
@@ -347,20 +225,24 @@ impl Driver {
                 self.give_exit(channel, Event::Advice(Box::new(advice))).await?;
             }
             self.give_exit(channel, Event::Tick).await?;
+            self.retry_override(channel).await?;
             self.settle(channel).await?;
         }
         Ok(())
     }
-}
 
-/// A state as the chain reads it.
-fn on_chain(state: &FinalState) -> (StateClaim, SessionSignatures) {
-    let inner = state.state();
-    let claim = StateClaim { nonce: inner.nonce, version: inner.version, balance: inner.balance };
-    let bytes = |role| state.signatures(role).session.to_bytes();
-    let signatures = SessionSignatures {
-        participant: bytes(Role::Participant),
-        counterparty: bytes(Role::Counterparty),
-    };
-    (claim, signatures)
+    async fn retry_override(&mut self, channel: ChannelId) -> Result<(), NodeError> {
+        let now = self.now();
+        let Some(leaving) = self.exits.get_mut(&channel) else { return Ok(()) };
+        if leaving.again_ms.is_none_or(|at| now < at) {
+            return Ok(());
+        }
+        leaving.again_ms = None;
+        let open = self.book.get(channel).and_then(|own| own.dispute);
+        if open.is_none_or(|dispute| self.chain_s >= dispute.deadline) {
+            return Ok(());
+        }
+        self.give_exit(channel, Event::OverrideLost).await?;
+        self.on_disputed(channel).await
+    }
 }

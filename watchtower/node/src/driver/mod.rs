@@ -16,20 +16,27 @@ mod api;
 mod backup;
 mod chain;
 mod consent;
+mod costs;
+mod deferred;
 mod effects;
 mod end;
 mod errands;
 mod figures;
 mod frames;
+mod funds;
 mod hubs;
 mod leave;
 mod open;
+mod pay;
+mod proofs;
+mod restore;
 mod show;
 mod start;
+mod strangers;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -62,17 +69,15 @@ use crate::towers::{Answer, Names, Towers};
 use open::Opening;
 
 pub use api::Command;
-pub(crate) use leave::ProveJob;
+pub(crate) use proofs::ProveJob;
 
 /// What the prover answers.
 pub(crate) mod prove_types {
-    pub(crate) use super::leave::{Priced, Proven, Purpose};
+    pub(crate) use super::proofs::{Priced, Proven, Purpose};
 }
 
 /// Turns on their way to the disk beyond which nothing new is taken in: one batch of the store's.
 const TURNS_MAX: usize = 256;
-/// Messages that came while their lane's record was on its way to the disk; more are dropped and come again.
-const DEFERRED_MAX: usize = 4_096;
 /// How often the machines are told the time.
 const TICK: Duration = Duration::from_millis(100);
 /// Channel events handled before the other sources are looked at again.
@@ -85,6 +90,8 @@ pub(crate) struct Delivery {
     pub(crate) batch: Box<Batch>,
     /// The newest final block, and its time in seconds.
     pub(crate) finalized: Option<(Finalized, u64)>,
+    /// Hub: what its pool has in its own hands.
+    pub(crate) idle: Option<alloy_primitives::U256>,
     /// Answered after the commit.
     pub(crate) durable: oneshot::Sender<()>,
 }
@@ -106,7 +113,7 @@ pub(crate) struct Inputs {
     pub(crate) requests: mpsc::Receiver<Request>,
     pub(crate) towers: mpsc::Receiver<Answer>,
     pub(crate) sent: mpsc::Receiver<()>,
-    pub(crate) proven: mpsc::Receiver<leave::Proven>,
+    pub(crate) proven: mpsc::Receiver<proofs::Proven>,
 }
 
 /// The addresses of the contracts and of the hub's own pool.
@@ -120,6 +127,10 @@ pub struct Site {
     pub asset: Address,
     /// The hub's pool; a participant has none.
     pub vip: Option<Address>,
+    /// The vault's smallest fee of a dispute's opening, in wei.
+    pub fee_floor: u128,
+    /// And so much gas at the opening block's base fee, if that is more.
+    pub fee_gas: u64,
 }
 
 /// What a driver works with.
@@ -159,6 +170,10 @@ pub(crate) struct KillSwitch {
 enum Owner {
     Hub,
     Wallet(ChannelId),
+    /// An offer to a participant that asked.
+    Offer,
+    /// Nothing waits for it.
+    Nobody,
 }
 
 /// A machine's turn on its way to the disk.
@@ -166,15 +181,29 @@ enum Owner {
 struct OnItsWay {
     owner: Owner,
     number: u64,
+    /// The channels whose records are in it.
+    lanes: Vec<ChannelId>,
     turn: store::Turn,
 }
 
+/// A turn that arrived, or did not.
+#[derive(Debug)]
+struct Arrived {
+    owner: Owner,
+    number: u64,
+    lanes: Vec<ChannelId>,
+    outcome: Result<(), StoreError>,
+}
+
 impl Future for OnItsWay {
-    type Output = (Owner, u64, Result<(), StoreError>);
+    type Output = Arrived;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let told = (self.owner, self.number);
-        Pin::new(&mut self.turn).poll(context).map(|outcome| (told.0, told.1, outcome))
+        let Poll::Ready(outcome) = Pin::new(&mut self.turn).poll(context) else {
+            return Poll::Pending;
+        };
+        let lanes = std::mem::take(&mut self.lanes);
+        Poll::Ready(Arrived { owner: self.owner, number: self.number, lanes, outcome })
     }
 }
 
@@ -203,8 +232,19 @@ pub(crate) struct Driver {
     /// The time of the newest final block whose events are all in the book, in seconds.
     final_s: u64,
     turns: Turns,
-    deferred: VecDeque<(Peer, protocol::vnode::link::Frame)>,
+    deferred: deferred::Deferred,
     openings: BTreeMap<alloy_primitives::B256, Opening>,
+    /// Hub: openings that were asked for, by the digest of both keys, and the offers that wait for the disk.
+    asked: BTreeMap<alloy_primitives::B256, hubs::Asked>,
+    offers: VecDeque<(Peer, Box<protocol::vnode::link::Offer>)>,
+    asked_swept_ms: u64,
+    /// Hub: what its pool has in its own hands, as far as it was seen.
+    idle: Option<alloy_primitives::U256>,
+    /// The newest block's base fee, in wei.
+    base_fee: Option<u128>,
+    strangers: strangers::Strangers,
+    /// Participant: its hubs' terms, as they said since the start.
+    welcomes: BTreeMap<ChannelId, protocol::vnode::link::Welcome>,
     errands: BTreeMap<String, Errand>,
     consents: BTreeMap<ChannelId, consent::Pending>,
     /// The last refusal of each channel's other end, for people.
@@ -212,7 +252,15 @@ pub(crate) struct Driver {
     /// What exits must hear with the next tick.
     late: Vec<(ChannelId, protocol::vnode::exit::Event)>,
     exits: BTreeMap<ChannelId, leave::Leaving>,
-    restores: BTreeMap<ChannelId, backup::Restoring>,
+    /// Payments ordered whose notes may still be on their way to the disk, by reference.
+    ordered: BTreeMap<[u8; 32], ChannelId>,
+    restores: BTreeMap<ChannelId, restore::Restoring>,
+    /// What the restores since the start have found.
+    restored_reports: BTreeMap<ChannelId, serde_json::Value>,
+    /// Channels whose record was compared with what towers hold, or needs no comparing.
+    checked: BTreeSet<ChannelId>,
+    /// Everything that is held was receipted, while the node stops.
+    flushed: bool,
     hubs: BTreeMap<Peer, Invitation>,
     fee: protocol::payment::FeePolicy,
     hello_ms: u64,
@@ -262,10 +310,7 @@ impl Driver {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some((owner, number, outcome)) = self.turns.next() => {
-                    outcome?;
-                    self.on_durable(owner, number).await?;
-                }
+                Some(arrived) = self.turns.next() => self.on_durable(arrived).await?,
                 _ = tick.tick() => self.on_tick().await?,
                 Some(delivery) = inputs.batches.recv() => self.on_batch(delivery).await?,
                 Some(request) = inputs.requests.recv() => self.on_request(request).await?,
@@ -282,14 +327,13 @@ impl Driver {
                 }
             }
         }
-        while let Some((_, _, outcome)) = self.turns.next().await {
-            outcome?;
-        }
-        Ok(())
+        self.flush(&mut inputs).await
     }
 
     /// A turn is durable: what it held back leaves, and what came meanwhile is looked at again.
-    async fn on_durable(&mut self, owner: Owner, number: u64) -> Result<(), NodeError> {
+    async fn on_durable(&mut self, arrived: Arrived) -> Result<(), NodeError> {
+        let Arrived { owner, number, lanes, outcome } = arrived;
+        outcome?;
         match owner {
             Owner::Hub => {
                 self.give_hub(protocol::payment::hub::Event::Persisted(number)).await?;
@@ -298,9 +342,13 @@ impl Driver {
                 let event = protocol::payment::wallet::Event::Persisted(number);
                 self.give_wallet(channel, event).await?;
             }
+            Owner::Offer => self.on_offer_durable(),
+            Owner::Nobody => {}
         }
-        for (peer, frame) in std::mem::take(&mut self.deferred) {
-            self.on_frame(peer, frame).await?;
+        for channel in lanes {
+            for (peer, frame) in self.deferred.take(channel) {
+                self.on_frame(peer, frame).await?;
+            }
         }
         Ok(())
     }
@@ -317,6 +365,7 @@ impl Driver {
         self.tick_hellos();
         self.tick_backups().await?;
         self.tick_openings().await?;
+        self.tick_asked().await?;
         self.tick_consents().await?;
         self.tick_exits().await?;
         self.tick_figures();

@@ -23,6 +23,7 @@ use store::{NodeChange, NodeTable};
 use super::hubs::accept_name;
 use super::start::HUB;
 use super::{Driver, fresh};
+use crate::book::Standing;
 use crate::error::{ApiError, NodeError};
 use crate::invite::Invitation;
 use crate::rows;
@@ -99,10 +100,11 @@ impl Driver {
             Err(error) => return Ok(Err(error)),
         };
         let under_way = self.openings.values().find(|one| {
-            let same = one.invitation.parse::<Invitation>();
-            same.is_ok_and(|same| same.account == invitation.account)
-                && !matches!(one.stage, Stage::Failed(_))
-                && !(another && one.stage == Stage::Live)
+            let theirs = one.invitation.parse::<Invitation>();
+            let is_hub = theirs.is_ok_and(|theirs| theirs.account == invitation.account);
+            let is_past = matches!(one.stage, Stage::Failed(_)) || self.has_ended(one);
+            let is_enough = !another || one.stage != Stage::Live;
+            is_hub && !is_past && is_enough
         });
         if let Some(opening) = under_way {
             return Ok(Ok(opening.clone()));
@@ -120,6 +122,12 @@ impl Driver {
             return Ok(Err(error));
         }
         Ok(Ok(opening))
+    }
+
+    /// Whether the channel of an opening is over.
+    fn has_ended(&self, opening: &Opening) -> bool {
+        let own = opening.channel.and_then(|channel| self.book.get(channel));
+        own.is_some_and(|own| matches!(own.standing, Standing::Over | Standing::Cancelled))
     }
 
     /// Participant: dials a hub from now on, also after the next start.
@@ -235,6 +243,10 @@ impl Driver {
             tracing::error!(%peer, %error, "the hub does not show possession of its channel key: nothing is paid in");
             return Ok(());
         }
+        if let Err(stale) = self.view_words() {
+            tracing::warn!(%peer, stale, "the hub offers a channel: it is asked again once the chain is seen");
+            return Ok(());
+        }
         opening.allocation = Some(offer.allocation);
         opening.stage = Stage::Sending;
         let calls = match self.opening_calls(&hub, &opening) {
@@ -244,7 +256,7 @@ impl Driver {
         let name = format!("open {}", opening.dispute_hash);
         let row = opening_row(&opening)?;
         self.openings.insert(opening.dispute_hash, opening);
-        self.begin_errand(Errand::new(name, calls), vec![row]).await
+        self.begin_errand(Errand::new(name, calls).approving(), vec![row]).await
     }
 
     fn opening_calls(&self, hub: &Invitation, opening: &Opening) -> Result<Vec<Step>, String> {
@@ -280,6 +292,10 @@ impl Driver {
         refusal: Refusal,
     ) -> Result<(), NodeError> {
         let Some(hub) = self.hubs.get(&peer) else { return Ok(()) };
+        if refusal == Refusal::Stale {
+            // It is asked again.
+            return Ok(());
+        }
         let account = hub.account;
         let asked = self.openings.values().find(|one| {
             let theirs = one.invitation.parse::<Invitation>();
@@ -343,6 +359,9 @@ impl Driver {
         let Some(opening) = hash.and_then(|hash| self.openings.get_mut(&hash)) else {
             return Ok(());
         };
+        if opening.stage == stage && opening.channel == Some(channel) {
+            return Ok(());
+        }
         opening.stage = stage;
         opening.channel = Some(channel);
         let row = opening_row(opening)?;

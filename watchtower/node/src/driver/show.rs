@@ -1,7 +1,7 @@
 //! What the node shows, as JSON. Amounts are decimal text in base units: readers of JSON round large numbers.
 
 use alloy_primitives::B256;
-use protocol::payment::wallet::{Direction, Payment, Stage};
+use protocol::payment::wallet::{Payment, Stage};
 use protocol::payment::{hub, note};
 use protocol::zksc::PaymentId;
 use protocol::{Amount, ChannelId, Role};
@@ -27,6 +27,7 @@ pub(super) fn opening(opening: &Opening) -> Value {
 
 pub(super) fn errand(errand: &Errand) -> Value {
     let (state, reason) = match &errand.state {
+        State::Waiting => ("waiting", None),
         State::Running => ("running", None),
         State::Done => ("done", None),
         State::Failed(reason) => ("failed", Some(reason)),
@@ -65,6 +66,7 @@ impl Driver {
             "asset": self.parts.site.asset, "channels": self.book.channels().len(),
             "worth": total, "signs": view.is_ok(), "why_not": view.err(),
             "openings": self.openings.values().map(opening).collect::<Vec<_>>(),
+            "pool_idle": self.idle.map(|idle| idle.to_string()),
             "orders": orders, "turns_on_their_way": self.turns.len(),
         })
     }
@@ -84,10 +86,14 @@ impl Driver {
             "escrow": own.ledger.newest().escrow(), "version": own.ledger.last(),
             "nonce": record.map(|record| record.base().nonce),
             "stopped": record.map(|record| record.is_stopped()),
-            "restoring": self.restores.contains_key(&id), "held": self.is_held(id),
+            "restoring": self.restores.get(&id).is_some_and(|one| !one.is_check()),
+            "held": self.is_held(id),
             "in_flight": self.wallets.get(&id).map(|wallet| wallet.book().in_flight()),
             "dispute": own.dispute, "paid": own.paid, "exit": self.show_exit(id),
             "refusal": self.refusals.get(&id),
+            "hub_fee": self.welcomes.get(&id).map(|one| one.fee),
+            "hub_fee_too_high":
+                self.welcomes.contains_key(&id) && self.welcome_within_policy(id).is_none(),
         })
     }
 
@@ -107,6 +113,15 @@ impl Driver {
             "consented": pending.map(|one| one.theirs.is_some()),
             "refusal": self.refusals.get(&channel),
         })
+    }
+
+    /// A withdrawal by its consent's number: done once it is final, failed once it no longer can be executed.
+    pub(super) fn show_withdrawal(&self, channel: ChannelId, seq: u64) -> Value {
+        let executed = self.book.get(channel).is_some_and(|own| own.seq > seq);
+        let mut shown = self.show_consent(channel);
+        shown["consent"] = json!(seq);
+        shown["executed"] = json!(executed);
+        shown
     }
 
     pub(super) fn show_backups(&self) -> Value {
@@ -130,27 +145,11 @@ impl Driver {
         })
     }
 
-    pub(super) fn show_restores(&self) -> Value {
-        let channels: Vec<ChannelId> = self.restores.keys().copied().collect();
-        json!({
-            "restoring": channels, "towers": self.parts.towers.count(),
-            "quorum": self.parts.policy.backup.restore_quorum, "done": self.restores.is_empty(),
-        })
-    }
-
-    /// The payments of a wallet with this reference.
-    pub(super) fn payments_with(&self, channel: ChannelId, reference: [u8; 32]) -> Vec<Value> {
-        let Some(wallet) = self.wallets.get(&channel) else { return Vec::new() };
-        let now = self.now();
-        let ours = |one: &&Payment| {
-            one.terms.fields().reference == reference && one.direction == Direction::Outgoing
-        };
-        let all = wallet.book().payments.values().filter(ours);
-        all.map(|one| {
-            let stage = wallet.stage(&one.terms.id(), now).unwrap_or(one.stage);
-            payment(channel, one, stage)
-        })
-        .collect()
+    /// A payment as it stands now.
+    pub(super) fn show_payment(&self, channel: ChannelId, one: &Payment) -> Value {
+        let wallet = self.wallets.get(&channel);
+        let stage = wallet.and_then(|wallet| wallet.stage(&one.terms.id(), self.now()));
+        payment(channel, one, stage.unwrap_or(one.stage))
     }
 
     pub(super) fn show_history(
@@ -195,8 +194,10 @@ impl Driver {
             }
         }
         shown.sort_by_key(|(place, _)| *place);
+        // The newest ones, where there are too many.
+        let skipped = shown.len().saturating_sub(SHOWN_MAX);
         let payments: Vec<Value> =
-            shown.into_iter().map(|(_, value)| value).take(SHOWN_MAX).collect();
+            shown.into_iter().skip(skipped).map(|(_, value)| value).collect();
         Ok(Ok(json!({"payments": payments})))
     }
 
@@ -225,10 +226,16 @@ impl Driver {
 
     /// A hub's answer to a note.
     fn export_answer(&self, id: PaymentId) -> Result<Value, ApiError> {
-        let one = self.hub.as_ref().and_then(|hub| hub.payments().get(&id));
-        let one = one.ok_or_else(|| {
-            ApiError::missing(format!("this hub knows no payment {id} that is not forgotten"))
-        })?;
+        let open = self.hub.as_ref().and_then(|hub| hub.payments().get(&id)).cloned();
+        // Ended ones are archived under their id: the answer to a note is the hub's to give for as long as it keeps its disk.
+        let archived = match open {
+            Some(_) => None,
+            None => rows::get::<hub::HubPayment>(&self.parts.store, NodeTable::Archive, &id.0)
+                .map_err(ApiError::busy)?,
+        };
+        let one = open
+            .or(archived)
+            .ok_or_else(|| ApiError::missing(format!("this hub knows no payment {id}")))?;
         let answer: Option<note::Answer> = one.answer();
         Ok(json!({"answer": answer, "stage": one.stage}))
     }

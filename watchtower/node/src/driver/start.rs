@@ -3,18 +3,20 @@
 //! The order is the machines' own: records, then what the chain said, then the towers' receipts as they come, and the view of
 //! the chain last. Nothing is signed before that.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
+use alloy_primitives::B256;
+use gossip::Peer;
 use protocol::backup::DisputeKey;
 use protocol::payment::hub::Hub;
 use protocol::payment::wallet::Wallet;
 use protocol::vnode::coverage::Coverage;
 use protocol::vnode::view::ChainView;
 use protocol::{ChannelId, Role};
-use store::NodeTable;
+use store::{NodeTable, Store};
 
-use super::{Driver, Parts, Turns, leave};
+use super::{Driver, Parts, Turns, hubs, leave};
 use crate::book::{Book, Standing};
 use crate::error::NodeError;
 use crate::invite::Invitation;
@@ -25,13 +27,38 @@ use crate::towers::Names;
 /// Under which notes hubs stand.
 pub(super) const HUB: &[u8] = b"hub/";
 
+fn known_hubs(store: &Store) -> Result<BTreeMap<Peer, Invitation>, NodeError> {
+    let mut hubs = BTreeMap::new();
+    for (_, text) in rows::all::<String>(store, NodeTable::Notes, HUB)? {
+        // A hub that cannot be read is asked for again with the next opening.
+        if let Ok(invitation) = text.parse::<Invitation>()
+            && let Some(peer) = invitation.place.peer()
+        {
+            hubs.insert(peer, invitation);
+        }
+    }
+    Ok(hubs)
+}
+
+fn asked_for(store: &Store) -> Result<BTreeMap<B256, hubs::Asked>, NodeError> {
+    let mut found = BTreeMap::new();
+    for (key, asked) in rows::all(store, NodeTable::Notes, hubs::ASKED)? {
+        let digest: Option<[u8; 32]> =
+            key.get(hubs::ASKED.len()..).and_then(|key| key.try_into().ok());
+        if let Some(digest) = digest {
+            found.insert(B256::new(digest), asked);
+        }
+    }
+    Ok(found)
+}
+
 impl Driver {
     /// Reads everything that is stored and makes the machines.
     pub(crate) fn load(parts: Parts) -> Result<Self, NodeError> {
         let store = &parts.store;
         let (waiting, channels) = rows::chain(store)?;
-        let account = parts.keys.account.address();
-        let book = Book::new((parts.site.chain_id, parts.site.vipe), account, waiting, channels);
+        let who = (parts.keys.account.address(), parts.role);
+        let book = Book::new((parts.site.chain_id, parts.site.vipe), who, waiting, channels);
         let hub = match parts.role {
             Role::Counterparty => {
                 Some(Hub::new(parts.policy.hub_config(), rows::hub_payments(store)?))
@@ -41,15 +68,7 @@ impl Driver {
         let errands = rows::all::<Errand>(store, NodeTable::Orders, b"errand/")?;
         let openings = rows::all(store, NodeTable::Orders, b"open/")?;
         let exits = rows::all::<leave::Stored>(store, NodeTable::Orders, b"exit/")?;
-        let mut hubs = BTreeMap::new();
-        for (_, text) in rows::all::<String>(store, NodeTable::Notes, HUB)? {
-            // A hub that cannot be read is asked for again with the next opening.
-            if let Ok(invitation) = text.parse::<Invitation>()
-                && let Some(peer) = invitation.place.peer()
-            {
-                hubs.insert(peer, invitation);
-            }
-        }
+        let hubs = known_hubs(store)?;
         let coverage = Coverage::new(parts.policy.coverage(), parts.site.chain_id, parts.site.vipe);
         let view = ChainView::new(parts.policy.view_age_max_ms);
         let mut driver = Self {
@@ -67,17 +86,28 @@ impl Driver {
             chain_s: 0,
             final_s: 0,
             turns: Turns::new(),
-            deferred: VecDeque::new(),
+            deferred: super::deferred::Deferred::default(),
             openings: openings
                 .into_iter()
                 .map(|(_, one): (_, super::open::Opening)| (one.dispute_hash, one))
                 .collect(),
+            asked: asked_for(store)?,
+            offers: VecDeque::new(),
+            asked_swept_ms: 0,
+            idle: None,
+            base_fee: None,
+            strangers: super::strangers::Strangers::new(),
+            welcomes: BTreeMap::new(),
             errands: errands.into_iter().map(|(_, one)| (one.name.clone(), one)).collect(),
             consents: BTreeMap::new(),
             refusals: BTreeMap::new(),
             late: Vec::new(),
             exits: BTreeMap::new(),
+            ordered: BTreeMap::new(),
             restores: BTreeMap::new(),
+            restored_reports: BTreeMap::new(),
+            checked: BTreeSet::new(),
+            flushed: false,
             hubs,
             fee: parts.policy.hub.fee,
             hello_ms: 0,
@@ -102,6 +132,7 @@ impl Driver {
         for channel in channels {
             self.start_channel(channel).await?;
             self.heed_end(channel).await?;
+            self.reconcile(channel).await?;
         }
         for invitation in self.hubs.values() {
             if let Err(error) = self.parts.link.keep(invitation.place.clone()) {
@@ -117,7 +148,7 @@ impl Driver {
                 .iter()
                 .filter(|(id, own)| {
                     own.standing == Standing::Open
-                        && !self.errands.contains_key(&super::hubs::accept_name(**id))
+                        && !self.errands.contains_key(&hubs::accept_name(**id))
                 })
                 .map(|(id, _)| *id)
                 .collect();
@@ -159,6 +190,11 @@ impl Driver {
                 return Ok(());
             }
             let record = rows::hub_lane(&self.parts.store, &known)?;
+            if let Some(limits) =
+                self.parts.policy.payers.get(&known.party(Role::Participant).account)
+            {
+                hub.set_limits(channel, *limits);
+            }
             let effects = hub.open_lane(&known, signer, ledger, record, now)?;
             self.carry_hub(effects).await
         } else {
@@ -167,7 +203,10 @@ impl Driver {
             }
             let record = rows::wallet_record(&self.parts.store, &known)?;
             let config = self.parts.policy.wallet(self.fee);
-            let (wallet, effects) = Wallet::resume(known, signer, config, ledger, record, now)?;
+            let (mut wallet, effects) = Wallet::resume(known, signer, config, ledger, record, now)?;
+            if let Some(welcome) = self.welcome_within_policy(channel) {
+                wallet.set_hub(welcome.fee, welcome.max_update);
+            }
             self.wallets.insert(channel, wallet);
             self.carry_wallet(channel, effects).await
         }

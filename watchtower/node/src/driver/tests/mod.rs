@@ -2,6 +2,10 @@
 #![allow(clippy::print_stdout, reason = "figures for whoever looks")]
 
 mod crash;
+mod fates;
 mod hall;
 mod load;
+mod orders;
+mod single;
+mod strangers;
 mod world;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use alloy_primitives::{Address, B256, U256};
 use chain::account::Account;
 use chain::cursor::{BlockId, Cursor};
-use chain::events::ChannelOpened;
+use chain::events::{ChainEvent, ChannelOpened};
 use chain::follower::{Batch, Tip};
 use chain::provider::Header;
 use gossip::link::{LinkConfig, LinkEvent, LinkHandle};
@@ -48,7 +48,8 @@ pub(super) const fn site(role: Role) -> Site {
         Role::Counterparty => Some(Address::repeat_byte(4)),
         Role::Participant => None,
     };
-    Site { chain_id: 1, vipe: Address::repeat_byte(2), asset: Address::repeat_byte(3), vip }
+    let (vipe, asset) = (Address::repeat_byte(2), Address::repeat_byte(3));
+    Site { chain_id: 1, vipe, asset, vip, fee_floor: 7, fee_gas: 10 }
 }
 
 pub(super) fn keys(seed: u8, role: Role) -> Keys {
@@ -114,6 +115,8 @@ pub(super) fn own(number: u64, participant: &Keys, hub: &Keys) -> Own {
         withdrawn: None,
         seq: 0,
         dispute: None,
+        dispute_final: None,
+        broken: false,
         settled: None,
         paid: None,
     }
@@ -141,12 +144,17 @@ struct Running {
 /// How many blocks the test's chain has.
 static HEIGHT: AtomicU64 = AtomicU64::new(1);
 
-fn policy() -> Policy {
+pub(super) fn policy() -> Policy {
     let backup = BackupPolicy { target: 0, ..BackupPolicy::default() };
     Policy { backup, view_age_max_ms: 600_000, ..Policy::default() }
 }
 
 fn batch() -> Delivery {
+    delivery(Vec::new())
+}
+
+/// The next block of the test's chain, final, with these events.
+pub(super) fn delivery(added: Vec<ChainEvent>) -> Delivery {
     let number = HEIGHT.fetch_add(1, Ordering::Relaxed);
     let block = BlockId { number, hash: B256::new(U256::from(number).to_be_bytes()) };
     let head = Header {
@@ -160,14 +168,14 @@ fn batch() -> Delivery {
         from: number,
         to: number,
         removed: Vec::new(),
-        added: Vec::new(),
+        added,
         timestamp: number,
         tip: Tip { head, finalized: Some(number) },
         cursor: Cursor::at(block),
     };
     let (durable, _told) = oneshot::channel();
     let finalized = Some((Finalized { number, hash: block.hash }, number));
-    Delivery { batch: Box::new(batch), finalized, durable }
+    Delivery { batch: Box::new(batch), finalized, idle: None, durable }
 }
 
 impl Machine {

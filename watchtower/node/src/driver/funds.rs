@@ -1,0 +1,90 @@
+//! What moves money between an account or a pool and a channel, by a person's order.
+//!
+//! **Invariant:** an order that the chain would take twice is named by its key, and never forgotten.
+
+use alloy_primitives::keccak256;
+use chain::calls::{Vip, Vipe};
+use protocol::{Amount, ChannelId, Role};
+use serde_json::json;
+
+use super::api::Answer;
+use super::open::step;
+use super::{Driver, show};
+use crate::book::Standing;
+use crate::error::{ApiError, NodeError};
+use crate::sender::Errand;
+
+impl Driver {
+    pub(super) async fn fund(
+        &mut self,
+        channel: Option<ChannelId>,
+        amount: Amount,
+        key: &str,
+    ) -> Result<Answer, NodeError> {
+        let channel = match self.live_channel(channel) {
+            Ok(channel) => channel,
+            Err(error) => return Ok(Err(error)),
+        };
+        if amount == Amount::ZERO {
+            return Ok(Err(ApiError::bad("nothing is no deposit")));
+        }
+        let name = format!("fund channel {channel} key {}", keccak256(key.as_bytes()));
+        if !self.errands.contains_key(&name) {
+            let deposit = Vipe::new(self.parts.site.vipe).deposit(channel, amount);
+            // The vault takes a second deposit as gladly as the first.
+            let steps = vec![self.approval(amount), step(deposit, false)];
+            self.begin_errand(Errand::new(name.clone(), steps).approving(), Vec::new()).await?;
+        }
+        let errand = self.errands.get(&name).map(show::errand);
+        Ok(Ok(json!({"channel": channel, "amount": amount, "order": errand})))
+    }
+
+    pub(super) async fn allocate(
+        &mut self,
+        channel: ChannelId,
+        amount: Amount,
+        key: &str,
+    ) -> Result<Answer, NodeError> {
+        let (Some(vip), true) = (self.parts.site.vip, self.hub.is_some()) else {
+            return Ok(Err(ApiError::role("only a hub has a pool to put capital in from")));
+        };
+        let name = format!("allocate channel {channel} key {}", keccak256(key.as_bytes()));
+        if !self.errands.contains_key(&name) {
+            if amount == Amount::ZERO {
+                return Ok(Err(ApiError::bad("nothing is no allocation")));
+            }
+            if !self.is_live(channel) {
+                return Ok(Err(ApiError::refused(format!("channel {channel} is not live"))));
+            }
+            if !self.can_allocate(amount) {
+                let idle = self.idle.unwrap_or_default();
+                return Ok(Err(ApiError::refused(format!(
+                    "the pool has {idle} in its own hands, less what is promised to channels that are being accepted"
+                ))));
+            }
+            let call = Vip::new(vip).allocate(channel, amount);
+            // The pool takes a second allocation as gladly as the first.
+            let errand = Errand::new(name.clone(), vec![step(call, false)]);
+            self.begin_errand(errand, Vec::new()).await?;
+        }
+        let errand = self.errands.get(&name).map(show::errand);
+        Ok(Ok(json!({"channel": channel, "amount": amount, "order": errand})))
+    }
+
+    pub(super) async fn cancel(&mut self, channel: ChannelId) -> Result<Answer, NodeError> {
+        let open = self.book.get(channel).is_some_and(|own| own.standing == Standing::Open);
+        if !open || self.parts.role != Role::Participant {
+            return Ok(Err(ApiError::refused(format!(
+                "channel {channel} does not wait to be accepted"
+            ))));
+        }
+        let (vipe, account) = (Vipe::new(self.parts.site.vipe), self.parts.keys.account.address());
+        let steps = vec![
+            step(vipe.cancel(channel), true),
+            step(vipe.claim_asset(self.parts.site.asset, account), true),
+        ];
+        let name = format!("cancel channel {channel}");
+        self.begin_errand(Errand::new(name.clone(), steps), Vec::new()).await?;
+        Ok(Ok(json!({"channel": channel, "order": self.errands.get(&name).map(show::errand)})))
+    }
+}

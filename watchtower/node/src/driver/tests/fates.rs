@@ -1,0 +1,159 @@
+//! What must not be lost: overrides, collections, the newest state, whatever happens to the process or its disk.
+
+use alloy_primitives::B256;
+use protocol::Role;
+use protocol::payment::wallet;
+use protocol::testing::{HEDGE, amount, nonce};
+use protocol::vnode::view::Finalized;
+
+use super::single::{CHANNEL, Single, Two, at};
+use super::world::{SIDE, delivery, policy};
+use crate::book::{Dispute, Own, Standing};
+use crate::driver::Command;
+use crate::driver::proofs::Proven;
+use crate::towers::Answer;
+
+#[tokio::test]
+async fn a_node_that_is_killed_before_it_could_override_does_so_when_it_is_back() {
+    let two = Two::new();
+    let mut alice = two.alice_with(&two.signed(5, SIDE)).await;
+    let event = at(1, two.dispute());
+    alice.driver.on_batch(delivery(vec![event])).await.unwrap();
+    assert_eq!(alice.overrides(), 1, "while it runs it proves at once");
+    drop(alice);
+    let mut alice = two.alice(policy(), 0).await;
+    assert_eq!(alice.overrides(), 1, "the dispute is not told again by the chain");
+}
+
+#[tokio::test]
+async fn an_override_that_could_not_be_proven_is_proven_again() {
+    let two = Two::new();
+    let mut alice = two.alice_with(&two.signed(5, SIDE)).await;
+    alice.driver.on_batch(delivery(vec![at(1, two.dispute())])).await.unwrap();
+    let job = alice.jobs.try_recv().unwrap();
+    let outcome = Err("the disk is full".to_owned());
+    alice.driver.on_proven(Proven { job, outcome }).await.unwrap();
+    alice.driver.on_tick().await.unwrap();
+    assert_eq!(alice.overrides(), 0, "after a pause");
+    alice.driver.exits.get_mut(&CHANNEL).unwrap().again_ms = Some(0);
+    alice.driver.on_tick().await.unwrap();
+    assert_eq!(alice.overrides(), 1);
+    // It stands in the queue and is not asked for twice.
+    alice.driver.on_tick().await.unwrap();
+    assert_eq!(alice.overrides(), 0);
+}
+
+#[tokio::test]
+async fn a_stale_dispute_that_came_while_the_disk_was_lost_is_overridden_after_the_restore() {
+    let two = Two::new();
+    let dispute = Dispute {
+        disputer: two.hub.account.address(),
+        epoch: 1,
+        nonce: nonce(3),
+        claim: amount(2 * SIDE),
+        deadline: u64::MAX,
+    };
+    let own = Own { dispute: Some(dispute), ..two.own.clone() };
+    two.put(vec![Two::channel_row(&own)]).await;
+    let mut alice = two.alice(policy(), 0).await;
+    assert!(alice.held().is_none(), "nothing is signed before it is restored");
+    assert_eq!(alice.overrides(), 0);
+    let newest = Some(Box::new(two.signed(7, SIDE).unverified()));
+    alice.driver.on_restored_by_hub(CHANNEL, newest).await.unwrap();
+    assert_eq!((alice.held(), alice.overrides()), (Some(7), 1));
+}
+
+#[tokio::test]
+async fn what_a_dispute_paid_is_collected_also_by_a_node_that_was_killed_when_it_was_over() {
+    let two = Two::new();
+    let alice = two.alice_with(&two.signed(5, SIDE)).await;
+    drop(alice);
+    let dispute = Dispute {
+        disputer: two.alice.account.address(),
+        epoch: 1,
+        nonce: nonce(5),
+        claim: amount(SIDE),
+        deadline: 1,
+    };
+    let own = Own {
+        standing: Standing::Over,
+        dispute: Some(dispute),
+        settled: Some(nonce(5)),
+        paid: Some((amount(SIDE), amount(SIDE))),
+        ..two.own.clone()
+    };
+    two.put(vec![Two::channel_row(&own)]).await;
+    let names = |single: &Single| single.driver.errands.keys().cloned().collect::<Vec<_>>();
+    let alice = two.alice(policy(), 0).await;
+    let wanted = ["collect asset of channel 1", "collect ether of channel 1"];
+    assert_eq!(names(&alice), wanted);
+    drop(alice);
+    assert_eq!(names(&two.alice(policy(), 0).await), wanted, "once");
+}
+
+#[tokio::test]
+async fn a_disk_that_is_older_than_what_towers_hold_is_not_signed_on() {
+    let two = Two::new();
+    drop(two.alice_with(&two.signed(5, SIDE)).await);
+    let mut policy = policy();
+    (policy.backup.target, policy.backup.restore_quorum) = (1, 1);
+    let mut alice = two.alice(policy.clone(), 1).await;
+    assert!(alice.held().is_none(), "the towers are asked first");
+    assert_eq!(alice.ask(Command::Restore).await.unwrap()["done"], true, "that is no restore");
+    let newest = two.signed(7, 2 * SIDE);
+    let key = protocol::backup::DisputeKey::of(
+        &two.own.channel,
+        Role::Participant,
+        two.alice.signer.channel_key(),
+    )
+    .unwrap();
+    let sealed =
+        protocol::backup::seal(&newest, &two.own.channel, &key, &two.alice.signer, &HEDGE).unwrap();
+    let bytes = sealed.to_bytes();
+    let envelope = protocol::backup::UnverifiedEnvelope::from_bytes(&bytes).unwrap();
+    let answer = Answer::Fetched { tower: 0, channel: CHANNEL, envelopes: vec![envelope] };
+    alice.driver.on_tower(answer).await.unwrap();
+    assert_eq!(alice.held(), Some(7));
+    alice.settle().await;
+    drop(alice);
+    // The same disk again, and towers that are down: a sound node goes on after a while.
+    policy.backup.restore_wait_ms = 0;
+    let mut alice = two.alice(policy, 1).await;
+    alice.driver.on_tick().await.unwrap();
+    assert_eq!(alice.held(), Some(7));
+}
+
+#[tokio::test]
+async fn a_contradiction_about_a_final_block_stops_signing_at_once() {
+    let two = Two::new();
+    let mut alice = two.alice_with(&two.signed(5, SIDE)).await;
+    alice.driver.on_batch(delivery(Vec::new())).await.unwrap();
+    let rebase = |alice: &mut Single| {
+        let now = alice.driver.now();
+        let wallet = alice.driver.wallets.get_mut(&CHANNEL).unwrap();
+        wallet.handle(wallet::Event::Rebase, now, &HEDGE).map(|_effects| ())
+    };
+    let block = |hash: u8| Finalized { number: 1 << 40, hash: B256::repeat_byte(hash) };
+    let now = alice.driver.now();
+    alice.driver.view.see(1 << 40, block(1), now);
+    alice.driver.view.see(1 << 40, block(2), now);
+    alice.driver.tell_view().await.unwrap();
+    assert_eq!(rebase(&mut alice), Err(wallet::PayError::Stale));
+}
+
+#[tokio::test]
+async fn a_node_that_stops_hands_its_newest_state_to_the_towers_first() {
+    let two = Two::new();
+    drop(two.alice_with(&two.signed(5, SIDE)).await);
+    let mut policy = policy();
+    policy.backup.target = 1;
+    policy.backup.check_at_start = false;
+    policy.backup.lag_max_ms = 3_600_000;
+    let mut alice = two.alice(policy, 1).await;
+    assert_eq!(alice.workers[0].published(), 0, "it waits for more");
+    let Single { driver, inputs, .. } = &mut alice;
+    // Nobody answers, so that it waits for its whole patience.
+    let patience = std::time::Duration::from_millis(500);
+    assert!(tokio::time::timeout(patience, driver.flush(inputs)).await.is_err());
+    assert_eq!(alice.workers[0].published(), 1);
+}

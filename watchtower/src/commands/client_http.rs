@@ -1,0 +1,66 @@
+//! How commands reach a running node: its local API, with the token from its folder.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::node::{API_ADDRESS, API_TOKEN, read_token};
+use crate::error::CommandError;
+
+/// A running node, as its folder says how to reach it.
+#[derive(Debug)]
+pub(crate) struct Client {
+    url: String,
+    http: reqwest::Client,
+    token: zeroize::Zeroizing<String>,
+}
+
+pub(crate) fn failed(error: impl std::fmt::Display) -> CommandError {
+    CommandError::Node(error.to_string())
+}
+
+impl Client {
+    /// The node whose data folder this is.
+    pub(crate) fn of(folder: &Path) -> Result<Self, CommandError> {
+        let path = folder.join(API_ADDRESS);
+        let address = std::fs::read_to_string(&path).map_err(|source| CommandError::System {
+            what: format!(
+                "no node has run in {}: start one with `watchtower node run --data-dir {}`",
+                folder.display(),
+                folder.display()
+            ),
+            source,
+        })?;
+        let token = read_token(&folder.join(API_TOKEN))?;
+        // No proxy: the token is for this machine's own node.
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(30))
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(failed)?;
+        Ok(Self { url: format!("http://{}", address.trim()), http, token })
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value, CommandError> {
+        let answer = request.bearer_auth(self.token.as_str()).send().await.map_err(|error| {
+            failed(format!("the node does not answer at {} ({error}): is it running?", self.url))
+        })?;
+        let status = answer.status();
+        let body: Value = answer.json().await.map_err(failed)?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        let message = body.pointer("/error/message").and_then(Value::as_str);
+        Err(failed(message.map_or_else(|| format!("{status}: {body}"), str::to_owned)))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, CommandError> {
+        self.send(self.http.get(format!("{}{path}", self.url))).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, CommandError> {
+        self.send(self.http.post(format!("{}{path}", self.url)).json(body)).await
+    }
+}
