@@ -13,10 +13,10 @@ fn main() -> ExitCode {
             let words = watchtower::error::chain_of(&error);
             // For whoever asked for JSON, errors are JSON, too.
             let text = if std::env::args_os().any(|one| one == "--json") {
-                serde_json::json!({"error": {"code": error.exit_code(), "message": words.to_string()}})
-                    .to_string()
+                let code = error.exit_code();
+                serde_json::json!({"error": {"code": code, "message": words}}).to_string()
             } else {
-                words.to_string()
+                words
             };
             // Nobody is left to tell when standard error is gone too.
             let _ = writeln!(std::io::stderr(), "{text}");
