@@ -6,8 +6,6 @@ pragma solidity 0.8.37;
 /// A channel ends by consent of both parties, or by dispute: somebody puts a state forward, anybody may override it with a
 /// newer one while the window is open, and what then stands is paid. Nobody owns, pauses or upgrades this contract.
 interface IVipe {
-    // ------------------------------------------------------------------------------------------------ types
-
     /// @notice The life of a channel. `Open` waits for the counterparty's consent.
     enum Status {
         None,
@@ -100,8 +98,7 @@ interface IVipe {
 
     /// @notice A withdrawal that both parties consent to.
     /// @param state A state that both consent to, newer than the checkpoint; it becomes the checkpoint.
-    /// @param toParticipant,toVip What each side takes out; the state must leave each side that much. Both may be zero: the
-    /// consent then only moves the checkpoint.
+    /// @param toParticipant,toVip What each side takes out, and the state leaves it; with zeros only the checkpoint moves.
     /// @param deadline Last second at which the consents may be used.
     struct Withdrawal {
         StateClaim state;
@@ -286,10 +283,8 @@ interface IVipe {
 
     /// @notice Returns the whole deposit before the counterparty's consent. Participant only.
     function cancel(uint56 channelId) external;
-
     /// @notice Adds to the participant's side. Participant only, live channels only.
     function deposit(uint56 channelId, uint112 amount) external;
-
     /// @notice Adds to the VIP's side. The channel's VIP only, live channels only.
     function allocate(uint56 channelId, uint112 amount) external;
 
@@ -309,8 +304,7 @@ interface IVipe {
     /// @notice Ends a channel by consent of both parties:
     /// `Close(uint56 channelId,address participant,address counterparty,uint64 seq,uint64 disputeEpoch,uint112 toParticipant,
     /// uint112 toVip,uint64 deadline)`. Anybody may bring it. A live channel is paid at once. In a dispute the consent names its
-    /// epoch, is announced, and takes effect at the earlier of the deadline and `responseExtension` from now.
-    /// @dev Never asks the verifier.
+    /// epoch, is announced, and takes effect at the earlier of the deadline and `responseExtension` from now. Never asks the verifier.
     function close(
         uint56 channelId,
         Closing calldata closing,
@@ -357,19 +351,15 @@ interface IVipe {
 
     /// @notice Pays what stands. Anybody, once `block.timestamp >= deadline`.
     function settle(uint56 channelId) external;
-
     /// @notice Settles those of `channelIds` that are due, and skips the others. Returns how many were settled.
     function settleMany(uint56[] calldata channelIds) external returns (uint256 settled);
 
-    // ------------------------------------------------------------------------------------------------ pull payments
+    // ------------------------------------------------------------------------------------------------ pull payments, views
 
     /// @notice Sends the caller's credit of `asset` to `to`.
     function claimAsset(address asset, address to) external returns (uint256 amount);
-
     /// @notice Sends the caller's ether credit to `to`.
     function claimEther(address payable to) external returns (uint256 amount);
-
-    // ------------------------------------------------------------------------------------------------ views
 
     /// @notice The rules of this deployment.
     function rules() external view returns (Rules memory);

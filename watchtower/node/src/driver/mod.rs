@@ -290,7 +290,8 @@ fn seconds() -> u64 {
 impl Driver {
     /// Milliseconds since the start.
     fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+        // Never zero: a view that is good until zero is not good at all.
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
     }
 
     /// Runs until told to stop; what is on its way to the disk is waited for.
