@@ -35,7 +35,7 @@ impl Node {
     fn embedded(block_ms: &str) -> Self {
         let mut command = Command::new(watchtower());
         command.args(["devnet", "--port", "0", "--block-ms", block_ms]);
-        let (_server, line) = Server::start(&mut command, "http://");
+        let (_server, line) = Server::start(&mut command, "http://", "http://");
         Self::Embedded { _server, line }
     }
 

@@ -24,7 +24,7 @@ impl Anvil {
             .args(["--port", &port.to_string(), "--hardfork", "osaka", "--enable-tx-gas-limit"])
             .args(["--gas-limit", "60000000"])
             .args(more);
-        let (server, _line) = Server::start(&mut command, "Listening on");
+        let (server, _line) = Server::start(&mut command, "Listening on", "Listening on");
         Self { _server: server, url: format!("http://127.0.0.1:{port}") }
     }
 }

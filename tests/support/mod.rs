@@ -21,16 +21,24 @@ pub(crate) fn watchtower() -> PathBuf {
 pub(crate) struct Server(Child);
 
 impl Server {
-    /// Starts it, and waits for the line that holds `ready`.
-    pub(crate) fn start(command: &mut Command, ready: &str) -> (Self, String) {
+    /// Starts it, waits for the line that holds `ready`, and gives the one before it, or it, that holds `told`.
+    pub(crate) fn start(command: &mut Command, told: &str, ready: &str) -> (Self, String) {
         let mut process = command
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
         let output = process.stdout.take().expect("it has an output");
         let mut lines = BufReader::new(output).lines();
-        let line = lines.by_ref().map_while(Result::ok).find(|line| line.contains(ready));
-        let line = line.unwrap_or_else(|| panic!("{command:?} ended before it was ready"));
+        let mut line = None;
+        let mut is_ready = |text: &String| {
+            if text.contains(told) {
+                line = Some(text.clone());
+            }
+            text.contains(ready)
+        };
+        let found = lines.by_ref().map_while(Result::ok).any(|text| is_ready(&text));
+        assert!(found, "{command:?} ended before it was ready");
+        let line = line.unwrap_or_else(|| panic!("{command:?} has not told {told:?}"));
         // Whatever else it prints is read and dropped, so that it never waits for a reader.
         std::thread::spawn(move || lines.for_each(drop));
         (Self(process), line)
