@@ -31,6 +31,9 @@ pub enum CommandError {
     /// A node did not start, or does not do what it was asked for.
     #[error("{0}")]
     Node(String),
+    /// A node does what it was asked for when it is asked again soon.
+    #[error("{0}")]
+    NotNow(String),
     /// A running tower stopped.
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -86,6 +89,7 @@ impl CommandError {
             Self::Start(_)
             | Self::Task(_)
             | Self::Node(_)
+            | Self::NotNow(_)
             | Self::Story(_)
             | Self::BadEnd
             | Self::Ailing { .. }

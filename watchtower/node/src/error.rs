@@ -72,6 +72,11 @@ impl ApiError {
         Self::new(409, "refused", message)
     }
 
+    /// It makes sense, and can be done soon, without anybody's doing: ask again.
+    pub(crate) fn not_now(message: impl std::fmt::Display) -> Self {
+        Self::new(409, "not_now", message)
+    }
+
     /// This node has another role.
     pub(crate) fn role(message: impl std::fmt::Display) -> Self {
         Self::new(409, "other_role", message)

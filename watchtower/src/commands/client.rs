@@ -292,9 +292,7 @@ async fn agree(
     let mut answer = loop {
         match client.post(path, body).await {
             // The last payment's receipt is on its way.
-            Err(error)
-                if wait && error.to_string().contains("under way") && Instant::now() < deadline =>
-            {
+            Err(CommandError::NotNow(_)) if wait && Instant::now() < deadline => {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
             other => break other?,
@@ -306,8 +304,7 @@ async fn agree(
             let one = the_channel(channels, &id).ok_or("the channel is gone")?;
             if one["held"] == true
                 && let Some(reason) = one["refusal"].as_str()
-                && !reason.contains("not ended")
-                && !reason.contains("stale")
+                && one["refusal_passes"] == false
             {
                 return Err(format!("the hub does not consent: {reason}"));
             }

@@ -53,7 +53,9 @@ impl Client {
             return Ok(body);
         }
         let message = body.pointer("/error/message").and_then(Value::as_str);
-        Err(failed(message.map_or_else(|| format!("{status}: {body}"), str::to_owned)))
+        let message = message.map_or_else(|| format!("{status}: {body}"), str::to_owned);
+        let code = body.pointer("/error/code").and_then(Value::as_str);
+        Err(if code == Some("not_now") { CommandError::NotNow(message) } else { failed(message) })
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value, CommandError> {

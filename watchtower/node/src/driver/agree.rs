@@ -143,12 +143,14 @@ fn already() -> ApiError {
 }
 
 fn here(refusal: Refusal) -> ApiError {
-    ApiError::refused(match refusal {
-        Refusal::NotLive => "the channel is not live",
-        Refusal::Busy => {
-            "an update or a payment of this channel is under way: try again when it has ended"
+    match refusal {
+        Refusal::NotLive => ApiError::refused("the channel is not live"),
+        Refusal::Busy => ApiError::not_now(
+            "an update or a payment of this channel is under way: try again when it has ended",
+        ),
+        Refusal::Stale => {
+            ApiError::refused("this node's view of the chain is stale: nothing is signed")
         }
-        Refusal::Stale => "this node's view of the chain is stale: nothing is signed",
-        _ => "the balance does not cover it",
-    })
+        _ => ApiError::refused("the balance does not cover it"),
+    }
 }

@@ -282,7 +282,7 @@ impl Driver {
             return self.on_restored_by_hub(channel, None).await;
         }
         tracing::warn!(%channel, %refusal, "the hub does not consent");
-        self.refusals.insert(channel, refusal.to_string());
+        self.refusals.insert(channel, refusal);
         Ok(())
     }
 

@@ -52,6 +52,7 @@ use protocol::backup::DisputeKey;
 use protocol::payment::hub::Hub;
 use protocol::payment::wallet::Wallet;
 use protocol::vnode::coverage::Coverage;
+use protocol::vnode::link::Refusal;
 use protocol::vnode::view::{ChainView, Finalized};
 use protocol::{Amount, ChannelId, Role};
 use rand::RngCore as _;
@@ -248,7 +249,7 @@ pub(crate) struct Driver {
     errands: BTreeMap<String, Errand>,
     consents: BTreeMap<ChannelId, consent::Pending>,
     /// The last refusal of each channel's other end, for people.
-    refusals: BTreeMap<ChannelId, String>,
+    refusals: BTreeMap<ChannelId, Refusal>,
     /// What exits must hear with the next tick.
     late: Vec<(ChannelId, protocol::vnode::exit::Event)>,
     exits: BTreeMap<ChannelId, leave::Leaving>,

@@ -3,6 +3,7 @@
 use alloy_primitives::B256;
 use protocol::payment::wallet::{Payment, Stage};
 use protocol::payment::{hub, note};
+use protocol::vnode::link::Refusal;
 use protocol::zksc::PaymentId;
 use protocol::{Amount, ChannelId, Role};
 use serde_json::{Value, json};
@@ -90,7 +91,8 @@ impl Driver {
             "held": self.is_held(id),
             "in_flight": self.wallets.get(&id).map(|wallet| wallet.book().in_flight()),
             "dispute": own.dispute, "paid": own.paid, "exit": self.show_exit(id),
-            "refusal": self.refusals.get(&id),
+            "refusal": self.refusals.get(&id).map(Refusal::to_string),
+            "refusal_passes": self.refusals.get(&id).map(passes),
             "hub_fee": self.welcomes.get(&id).map(|one| one.fee),
             "hub_fee_too_high":
                 self.welcomes.contains_key(&id) && self.welcome_within_policy(id).is_none(),
@@ -111,7 +113,8 @@ impl Driver {
         json!({
             "channel": channel, "agreed": pending.map(|one| one.terms),
             "consented": pending.map(|one| one.theirs.is_some()),
-            "refusal": self.refusals.get(&channel),
+            "refusal": self.refusals.get(&channel).map(Refusal::to_string),
+            "refusal_passes": self.refusals.get(&channel).map(passes),
         })
     }
 
@@ -244,4 +247,9 @@ impl Driver {
 /// Ended ones in the order of their ends, then those that have not ended.
 fn order(one: &Payment) -> u64 {
     one.closed.unwrap_or(u64::MAX)
+}
+
+/// Whether the hub's refusal passes by itself: this node asks again, and may well be answered otherwise.
+fn passes(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::Busy | Refusal::Stale)
 }

@@ -1,6 +1,7 @@
 //! What must not be done twice: deposits and payments under one key.
 
 use protocol::testing::amount;
+use protocol::vnode::link::Refusal;
 use store::{NodeChange, NodeTable};
 
 use super::single::{CHANNEL, Two, open_store};
@@ -79,4 +80,25 @@ async fn an_order_is_paid_once_also_when_the_wallet_has_long_forgotten_it() {
     let late = alice.ask(pay("rent", 100)).await.unwrap();
     assert_eq!(late["payments"][0]["payment"], first["payments"][0]["payment"]);
     assert_eq!(alice.driver.wallets[&CHANNEL].book().payments.len(), 0, "nothing new was begun");
+}
+
+#[tokio::test]
+async fn machines_are_told_what_passes_by_itself() {
+    let two = Two::new();
+    drop(two.alice_with(&two.signed(5, SIDE)).await);
+    let bob = own(2, &keys(2, Role::Participant), &two.hub);
+    two.put(vec![rows::put(NodeTable::Notes, rows::known_key(id(2)), &bob.channel).unwrap()]).await;
+    let mut alice = two.alice(policy(), 0).await;
+    alice.driver.on_batch(delivery(Vec::new())).await.unwrap();
+    let take = |of| Command::Withdraw { channel: Some(CHANNEL), amount: amount(of), key: None };
+    assert_eq!(alice.ask(take(2 * SIDE + 1)).await.unwrap_err().code, "refused");
+    alice.ask(pay("rent", 100)).await.unwrap();
+    assert_eq!(alice.ask(take(1)).await.unwrap_err().code, "not_now");
+    for (refusal, passes) in
+        [(Refusal::Busy, true), (Refusal::Stale, true), (Refusal::Terms, false)]
+    {
+        alice.driver.on_refused(CHANNEL, refusal).await.unwrap();
+        let channels = alice.ask(Command::Channels).await.unwrap();
+        assert_eq!(channels["channels"][0]["refusal_passes"], passes, "{channels}");
+    }
 }
