@@ -15,17 +15,24 @@ use libp2p::core::transport::{
 };
 use libp2p::{Multiaddr, tcp};
 
-/// The transport beneath, whose dials that fail with [`io::ErrorKind::AddrInUse`] are made again from a new port.
-pub(crate) struct FreshPort<T>(T);
+/// The transport beneath, whose dials that fail with [`io::ErrorKind::AddrInUse`] are made again from a new port. A dial takes a
+/// socket when it is made, not when it is polled: so the second one is made only when it is needed, by a transport of its own.
+pub(crate) struct FreshPort<T> {
+    inner: T,
+    another: fn() -> T,
+}
 
 /// TCP without delays, dialling from the listening port where it can. Must be called inside a runtime.
 pub(crate) fn tcp() -> FreshPort<tcp::tokio::Transport> {
-    FreshPort(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true)))
+    fn another() -> tcp::tokio::Transport {
+        tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+    }
+    FreshPort { inner: another(), another }
 }
 
 impl<T> Transport for FreshPort<T>
 where
-    T: Transport<Error = io::Error> + Unpin,
+    T: Transport<Error = io::Error> + Unpin + 'static,
     T::Dial: Send + 'static,
     T::Output: Send + 'static,
 {
@@ -39,11 +46,11 @@ where
         id: ListenerId,
         address: Multiaddr,
     ) -> Result<(), TransportError<Self::Error>> {
-        self.0.listen_on(id, address)
+        self.inner.listen_on(id, address)
     }
 
     fn remove_listener(&mut self, id: ListenerId) -> bool {
-        self.0.remove_listener(id)
+        self.inner.remove_listener(id)
     }
 
     fn dial(
@@ -51,16 +58,22 @@ where
         address: Multiaddr,
         options: DialOpts,
     ) -> Result<Self::Dial, TransportError<Self::Error>> {
-        let dial = self.0.dial(address.clone(), options)?;
+        let dial = self.inner.dial(address.clone(), options)?;
         if options.port_use == PortUse::New {
             return Ok(dial.boxed());
         }
-        // Does nothing unless it is polled.
-        let again = self.0.dial(address, DialOpts { port_use: PortUse::New, ..options })?;
+        let another = self.another;
         Ok(async move {
-            match dial.await {
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse => again.await,
-                answer => answer,
+            let taken = match dial.await {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => error,
+                answer => return answer,
+            };
+            let options = DialOpts { port_use: PortUse::New, ..options };
+            let again = another().dial(address, options);
+            match again {
+                Ok(again) => again.await,
+                Err(TransportError::Other(error)) => Err(error),
+                Err(TransportError::MultiaddrNotSupported(_)) => Err(taken),
             }
         }
         .boxed())
@@ -70,7 +83,7 @@ where
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<TransportEvent<Self::ListenerUpgrade, Self::Error>> {
-        Pin::new(&mut self.0).poll(context)
+        Pin::new(&mut self.inner).poll(context)
     }
 }
 
@@ -82,6 +95,16 @@ mod tests {
 
     /// Dials from the listening port fail as told, others answer.
     struct Failing(io::ErrorKind);
+
+    /// The second dial must not be made unless it is needed.
+    fn another() -> Failing {
+        MADE.set(MADE.get() + 1);
+        Failing(io::ErrorKind::Other)
+    }
+
+    std::thread_local! {
+        static MADE: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    }
 
     impl Transport for Failing {
         type Output = PortUse;
@@ -122,14 +145,17 @@ mod tests {
 
     async fn dialled(failing: io::ErrorKind) -> Result<PortUse, io::Error> {
         let options = DialOpts { role: Endpoint::Dialer, port_use: PortUse::Reuse };
-        FreshPort(Failing(failing)).dial(Multiaddr::empty(), options).unwrap().await
+        let mut transport = FreshPort { inner: Failing(failing), another };
+        transport.dial(Multiaddr::empty(), options).unwrap().await
     }
 
     #[tokio::test]
     async fn a_dial_whose_port_is_taken_is_made_again_from_another_and_no_other_failure_is_hidden()
     {
         assert_eq!(dialled(io::ErrorKind::AddrInUse).await.unwrap(), PortUse::New);
+        assert_eq!(MADE.get(), 1);
         let refused = dialled(io::ErrorKind::ConnectionRefused).await.unwrap_err();
+        assert_eq!(MADE.get(), 1, "a socket for nothing");
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
     }
 }

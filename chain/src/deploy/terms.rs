@@ -64,7 +64,8 @@ impl Terms {
     pub const L2: Self =
         Self { dispute_window_s: 72 * HOUR_S, response_extension_s: 6 * HOUR_S, ..Self::L1 };
 
-    /// Refuses times in which honest parties could not answer.
+    /// Refuses windows in which honest parties could not answer, and response extensions that are no time at all. On an L2 the
+    /// window alone is measured against forced inclusion: whoever censors there can let an extension that is shorter pass.
     ///
     /// The vault itself takes a response extension of zero, and must then be left alone: a lowering in the last second would leave
     /// nobody time for a newer state, and a close that is announced in a dispute would take effect in its own block, before

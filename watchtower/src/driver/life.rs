@@ -1,6 +1,7 @@
 //! One dispute at this tower: the row on disk, the machine that decides, and what the chain said so far.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use chain::events::{ChainEvent, DisputeOpened, Event as Chain};
 use protocol::Address;
@@ -11,6 +12,7 @@ use protocol::vnode::rescue::{Effect, Event, Rescue, Step};
 use protocol::zksc::{Channel, FinalState, UnverifiedFinal};
 use store::{Change, DisputeId, DisputeRow, Store, StoreError};
 
+use super::chase::Chase;
 use super::envelopes::open_slots;
 use super::journal::Line;
 use super::race::Stands;
@@ -52,19 +54,6 @@ pub(crate) struct Life {
     pub(crate) stands: Stands,
     chase: Chase,
     machine: Rescue,
-}
-
-/// How often a newer backup may take the place of the state that is being proven or sent. Whoever could go on for ever, with
-/// backups that come faster than proofs, would keep the tower from ever answering; any newer state strikes the stale one down.
-const CHASES_MAX: u32 = 2;
-
-/// The hunt for the newest backup while an answer is under way.
-#[derive(Debug, Default)]
-struct Chase {
-    /// Newer states that took the place of one under way, since the tower had nothing to bring the last time.
-    taken: u32,
-    /// Whether newer backups wait until what is under way is done.
-    waits: bool,
 }
 
 /// Why a stored dispute cannot go on.
@@ -270,16 +259,13 @@ impl Life {
         Ok(standing(&self.events()?, &self.channel, rules))
     }
 
-    /// Whether backups that had to wait are to be looked at now: nothing is under way any more.
+    /// Whether backups that had to wait are to be looked at now: nothing is under way any more, or it has had its time.
     pub(crate) fn looks_again(&mut self) -> bool {
         let answering = matches!(
             self.step(),
             Step::Seen | Step::Decrypted | Step::Proving | Step::Proved | Step::Submitting
         );
-        if answering {
-            return false;
-        }
-        std::mem::take(&mut self.chase).waits
+        self.chase.goes_on(answering, Instant::now())
     }
 
     /// Fetches both slots and opens them with the revealed key.
@@ -289,17 +275,18 @@ impl Life {
         out: &mut Out,
     ) -> Result<(), StoreError> {
         let under_way = matches!(self.step(), Step::Proving | Step::Proved | Step::Submitting);
-        if under_way && self.chase.taken >= CHASES_MAX {
-            self.chase.waits = true;
+        let started = Instant::now();
+        if under_way && !self.chase.may_displace(started) {
             return Ok(());
         }
-        let started = std::time::Instant::now();
         let key = DisputeKey::from_bytes(self.row.opening.dispute_key.0);
         let opened = open_slots(store, &self.channel, &key)?;
         let known = self.held.map(|held| held.state().nonce);
         let newest = opened.newest();
         if newest.is_some_and(|newest| known.is_none_or(|known| newest.state().nonce > known)) {
-            self.chase.taken = self.chase.taken.saturating_add(u32::from(under_way));
+            if under_way {
+                self.chase.displaced(started);
+            }
             self.held = newest;
             self.row.held = newest.map(|state| state.to_bytes().into());
         }

@@ -19,6 +19,7 @@
 
 pub(crate) mod backlog;
 pub(crate) mod book;
+mod chase;
 pub(crate) mod disk;
 pub(crate) mod effects;
 mod endings;

@@ -171,8 +171,11 @@ impl Node {
             };
             self.now = self.now.max(row.record.facts.standing.opened_at);
             let life = Life::resume(row, channel.channel, &self.parts.terms, &mut out)?;
-            self.parts.shown.begin(life.id().channel_id);
-            self.lives.insert(life.id(), life);
+            let id = life.id();
+            self.parts.shown.begin(id.channel_id);
+            self.lives.insert(id, life);
+            // A newer backup may have waited for what was under way, or come just before the end.
+            out.todo.push_back((id, Effect::OpenEnvelopes));
         }
         Ok(out)
     }

@@ -56,7 +56,7 @@ pub(crate) fn report(id: DisputeId, outcome: &Outcome) -> Line {
         Outcome::Beaten { reward } => {
             ("beaten", format!("settled: another was last; earned {}", ether(*reward)), *reward)
         }
-        Outcome::Lost | Outcome::Declined(Verdict::TooLate(_)) => (
+        Outcome::Lost => (
             "lost",
             "settled: there was something to win, and it was too late".to_owned(),
             U256::ZERO,

@@ -102,6 +102,14 @@ pub enum StoreError {
         /// The nonce that was offered.
         nonce: u64,
     },
+    /// A row that changes depend on cannot be read: none of them is stored, nor what others handed in at that moment.
+    #[error("nothing was stored: a row of table {table} cannot be read: {detail}")]
+    Damaged {
+        /// The table.
+        table: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// The node decided to exit, or saw a dispute: it signs nothing more on this channel.
     #[error("channel {channel_id} has stopped signing: {reason}")]
     SigningStopped {
@@ -132,6 +140,14 @@ impl StoreError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::DiskFull)
+    }
+
+    /// For changes that are stored together or not at all: an unreadable row ends their transaction.
+    pub(crate) fn for_all(self) -> Self {
+        match self {
+            Self::Row { table, detail } => Self::Damaged { table, detail },
+            other => other,
+        }
     }
 
     pub(crate) fn row(table: &'static str, error: impl std::fmt::Display) -> Self {

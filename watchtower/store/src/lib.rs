@@ -146,7 +146,10 @@ impl Store {
         let channels = Arc::clone(&self.channels);
         let facts = self.facts;
         let apply = move |transaction: &redb::WriteTransaction| {
-            changes.iter().try_for_each(|change| change::apply(transaction, &facts, change))
+            let mut changes = changes.iter();
+            changes
+                .try_for_each(|change| change::apply(transaction, &facts, change))
+                .map_err(StoreError::for_all)
         };
         self.writer.submit_then(apply, move || channels.forget(&changed)).await
     }

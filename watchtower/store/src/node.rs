@@ -134,7 +134,8 @@ fn turn(
             signing::record(transaction, *channel, row)?;
         }
     }
-    changes.iter().try_for_each(|change| apply(transaction, facts, change))
+    let mut changes = changes.iter();
+    changes.try_for_each(|change| apply(transaction, facts, change)).map_err(StoreError::for_all)
 }
 
 /// A turn on its way to the disk.

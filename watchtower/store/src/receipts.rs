@@ -1,4 +1,4 @@
-//! Receipts: signed promises, a tower's own and what a node was given. Fixed binary: a tower has one for each slot.
+//! Receipts: the signed promises that a node was given, kept as evidence; a tower keeps none of its own. Fixed binary.
 
 use alloy_primitives::{Address, B256, Bytes};
 use protocol::Nonce;

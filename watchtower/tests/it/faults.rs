@@ -91,6 +91,61 @@ async fn backups_that_come_faster_than_proofs_do_not_keep_a_tower_from_answering
     tower.stop().await.unwrap();
 }
 
+/// Newer backups come while an answer is under way: two take its place, the third, which is worth most, has to wait.
+async fn brings_what_had_to_wait(number: u64, restarts: bool) {
+    let world = World::start(WINDOW_S).await;
+    let pair = world.open(number).await;
+    let channel = pair.channel.id();
+    let mut tower = world.start_tower().await;
+    tower.wait("/readyz", 240, |status, _| status == 200).await;
+    tower.caught_up(&world).await;
+    let sealed =
+        |nonce, balance| pair.seal(Role::Participant, &pair.final_state(nonce, balance)).to_bytes();
+    while tower.back_up(&sealed(40, SIDE)).await.0 != 200 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    world.dispute(&pair, &pair.final_state(3, 100)).await;
+    let path = format!("/v1/disputes/{channel}");
+    let holds = async |nonce| {
+        let state = serde_json::to_value(pair.final_state(nonce, SIDE).state()).unwrap();
+        let held = |_, lives: &Value| lives[0]["dispute"]["record"]["held"] == state;
+        tower.wait(&path, 60, held).await;
+    };
+    holds(40).await;
+    for nonce in [41, 42] {
+        assert_eq!(tower.back_up(&sealed(nonce, SIDE)).await.0, 200);
+        holds(nonce).await;
+    }
+    assert_eq!(tower.back_up(&sealed(43, 2 * SIDE - 100)).await.0, 200);
+    if restarts {
+        tower.stop().await.unwrap();
+        tower = world.start_tower().await;
+    }
+    let brought = |lives: &Value| lives[0]["dispute"]["record"]["proven"].as_u64();
+    // Sooner than the time that an answer which does not get through has for itself.
+    tower.wait(&path, 90, |_, lives| brought(lives) == Some(43)).await;
+    let stands = async || {
+        let dispute = world.vipe.dispute_of(&world.rpc, channel, chain::provider::At::Latest);
+        dispute.await.unwrap().nonce.get()
+    };
+    while stands().await != 43 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let life = rescued(&world, &tower, &channel.to_string(), 1).await;
+    assert_eq!(life["dispute"]["outcome"]["outcome"], "won", "{life:#}");
+    tower.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_backup_that_had_to_wait_is_brought_in_the_end() {
+    brings_what_had_to_wait(24, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_backup_that_had_to_wait_is_brought_after_a_restart_too() {
+    brings_what_had_to_wait(25, true).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_that_comes_while_the_dispute_is_opened_is_the_one_that_is_brought() {
     let world = World::start(WINDOW_S).await;

@@ -335,6 +335,7 @@ impl Rescue {
             _ if won => Outcome::Won { reward, fee },
             (_, Step::Beaten) => Outcome::Beaten { reward },
             _ if !reward.is_zero() => Outcome::Beaten { reward },
+            (Some(Verdict::TooLate(_)), Step::Decided) => Outcome::Lost,
             (Some(verdict), Step::Decided) => Outcome::Declined(verdict.clone()),
             _ => Outcome::Lost,
         };

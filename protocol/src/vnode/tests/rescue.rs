@@ -100,6 +100,16 @@ fn the_main_story_ends_with_everything_collected() {
 }
 
 #[test]
+fn what_is_given_up_as_too_late_is_lost_and_not_declined() {
+    let mut story = Story::begin();
+    let live = story.pair.final_state(9, 100_000);
+    story.tell(Event::Opened(vec![live]));
+    assert_eq!(story.tell(Event::Look(Conditions { now: 10_999, ..conditions() })), []);
+    assert!(matches!(story.rescue.record().verdict, Some(Verdict::TooLate(_))));
+    assert_eq!(story.tell(settled(None)), [Effect::Report(Outcome::Lost)]);
+}
+
+#[test]
 fn a_rival_that_brings_the_same_state_first_ends_the_submission() {
     let mut story = Story::submitting();
     let changed = story.overridden(9, 100_000, account(2, "rival"));

@@ -37,6 +37,15 @@ impl Disk {
         self.0.lock().unwrap()
     }
 
+    /// A disk with this file on it.
+    pub(crate) fn holding(file: Vec<u8>) -> Self {
+        Self(Arc::new(Mutex::new(Platter {
+            live: file.clone(),
+            durable: file,
+            ..Platter::default()
+        })))
+    }
+
     /// The disk after a power cut: the last sync, and of the later writes those that `seed` picks.
     pub(crate) fn after_power_cut(&self, seed: u64) -> Self {
         let platter = self.platter();

@@ -4,9 +4,12 @@ use alloy_primitives::{Address, B256};
 use protocol::Role;
 use protocol::testing::Pair;
 use redb::{Database, TableDefinition};
-use store::{Backup, ChannelRow, ChannelStatus, LAYOUT, ReceiptRow, Slot, Store, StoreError};
+use store::{
+    Backup, Change, ChannelRow, ChannelStatus, CursorRow, LAYOUT, ReceiptRow, Slot, Store,
+    StoreError,
+};
 
-use crate::disk::{NO_LIMIT, backup, facts, nonce, slot};
+use crate::disk::{Disk, NO_LIMIT, backup, facts, nonce, open, slot};
 
 const FACTS: TableDefinition<'_, &str, &str> = TableDefinition::new("facts-1");
 const BACKUPS_2: TableDefinition<'_, (u64, u8), &[u8]> = TableDefinition::new("backups-2");
@@ -124,10 +127,8 @@ fn file_of_layout_4(path: &std::path::Path, row: &ChannelRow, held: &[(Slot, Bac
     write.commit().unwrap();
 }
 
-#[tokio::test]
-async fn a_file_of_layout_4_keeps_channels_backups_and_others_receipts() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("tower.redb");
+/// A channel and its two backups.
+fn content() -> (ChannelRow, [(Slot, Backup); 2]) {
     let pair = Pair::with(1, |terms| terms.channel_id = slot(1).channel_id);
     let row = ChannelRow {
         channel: pair.channel,
@@ -138,6 +139,14 @@ async fn a_file_of_layout_4_keeps_channels_backups_and_others_receipts() {
     let other = Slot { role: Role::Counterparty, ..slot(1) };
     let of = |at| Backup { identity: row.identity(), ..backup(1, at) };
     let held = [(slot(1), of(5)), (other, of(7))];
+    (row, held)
+}
+
+#[tokio::test]
+async fn a_file_of_layout_4_keeps_channels_backups_and_others_receipts() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tower.redb");
+    let (row, held) = content();
     file_of_layout_4(&path, &row, &held);
     for _opened_again in 0..2 {
         let store = Store::open(&path, facts()).unwrap();
@@ -176,4 +185,64 @@ fn looking_at_an_older_file_changes_nothing_and_says_so() {
     };
     assert!(Store::open(&path, facts()).is_ok());
     assert!(Store::open_existing(&path).is_ok());
+}
+
+#[tokio::test]
+async fn a_move_that_is_cut_off_at_any_sync_or_by_a_full_disk_is_made_again_and_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tower.redb");
+    let (row, held) = content();
+    file_of_layout_4(&path, &row, &held);
+    let file = std::fs::read(&path).unwrap();
+    let is_whole = |disk: &Disk| {
+        let store = open(disk).unwrap();
+        assert_eq!(store.channels(9).unwrap(), std::slice::from_ref(&row));
+        assert_eq!(store.backups(9).unwrap(), held);
+        let kept = store.receipt(slot(1), Address::repeat_byte(3)).unwrap();
+        assert_eq!(kept, Some(receipt(&held[0].1)));
+    };
+    let undisturbed = Disk::holding(file.clone());
+    is_whole(&undisturbed);
+    let syncs = undisturbed.platter().syncs;
+    let mut failed = 0;
+    for at in 1..=syncs {
+        let disk = Disk::holding(file.clone());
+        disk.platter().failing_sync = Some(at);
+        failed += u32::from(open(&disk).is_err());
+        for seed in 0..8 {
+            is_whole(&disk.after_power_cut(seed));
+        }
+    }
+    assert!(failed > 0, "no sync of the move failed: nothing was tried");
+    let disk = Disk::holding(file.clone());
+    disk.platter().writes_refused = true;
+    assert!(open(&disk).is_err());
+    disk.platter().writes_refused = false;
+    is_whole(&disk);
+}
+
+const HEADS_1: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("heads-1");
+
+#[tokio::test]
+async fn changes_that_meet_a_damaged_row_are_stored_together_or_not_at_all() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tower.redb");
+    let (row, _held) = content();
+    drop(Store::open(&path, facts()).unwrap());
+    let database = Database::create(&path).unwrap();
+    let write = database.begin_write().unwrap();
+    write.open_table(HEADS_1).unwrap().insert(1, [1, 2, 3].as_slice()).unwrap();
+    write.commit().unwrap();
+    drop(database);
+    let store = Store::open(&path, facts()).unwrap();
+    let cursor = || {
+        let (number, hash, state) = (7, B256::repeat_byte(7), "{}".to_owned());
+        Change::Cursor(CursorRow { number, hash, state })
+    };
+    let refused = store.commit(vec![cursor(), Change::Channel(Box::new(row))]).await;
+    assert!(matches!(refused, Err(StoreError::Damaged { table: "heads-1", .. })), "{refused:?}");
+    assert!(store.cursor().unwrap().is_none() && store.channels(9).unwrap().is_empty());
+    // The store itself is well.
+    store.commit(vec![cursor()]).await.unwrap();
+    assert_eq!(store.cursor().unwrap().unwrap().number, 7);
 }
