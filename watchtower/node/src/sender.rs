@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use alloy_primitives::{U256, keccak256};
 use chain::calls::Call;
-use chain::submitter::{Obligation, ObligationId, Outcome, Record, RoundError, Stage, Submitter};
+use chain::submitter::{
+    Admission, Obligation, ObligationId, Outcome, Record, RoundError, Stage, Submitter,
+};
 use serde::{Deserialize, Serialize};
 use store::{Change, Store, StoreError};
 use tokio::sync::{mpsc, watch};
@@ -63,6 +65,9 @@ pub(crate) struct Errand {
     /// It sets an allowance.
     #[serde(default)]
     pub(crate) approves: bool,
+    /// How often it has failed and was begun again: each time its obligations are others.
+    #[serde(default)]
+    pub(crate) tries: u32,
     /// When it ended, in seconds since 1970.
     #[serde(default)]
     pub(crate) ended_s: Option<u64>,
@@ -70,7 +75,8 @@ pub(crate) struct Errand {
 
 impl Errand {
     pub(crate) fn new(name: String, steps: Vec<Step>) -> Self {
-        Self { name, steps, at: 0, state: State::Running, approves: false, ended_s: None }
+        let (state, approves, tries, ended_s) = (State::Running, false, 0, None);
+        Self { name, steps, at: 0, state, approves, tries, ended_s }
     }
 
     /// The same, of calls that set an allowance first.
@@ -84,10 +90,19 @@ impl Errand {
         matches!(self.state, State::Done | State::Failed(_))
     }
 
+    /// Whether it failed.
+    pub(crate) const fn has_failed(&self) -> bool {
+        matches!(self.state, State::Failed(_))
+    }
+
     /// The name of the obligation of a step.
     fn id(&self, at: usize) -> ObligationId {
         let at = u64::try_from(at).unwrap_or(u64::MAX).to_be_bytes();
-        ObligationId(keccak256([b"node errand".as_slice(), self.name.as_bytes(), &at].concat()))
+        let mut bytes = [b"node errand".as_slice(), self.name.as_bytes(), &at].concat();
+        if self.tries > 0 {
+            bytes.extend(self.tries.to_be_bytes());
+        }
+        ObligationId(keccak256(bytes))
     }
 
     /// The obligation of the step that is under way.
@@ -182,14 +197,7 @@ impl Sender {
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), NodeError> {
         let mut known = BTreeSet::new();
         loop {
-            for (name, body) in self.store.outbox()? {
-                if known.insert(name) {
-                    let record: Record = serde_json::from_slice(&body).map_err(RowError::Json)?;
-                    if let Err(error) = self.submitter.add(record) {
-                        tracing::error!(%error, "an obligation cannot be taken");
-                    }
-                }
-            }
+            offer(&mut self.submitter, self.store.outbox()?, &mut known)?;
             let store = &self.store;
             let mut reports = Vec::new();
             let round = self.submitter.round(|record| persist(store, record), &mut reports).await;
@@ -219,6 +227,33 @@ impl Sender {
     }
 }
 
+/// Hands the submitter what it does not have. What it has no room for is offered again with the next look, as is what it gave
+/// up for something more urgent; a name that is no longer in the outbox is a new one when it comes again.
+fn offer(
+    submitter: &mut Submitter,
+    outbox: Vec<(String, Vec<u8>)>,
+    known: &mut BTreeSet<String>,
+) -> Result<(), NodeError> {
+    let here: BTreeSet<&String> = outbox.iter().map(|(name, _)| name).collect();
+    known.retain(|name| here.contains(name));
+    for (name, body) in outbox {
+        if known.contains(&name) {
+            continue;
+        }
+        let record: Record = serde_json::from_slice(&body).map_err(RowError::Json)?;
+        match submitter.add(record) {
+            Ok(Admission::Taken) => {}
+            Ok(Admission::Displaced(other)) => {
+                known.remove(&other.to_string());
+            }
+            Ok(Admission::Full) => continue,
+            Err(error) => tracing::error!(%error, "an obligation cannot be taken"),
+        }
+        known.insert(name);
+    }
+    Ok(())
+}
+
 fn persist(store: &Store, record: Record) -> impl Future<Output = Result<(), NodeError>> + use<> {
     let store = store.clone();
     async move {
@@ -230,3 +265,6 @@ fn persist(store: &Store, record: Record) -> impl Future<Output = Result<(), Nod
         store.commit(vec![change]).await.map_err(|error: StoreError| NodeError::Store(error))
     }
 }
+
+#[cfg(test)]
+mod tests;

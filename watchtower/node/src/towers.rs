@@ -49,6 +49,8 @@ pub(crate) enum Job {
     Publish(Arc<Envelope>, Box<Channel>),
     /// Fetch both slots of a channel.
     Fetch(ChannelId),
+    /// The channel is over: its envelopes are of no use.
+    Over(ChannelId),
 }
 
 /// What a worker found.
@@ -74,6 +76,11 @@ impl Towers {
     /// To every tower; how many have too much to do already.
     pub(crate) fn all(&self, job: &Job) -> usize {
         self.jobs.iter().filter(|jobs| jobs.try_send(job.clone()).is_err()).count()
+    }
+
+    /// A channel is over: no tower takes its backups any more. A worker with too much to do goes on offering them, seldom.
+    pub(crate) fn over(&self, channel: ChannelId) {
+        self.all(&Job::Over(channel));
     }
 
     /// To one tower.
@@ -160,6 +167,7 @@ impl Worker {
                 job = self.jobs.recv() => match job {
                     Some(Job::Publish(envelope, channel)) => self.line.put(envelope, channel),
                     Some(Job::Fetch(channel)) => self.ask(channel),
+                    Some(Job::Over(channel)) => self.line.over(channel),
                     None => return,
                 },
                 () = tokio::time::sleep_until(wake) => {}

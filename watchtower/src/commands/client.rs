@@ -316,13 +316,15 @@ async fn agree(
             answer = client.post(path, body).await?;
             if answer["executed"] != true {
                 return Err(failed(
-                    "the consent ran out before it was executed: nothing was taken out, try again",
+                    "the consent ran out before it was executed, and nothing was taken out; the hub is asked once more under the same key: repeat this very order to see what becomes of it",
                 ));
             }
         }
         until(client, "/v1/status", |status| {
             let all = status["orders"].as_array().map(Vec::as_slice).unwrap_or_default();
-            Ok(!all.iter().any(|one| one["state"] == "running"))
+            Ok(!all
+                .iter()
+                .any(|one| one["state"] == "running" && words::is_of_consent(one, &answer)))
         })
         .await?;
         answer = the_channel(&channels, &id).cloned().unwrap_or_default();

@@ -208,3 +208,46 @@ pub(crate) fn backups(answer: &Value) -> String {
     }
     out
 }
+
+/// Whether one of the node's orders carries out what was agreed, or brings home what it paid: no other is waited for.
+pub(crate) fn is_of_consent(order: &Value, answer: &Value) -> bool {
+    let name = order["name"].as_str().unwrap_or_default();
+    let name = name.strip_prefix("collect after ").unwrap_or(name);
+    let channel = &answer["channel"];
+    let own = match answer.get("consent") {
+        Some(seq) => format!("withdraw channel {channel} consent {seq}"),
+        None => format!("close channel {channel} consent"),
+    };
+    name.strip_prefix(&own).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_command_waits_for_its_own_order_and_for_no_other() {
+        let order = |name: &str| json!({"name": name, "state": "running"});
+        let withdrawal = json!({"channel": 1, "consent": 2});
+        for own in [
+            "withdraw channel 1 consent 2",
+            "withdraw channel 1 consent 2 until 900",
+            "collect after withdraw channel 1 consent 2",
+        ] {
+            assert!(is_of_consent(&order(own), &withdrawal), "{own}");
+        }
+        for other in [
+            "withdraw channel 1 consent 20 until 900",
+            "withdraw channel 12 consent 2 until 900",
+            "fund channel 1 key 0x00",
+            "close channel 1 consent 2 until 900",
+        ] {
+            assert!(!is_of_consent(&order(other), &withdrawal), "{other}");
+        }
+        let close = json!({"channel": 1});
+        assert!(is_of_consent(&order("close channel 1 consent 3 until 9"), &close));
+        assert!(!is_of_consent(&order("close channel 10 consent 3 until 9"), &close));
+    }
+}

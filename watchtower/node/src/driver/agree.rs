@@ -24,6 +24,14 @@ struct Withdrawn {
     seq: u64,
     /// What was to be taken out.
     amount: Amount,
+    /// Its deadline, which tells it from others with the same number, in seconds of the chain; none of old.
+    #[serde(default)]
+    deadline: Option<u64>,
+}
+
+/// Where the deadline of the newest consent with this number stands: of those with one number it alone may still be executed.
+fn newest_key(channel: ChannelId, seq: u64) -> Vec<u8> {
+    [b"consented/".as_slice(), &channel.get().to_be_bytes(), &seq.to_be_bytes()].concat()
 }
 
 fn order_key(channel: ChannelId, key: &str) -> Vec<u8> {
@@ -45,16 +53,18 @@ impl Driver {
             Some(note) => rows::get::<Withdrawn>(&self.parts.store, NodeTable::Notes, note)?,
             None => None,
         };
-        if let Some(Withdrawn { seq, amount: ordered }) = before {
-            if ordered != amount {
+        if let Some(order) = before {
+            if order.amount != amount {
                 return Ok(Err(ApiError::refused("this key was used for another amount")));
             }
-            if !self.was_in_vain(channel, seq) {
-                return Ok(Ok(seq));
+            if !self.was_in_vain(channel, &order)? {
+                return Ok(Ok(order.seq));
             }
         }
         if let Some(pending) = self.consents.get(&channel) {
-            let same = matches!(&pending.terms, Terms::Withdraw(terms) if terms.paid.participant == amount);
+            // An order with a name of its own is another one, whatever its amount.
+            let same = note.is_none()
+                && matches!(&pending.terms, Terms::Withdraw(terms) if terms.paid.participant == amount);
             return Ok(if same { Ok(pending.seq) } else { Err(already()) });
         }
         let deadline = self.chain_s.saturating_add(GOOD_FOR_S);
@@ -66,20 +76,28 @@ impl Driver {
             return Ok(Err(here(Refusal::NotLive)));
         };
         // The order is on record before its consent is: a crash between the two leaves an order that was in vain.
+        let mut turn = vec![rows::put(NodeTable::Notes, newest_key(channel, seq), &deadline)?];
         if let Some(note) = note {
-            let order = Withdrawn { seq, amount };
-            self.store(vec![rows::put(NodeTable::Notes, note, &order)?]).await?;
+            let order = Withdrawn { seq, amount, deadline: Some(deadline) };
+            turn.push(rows::put(NodeTable::Notes, note, &order)?);
         }
+        self.store(turn).await?;
         self.consent(channel, terms, None).await?;
         self.ask_consent(channel);
         Ok(Ok(seq))
     }
 
-    /// Whether the consent with this number can no longer be executed and was not.
-    fn was_in_vain(&self, channel: ChannelId, seq: u64) -> bool {
-        let executed = self.book.get(channel).is_some_and(|own| own.seq > seq);
-        let pending = self.consents.get(&channel).is_some_and(|one| one.seq == seq);
-        !executed && !pending
+    /// Whether the consent of this order can no longer be executed and was not.
+    fn was_in_vain(&self, channel: ChannelId, order: &Withdrawn) -> Result<bool, NodeError> {
+        let key = newest_key(channel, order.seq);
+        let newest = rows::get::<u64>(&self.parts.store, NodeTable::Notes, &key)?;
+        // A later one has its number: that one was made because this one had run out.
+        if newest.is_some() && newest != order.deadline {
+            return Ok(true);
+        }
+        let executed = self.book.get(channel).is_some_and(|own| own.seq > order.seq);
+        let pending = self.consents.get(&channel).is_some_and(|one| one.seq == order.seq);
+        Ok(!executed && !pending)
     }
 
     /// Participant: a person, or the exit, wants the channel closed by consent.
@@ -96,6 +114,10 @@ impl Driver {
         let deadline = self.chain_s.saturating_add(GOOD_FOR_S);
         match self.closing(channel, deadline) {
             Ok(terms) => {
+                if let Some(seq) = self.book.get(channel).map(|own| own.seq) {
+                    let key = newest_key(channel, seq);
+                    self.store(vec![rows::put(NodeTable::Notes, key, &deadline)?]).await?;
+                }
                 self.consent(channel, Terms::Close(terms), None).await?;
                 self.ask_consent(channel);
                 Ok(Ok(()))
@@ -124,10 +146,11 @@ impl Driver {
             Terms::Withdraw(terms) => ("withdraw", vipe.withdraw(channel, terms, signatures)),
             Terms::Close(terms) => ("close", vipe.close(channel, terms, signatures)),
         };
-        let deadline = Some(pending.terms.deadline());
-        let mut steps = vec![Step { call, repeat_safe: true, deadline }];
+        let deadline = pending.terms.deadline();
+        let mut steps = vec![Step { call, repeat_safe: true, deadline: Some(deadline) }];
         steps.push(step(vipe.claim_asset(site.asset, account), true));
-        let name = format!("{word} channel {channel} consent {}", pending.seq);
+        // With its deadline: the number of one that ran out is the next one's.
+        let name = format!("{word} channel {channel} consent {} until {deadline}", pending.seq);
         self.begin_errand(Errand::new(name, steps), vec![row]).await?;
         if matches!(pending.terms, Terms::Close(_)) {
             self.consented(channel);

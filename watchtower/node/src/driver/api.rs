@@ -212,8 +212,8 @@ impl Driver {
         }
         let id = self.one_channel(wanted)?;
         if self.restores.contains_key(&id) {
-            return Err(ApiError::refused(
-                "the channel is being restored: nothing is signed until that is done",
+            return Err(ApiError::not_now(
+                "the channel is being compared with its backups or restored: nothing is signed until that is done",
             ));
         }
         if !self.is_live(id) || !self.wallets.contains_key(&id) {

@@ -14,6 +14,7 @@ use store::{NodeChange, ReceiptRow, Slot};
 use tokio::time::Instant;
 
 use super::{Driver, Inputs, Owner, fresh, seconds};
+use crate::book::{Own, Standing};
 use crate::error::NodeError;
 use crate::towers::{Answer, Job};
 
@@ -23,6 +24,12 @@ const FLUSH_MAX: Duration = Duration::from_secs(8);
 impl Driver {
     /// A new final state is to be backed up.
     pub(super) fn cover(&mut self, channel: ChannelId, state: &FinalState) {
+        // A machine that is made from its record shows its newest state, also of a channel that is over: towers hold nothing of
+        // that, and nobody needs it.
+        let over = |own: &Own| matches!(own.standing, Standing::Over | Standing::Cancelled);
+        if self.book.get(channel).is_some_and(over) {
+            return;
+        }
         let (now, worth) = (self.now(), self.worth(channel));
         let effects =
             self.coverage.handle(Event::Finalized(channel, state.state().nonce, worth), now);
@@ -169,22 +176,38 @@ impl Driver {
     /// receipts are waited for, up to a bound.
     pub(super) async fn flush(&mut self, inputs: &mut Inputs) -> Result<(), NodeError> {
         let wanted = self.parts.policy.backup.target > 0 && self.parts.towers.count() > 0;
-        let now = self.now();
-        let effects = if wanted { self.coverage.handle(Event::Flush, now) } else { Vec::new() };
-        self.carry_backups(effects);
         let deadline = Instant::now().checked_add(FLUSH_MAX).unwrap_or_else(Instant::now);
-        while !self.turns.is_empty() || (wanted && !self.flushed) {
+        // A turn may bring a newer state: what was flushed before it was not everything.
+        let mut handed = false;
+        loop {
+            if self.turns.is_empty() && wanted && !handed {
+                handed = true;
+                self.hand_over();
+            }
+            if self.turns.is_empty() && (!wanted || self.flushed) {
+                return Ok(());
+            }
             tokio::select! {
                 biased;
-                Some(arrived) = self.turns.next() => self.on_durable(arrived).await?,
+                Some(arrived) = self.turns.next() => {
+                    self.on_durable(arrived).await?;
+                    handed = false;
+                }
                 Some(answer) = inputs.towers.recv(), if wanted => self.on_tower(answer).await?,
                 () = tokio::time::sleep_until(deadline) => {
                     tracing::warn!("the node stops before enough towers hold its newest states: start it again soon");
-                    break;
+                    return Ok(());
                 }
             }
         }
-        Ok(())
+    }
+
+    /// Everything that is not published is published now.
+    fn hand_over(&mut self) {
+        let now = self.now();
+        self.flushed = false;
+        let effects = self.coverage.handle(Event::Flush, now);
+        self.carry_backups(effects);
     }
 
     async fn on_fetched(

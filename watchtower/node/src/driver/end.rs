@@ -5,11 +5,22 @@ use protocol::vnode::coverage;
 use protocol::vnode::exit::{Event, Step};
 use protocol::{ChannelId, Role};
 
-use super::Driver;
 use super::open::step;
+use super::{Driver, seconds};
 use crate::book;
 use crate::error::NodeError;
 use crate::sender::{Errand, State};
+
+/// How the names of collections begin.
+pub(super) const COLLECT: &str = "collect ";
+/// What the vault says when nothing is credited.
+const NOTHING: &str = "NothingToClaim";
+/// After so many repetitions that is believed.
+const NOTHING_TRIES: u32 = 5;
+/// The first pause before a collection is begun again, in seconds; it doubles each time.
+const AGAIN_FIRST_S: u64 = 30;
+/// The longest such pause, in seconds.
+const AGAIN_MOST_S: u64 = 3_600;
 
 impl Driver {
     /// The channel is over: what is credited comes home.
@@ -22,6 +33,7 @@ impl Driver {
         let now = self.now();
         let effects = self.coverage.handle(coverage::Event::Over(channel), now);
         self.carry_backups(effects);
+        self.parts.towers.over(channel);
         self.collect(channel).await?;
         // Last, because it is what says that all this was done.
         self.give_exit(channel, Event::Over).await
@@ -52,10 +64,42 @@ impl Driver {
         Ok(())
     }
 
+    /// Collections that failed are begun again after pauses that grow, until what is credited has come home.
+    pub(super) async fn tick_collections(&mut self) -> Result<(), NodeError> {
+        let now = seconds();
+        let due: Vec<Errand> = self
+            .errands
+            .range(COLLECT.to_owned()..)
+            .map(|(_, one)| one)
+            .take_while(|one| one.name.starts_with(COLLECT))
+            .filter(|one| one.has_failed())
+            .filter(|one| one.ended_s.unwrap_or(0).saturating_add(pause_s(one.tries)) <= now)
+            .cloned()
+            .collect();
+        for errand in due {
+            // It came home with another claim: a claim takes everything that is credited. A chain's node that is behind says the
+            // same, but not for so long.
+            let nothing = matches!(&errand.state, State::Failed(why) if why.contains(NOTHING));
+            if nothing && errand.tries >= NOTHING_TRIES {
+                self.end_errand(Errand { state: State::Done, ..errand }).await?;
+            } else {
+                self.begin_again(Errand::new(errand.name, errand.steps)).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// A consent was executed: its own errand brings home what it credits, unless the other party was faster.
     pub(super) async fn collect_after(&mut self, errand: &str) -> Result<(), NodeError> {
-        let comes =
-            self.errands.get(errand).is_some_and(|one| !matches!(one.state, State::Failed(_)));
+        // The names of a consent's errands go on with its deadline.
+        let is_of = |name: &str| {
+            name.strip_prefix(errand).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        };
+        let mut named = self
+            .errands
+            .range(errand.to_owned()..)
+            .take_while(|(name, _)| name.starts_with(errand));
+        let comes = named.any(|(name, one)| is_of(name) && !one.has_failed());
         if comes || self.parts.role != Role::Participant {
             return Ok(());
         }
@@ -92,6 +136,11 @@ impl Driver {
         }
         Ok(())
     }
+}
+
+/// Seconds before a collection that failed so often is begun again.
+fn pause_s(tries: u32) -> u64 {
+    2_u64.saturating_pow(tries).saturating_mul(AGAIN_FIRST_S).min(AGAIN_MOST_S)
 }
 
 fn settling(channel: ChannelId) -> String {

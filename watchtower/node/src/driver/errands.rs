@@ -7,23 +7,47 @@
 use protocol::ChannelId;
 use store::{Change, NodeChange, NodeTable};
 
+use super::end::COLLECT;
 use super::{Driver, seconds};
 use crate::book::Standing;
 use crate::error::NodeError;
 use crate::rows;
 use crate::sender::{Errand, State, begin};
 
+/// Errands that are tried under further names, or begun again, while their channel is not over.
+const AGAIN: [&str; 4] = ["override ", "settle ", "dispute ", "cancel "];
+
+/// Why an errand that waited is not begun.
+const WAITED: &str = "it waited behind another approval until there was too little time left: nothing was paid in, order it again";
+
 /// Errands kept for people to see once they have ended.
 const ENDED_MAX: usize = 200;
 
 impl Driver {
-    /// Begins an errand of a new name, in one turn with `rows`; one that is known goes on as it is.
+    /// Begins an errand of a new name, in one turn with `rows`; one that is known stays as it is.
     pub(super) async fn begin_errand(
+        &mut self,
+        errand: Errand,
+        turn: Vec<NodeChange>,
+    ) -> Result<(), NodeError> {
+        self.put_errand(errand, turn, false).await
+    }
+
+    /// The same, but one that failed is begun anew.
+    pub(super) async fn begin_again(&mut self, mut errand: Errand) -> Result<(), NodeError> {
+        if let Some(before) = self.errands.get(&errand.name) {
+            errand.tries = before.tries.saturating_add(1);
+        }
+        self.put_errand(errand, Vec::new(), true).await
+    }
+
+    async fn put_errand(
         &mut self,
         mut errand: Errand,
         mut turn: Vec<NodeChange>,
+        again: bool,
     ) -> Result<(), NodeError> {
-        if self.errands.contains_key(&errand.name) {
+        if self.errands.get(&errand.name).is_some_and(|before| !again || !before.has_failed()) {
             return if turn.is_empty() { Ok(()) } else { self.store(turn).await };
         }
         if errand.approves && self.is_approving() {
@@ -92,25 +116,33 @@ impl Driver {
         Ok(())
     }
 
-    /// The next of those that wait for an allowance to be used up.
+    /// The next of those that wait for an allowance to be used up, if there is enough time left for it.
     async fn begin_waiting(&mut self) -> Result<(), NodeError> {
-        if self.is_approving() {
-            return Ok(());
+        while !self.is_approving() {
+            let next = self.errands.values_mut().find(|one| one.state == State::Waiting);
+            let Some(errand) = next else { return Ok(()) };
+            let until = errand.steps.first().and_then(|step| step.deadline);
+            if until.is_some_and(|until| self.chain_s > until) {
+                (errand.state, errand.ended_s) =
+                    (State::Failed(WAITED.to_owned()), Some(seconds()));
+                tracing::error!(errand = errand.name, reason = WAITED, "failed");
+            } else {
+                errand.state = State::Running;
+            }
+            let errand = errand.clone();
+            let turn = self.errand_turn(&errand)?;
+            self.store(turn).await?;
+            self.parts.outbox.send_modify(|count| *count = count.wrapping_add(1));
         }
-        let next = self.errands.values_mut().find(|one| one.state == State::Waiting);
-        let Some(errand) = next else { return Ok(()) };
-        errand.state = State::Running;
-        let errand = errand.clone();
-        let turn = self.errand_turn(&errand)?;
-        self.store(turn).await?;
-        self.parts.outbox.send_modify(|count| *count = count.wrapping_add(1));
         Ok(())
     }
 
     /// What a failed call means for what it was made for.
     async fn after_failure(&mut self, name: &str) -> Result<(), NodeError> {
         let words: Vec<&str> = name.split(' ').collect();
-        let ["override" | "withdraw" | "close", "channel", id, rest @ ..] = words.as_slice() else {
+        let ["override" | "withdraw" | "close" | "cancel", "channel", id, rest @ ..] =
+            words.as_slice()
+        else {
             return Ok(());
         };
         let Ok(channel) = id.parse::<ChannelId>() else { return Ok(()) };
@@ -118,14 +150,28 @@ impl Driver {
         let seq = rest.get(1).and_then(|seq| seq.parse::<u64>().ok());
         let executed = match words.first() {
             Some(&"close") => own.standing == Standing::Over,
+            Some(&"cancel") => own.standing == Standing::Cancelled,
             Some(&"withdraw") => seq.is_some_and(|seq| own.seq > seq),
             _ => {
                 self.override_again(channel);
                 false
             }
         };
-        // The other party executed what both had signed.
-        if executed { self.collect_after(name).await } else { Ok(()) }
+        // The other party executed what both had signed, or only the claim after it failed.
+        let of = words.get(..5).unwrap_or(&words).join(" ");
+        if executed { self.collect_after(&of).await } else { Ok(()) }
+    }
+
+    /// Whether an errand that failed may be begun again: then it says which names of obligations were used already.
+    fn is_wanted_again(&self, errand: &Errand) -> bool {
+        let of = |word: &&str| errand.name.starts_with(*word);
+        if !errand.has_failed() {
+            return false;
+        }
+        let own = channel_of(&errand.name).and_then(|channel| self.book.get(channel));
+        let is_over =
+            own.is_none_or(|own| matches!(own.standing, Standing::Over | Standing::Cancelled));
+        of(&COLLECT) || (!is_over && AGAIN.iter().any(of))
     }
 
     /// What ended stays for people to see, up to a bound; the oldest go first.
@@ -138,7 +184,7 @@ impl Driver {
         let mut over: Vec<(Option<u64>, String)> = self
             .errands
             .values()
-            .filter(|one| one.has_ended() && !kept(&one.name))
+            .filter(|one| one.has_ended() && !kept(&one.name) && !self.is_wanted_again(one))
             .map(|one| (one.ended_s, one.name.clone()))
             .collect();
         let excess = over.len().saturating_sub(ENDED_MAX);
@@ -157,6 +203,12 @@ impl Driver {
         }
         Ok(())
     }
+}
+
+/// The channel that an errand's name names.
+fn channel_of(name: &str) -> Option<ChannelId> {
+    let mut words = name.split(' ').skip_while(|word| *word != "channel").skip(1);
+    words.next()?.parse().ok()
 }
 
 fn errand_key(name: &str) -> Vec<u8> {

@@ -84,7 +84,7 @@ impl Driver {
             step(vipe.claim_asset(self.parts.site.asset, account), true),
         ];
         let name = format!("cancel channel {channel}");
-        self.begin_errand(Errand::new(name.clone(), steps), Vec::new()).await?;
+        self.begin_again(Errand::new(name.clone(), steps)).await?;
         Ok(Ok(json!({"channel": channel, "order": self.errands.get(&name).map(show::errand)})))
     }
 }

@@ -370,6 +370,7 @@ impl Driver {
         self.tick_asked().await?;
         self.tick_consents().await?;
         self.tick_exits().await?;
+        self.tick_collections().await?;
         self.tick_figures();
         Ok(())
     }

@@ -277,7 +277,10 @@ impl Driver {
             accept_by: self.chain_s.saturating_add(ACCEPT_WITHIN_S),
         };
         let open = Vipe::new(hub.vipe).open(&request).map_err(|error| error.to_string())?;
-        Ok(vec![self.approval(opening.deposit), step(open, true)])
+        // The deposit is not paid in late: the hub refuses what it can hardly accept in time.
+        let deadline = Some(self.chain_s.saturating_add(ACCEPT_WITHIN_S / 2));
+        let steps = [self.approval(opening.deposit), step(open, true)];
+        Ok(steps.into_iter().map(|one| Step { deadline, ..one }).collect())
     }
 
     /// Lets the vault take an amount; a repetition changes nothing.

@@ -41,7 +41,10 @@ impl Driver {
         }
         let reference = order.reference;
         // What was refused was not debited, or paid back: it may be tried again under the same name.
-        let before = self.paid_before(channel, reference)?;
+        let before = match self.paid_before(channel, reference)? {
+            Ok(before) => before,
+            Err(unknown) => return Ok(Err(unknown)),
+        };
         if before.iter().all(|(_, one)| one.stage == wallet::Stage::Refused) {
             let given = self.give_wallet(channel, wallet::Event::Pay(order)).await?;
             if let Some(refusal) = given.refusal() {
@@ -51,7 +54,7 @@ impl Driver {
         } else if let Err(other) = same_order(&before, &order) {
             return Ok(Err(other));
         }
-        let paid = self.paid_before(channel, reference)?;
+        let paid = self.paid_before(channel, reference)?.unwrap_or_default();
         let channel = paid.last().map_or(channel, |(channel, _)| *channel);
         let payments: Vec<Value> =
             paid.iter().map(|(channel, one)| self.show_payment(*channel, one)).collect();
@@ -67,18 +70,22 @@ impl Driver {
     }
 
     /// All payments with this reference, on this channel or the one on which there were such before, oldest first; also those that
-    /// ended so long ago that the wallet has forgotten them.
+    /// ended so long ago that the wallet has forgotten them. Where there were such on a channel that cannot be looked at now,
+    /// nothing is known of them, which is not the same as that there were none.
     fn paid_before(
         &self,
         channel: ChannelId,
         reference: [u8; 32],
-    ) -> Result<Vec<(ChannelId, Payment)>, NodeError> {
+    ) -> Result<Result<Vec<(ChannelId, Payment)>, ApiError>, NodeError> {
         let ours = |one: &Payment| {
             one.terms.fields().reference == reference && one.direction == Direction::Outgoing
         };
         let key = rows::reference_key(&reference);
         let noted = rows::get::<ChannelId>(&self.parts.store, NodeTable::Notes, &key)?;
         let elsewhere = self.ordered.get(&reference).copied().or(noted);
+        if let Some(noted) = elsewhere.filter(|noted| !self.wallets.contains_key(noted)) {
+            return Ok(Err(self.unseen(noted)));
+        }
         let places: BTreeSet<ChannelId> = elsewhere.into_iter().chain([channel]).collect();
         let mut found: Vec<(ChannelId, Payment)> = Vec::new();
         for channel in places {
@@ -95,8 +102,24 @@ impl Driver {
                 old.into_iter().map(|(_, one)| (channel, one)).filter(|(_, one)| ours(one)),
             );
         }
+        if let (true, Some(channel)) = (found.is_empty(), elsewhere) {
+            return Ok(Err(ApiError::refused(format!(
+                "this key or invoice was used for a payment on channel {channel}, of which this disk no longer knows what became: it is not paid again; use another key if it was not paid"
+            ))));
+        }
         found.sort_by_key(|(channel, one)| (*channel, one.terms.fields().sequence));
-        Ok(found)
+        Ok(Ok(found))
+    }
+
+    /// There was a payment on a channel that has no wallet now.
+    fn unseen(&self, channel: ChannelId) -> ApiError {
+        let what = format!("this key or invoice was used for a payment on channel {channel}");
+        if self.restores.contains_key(&channel) {
+            return ApiError::not_now(format!(
+                "{what}, which is being compared with its backups or restored: try again when that is done"
+            ));
+        }
+        ApiError::refused(format!("{what}, which this node does not have now"))
     }
 
     fn order(

@@ -28,6 +28,8 @@ pub(super) struct Line {
     order: VecDeque<ChannelId>,
     paused: BTreeSet<(Instant, ChannelId)>,
     pauses: BTreeMap<ChannelId, Duration>,
+    /// Channels that ended since the start.
+    over: BTreeSet<ChannelId>,
 }
 
 impl Line {
@@ -35,6 +37,9 @@ impl Line {
     pub(super) fn put(&mut self, envelope: Arc<Envelope>, channel: Box<Channel>) {
         let id = envelope.header().channel_id;
         let nonce = envelope.header().nonce;
+        if self.over.contains(&id) {
+            return;
+        }
         match self.waiting.get_mut(&id) {
             Some(held) if held.envelope.header().nonce > nonce => {}
             Some(held) => *held = Waiting { envelope, channel },
@@ -48,6 +53,9 @@ impl Line {
     /// The tower does not take it now: it waits by itself and lets the others go on.
     pub(super) fn pause(&mut self, envelope: Arc<Envelope>, channel: Box<Channel>, now: Instant) {
         let id = envelope.header().channel_id;
+        if self.over.contains(&id) {
+            return;
+        }
         let pause = self.pauses.entry(id).or_insert(PAUSE_FIRST);
         let until = now.checked_add(*pause).unwrap_or(now);
         *pause = pause.saturating_mul(2).min(PAUSE_MOST);
@@ -60,6 +68,15 @@ impl Line {
 
     /// The tower took it, or never will.
     pub(super) fn done(&mut self, id: ChannelId) {
+        self.pauses.remove(&id);
+    }
+
+    /// The channel is over: nothing of it is offered any more.
+    pub(super) fn over(&mut self, id: ChannelId) {
+        self.over.insert(id);
+        self.waiting.remove(&id);
+        self.order.retain(|one| *one != id);
+        self.paused.retain(|(_, one)| *one != id);
         self.pauses.remove(&id);
     }
 
@@ -119,5 +136,19 @@ mod tests {
         line.done(channel.id());
         assert_eq!(nonce(line.next(later + 2 * PAUSE_FIRST)), Some(2));
         assert_eq!(line.due(), None);
+    }
+
+    #[test]
+    fn nothing_of_a_channel_that_is_over_is_offered_any_more() {
+        let (mut line, now) = (Line::default(), Instant::now());
+        let (first, channel) = envelope(1);
+        let id = channel.id();
+        line.put(first.clone(), channel.clone());
+        line.over(id);
+        assert_eq!(nonce(line.next(now)), None);
+        // One that was on its way comes back.
+        line.pause(first.clone(), channel.clone(), now);
+        line.put(first, channel);
+        assert_eq!((nonce(line.next(now)), line.due()), (None, None));
     }
 }

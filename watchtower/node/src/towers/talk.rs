@@ -21,7 +21,7 @@ pub(super) enum Failure {
     /// It does not take this envelope now.
     #[error("{0}")]
     Later(String),
-    /// It will never take this envelope: the channel is over, or a newer one is held.
+    /// It will never take this envelope: a newer one is held, or it is wrong.
     #[error("{0}")]
     Never(String),
 }
@@ -91,9 +91,8 @@ pub(super) fn failure(status: StatusCode, body: &[u8]) -> Failure {
     };
     let words = format!("{status} {code}: {message}");
     match code.as_str() {
-        "not_live" | "older" | "conflict" | "other_domain" | "signature" | "decode" => {
-            Failure::Never(words)
-        }
+        // A tower that is behind the chain says of a new channel that it does not live; the node itself says when one is over.
+        "older" | "conflict" | "other_domain" | "signature" | "decode" => Failure::Never(words),
         _ if status.is_server_error() || code == "no_such_page" => Failure::Unreachable(words),
         _ => Failure::Later(words),
     }

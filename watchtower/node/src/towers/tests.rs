@@ -18,13 +18,15 @@ fn only_a_tower_that_says_so_holds_nothing() {
 #[test]
 fn what_a_tower_will_never_take_is_told_from_what_it_does_not_take_now() {
     let of = |status, code| failure(status, &refusal(code));
-    for code in ["not_live", "older", "conflict"] {
+    for code in ["older", "conflict"] {
         assert!(matches!(of(StatusCode::CONFLICT, code), Failure::Never(_)), "{code}");
     }
     for code in ["too_often", "too_fast"] {
         assert!(matches!(of(StatusCode::TOO_MANY_REQUESTS, code), Failure::Later(_)), "{code}");
     }
     assert!(matches!(of(StatusCode::NOT_FOUND, "unknown_channel"), Failure::Later(_)));
+    // A tower that is seconds behind the chain says so of a channel that is new.
+    assert!(matches!(of(StatusCode::CONFLICT, "not_live"), Failure::Later(_)));
     assert!(matches!(of(StatusCode::SERVICE_UNAVAILABLE, "busy"), Failure::Unreachable(_)));
     let other = failure(StatusCode::NOT_FOUND, b"<html>");
     assert!(matches!(other, Failure::Unreachable(_)), "a web server is no tower");

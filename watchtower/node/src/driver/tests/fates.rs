@@ -157,3 +157,49 @@ async fn a_node_that_stops_hands_its_newest_state_to_the_towers_first() {
     assert!(tokio::time::timeout(patience, driver.flush(inputs)).await.is_err());
     assert_eq!(alice.workers[0].published(), 1);
 }
+
+#[tokio::test]
+async fn a_node_that_stops_waits_also_for_the_state_that_was_on_its_way_to_the_disk() {
+    let two = Two::new();
+    drop(two.alice_with(&two.signed(5, SIDE)).await);
+    let mut policy = policy();
+    policy.backup.target = 1;
+    policy.backup.check_at_start = false;
+    policy.backup.lag_max_ms = 3_600_000;
+    let mut alice = two.alice(policy, 1).await;
+    let now = alice.driver.now();
+    // As if everything of before were protected.
+    let over = protocol::vnode::coverage::Event::Over(CHANNEL);
+    let _ = alice.driver.coverage.handle(over, now);
+    let event = wallet::Event::Restored(Box::new(two.signed(7, SIDE)));
+    alice.driver.give_wallet(CHANNEL, event).await.unwrap();
+    assert!(!alice.driver.turns.is_empty(), "nobody may know of it yet");
+    let Single { driver, inputs, .. } = &mut alice;
+    let patience = std::time::Duration::from_millis(500);
+    assert!(tokio::time::timeout(patience, driver.flush(inputs)).await.is_err(), "no receipt");
+    assert_eq!(alice.workers[0].published(), 1);
+}
+
+#[tokio::test]
+async fn a_channel_that_is_over_needs_no_backups_also_after_a_start() {
+    let two = Two::new();
+    drop(two.alice_with(&two.signed(5, SIDE)).await);
+    let over = Own {
+        standing: Standing::Over,
+        settled: Some(nonce(5)),
+        paid: Some((amount(SIDE), amount(SIDE))),
+        ..two.own.clone()
+    };
+    two.put(vec![Two::channel_row(&over)]).await;
+    let mut policy = policy();
+    policy.backup.target = 1;
+    for _ in 0..2 {
+        let mut alice = two.alice(policy.clone(), 1).await;
+        alice.settle().await;
+        let shown = alice.ask(Command::Backups).await.unwrap();
+        assert_eq!(shown["covered"], true, "{shown}");
+        let Single { driver, inputs, .. } = &mut alice;
+        let patience = std::time::Duration::from_secs(2);
+        assert!(tokio::time::timeout(patience, driver.flush(inputs)).await.is_ok());
+    }
+}

@@ -1,6 +1,7 @@
 //! The driver with its real store and real links: killed at every durable write, and under load.
 #![allow(clippy::print_stdout, reason = "figures for whoever looks")]
 
+mod again;
 mod crash;
 mod fates;
 mod hall;

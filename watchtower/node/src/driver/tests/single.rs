@@ -22,6 +22,7 @@ use crate::book::Own;
 use crate::driver::proofs::{ProveJob, Purpose};
 use crate::driver::{Command, Driver, Inputs, Parts, Request};
 use crate::error::ApiError;
+use crate::invite::Invitation;
 use crate::keys::Keys;
 use crate::policy::Policy;
 use crate::rows;
@@ -140,6 +141,22 @@ impl Two {
         let state = State { nonce: nonce(at), version, balance: amount(balance), ..base };
         let partial = PartialState::sign(state, channel, &self.hub.signer, &HEDGE).unwrap();
         partial.sign_final(channel, &self.alice.signer, &HEDGE).unwrap()
+    }
+
+    /// How the hub is found.
+    pub(super) fn invitation(&self) -> Invitation {
+        let me = self.hub.identity.peer();
+        Invitation {
+            chain_id: 1,
+            vipe: site(Role::Participant).vipe,
+            asset: site(Role::Participant).asset,
+            account: self.hub.account.address(),
+            vip: alloy_primitives::Address::repeat_byte(4),
+            key: *self.hub.signer.channel_key().public_key(),
+            session: self.hub.signer.session_address(),
+            rate: protocol::vipe::Rate::try_from(1 << 64).unwrap(),
+            place: format!("/ip4/127.0.0.1/tcp/1/p2p/{me}").parse().unwrap(),
+        }
     }
 
     /// Puts rows onto alice's disk.
