@@ -49,7 +49,8 @@ common=(--rpc "$rpc" --deployment deployment.json --set chain.poll_interval=200m
 tower=http://127.0.0.1:${TOWER_PORT:-18645}
 start tower run "${common[@]}" --data-dir tower --listen "${tower#http://}"
 # One tower is all there is here; a person who means it names three.
-printf '[backup]\ntarget = 1\nrestore_quorum = 1\n' >policy.toml
+# Bob consented to nothing before his disk is lost: no pause after the restore. With real money leave that line out.
+printf '[backup]\ntarget = 1\nrestore_quorum = 1\nhold_after_restore_s = 0\n' >policy.toml
 node=("${common[@]}" --tower "$tower" --policy policy.toml)
 start_hub() { start hub hub run "${node[@]}" --data-dir hub --link /ip4/127.0.0.1/tcp/"${HUB_PORT:-18646}"; }
 start_hub

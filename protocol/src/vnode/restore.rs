@@ -142,6 +142,12 @@ impl Restore {
         (restore, effects)
     }
 
+    /// The newest state that both signed of those that were shown so far.
+    #[must_use]
+    pub const fn newest(&self) -> Option<&FinalState> {
+        self.newest.as_ref()
+    }
+
     /// Takes one event.
     #[must_use]
     pub fn handle(&mut self, event: Event, now: Millis) -> Vec<Effect> {

@@ -62,6 +62,9 @@ pub struct BackupPolicy {
     /// Whether each start compares this disk with what towers hold, before anything is signed: a disk that was copied back is
     /// older than what was signed.
     pub check_at_start: bool,
+    /// Restore: how long a restored channel, or one whose disk was set back, pauses, in seconds of the chain: as long as a consent
+    /// may be good that this node signed and has forgotten. Less is for trials alone.
+    pub hold_after_restore_s: u64,
 }
 
 /// What a hub takes and what it asks for.
@@ -102,6 +105,7 @@ impl Default for BackupPolicy {
             restore_quorum: 2,
             restore_wait_ms: 30_000,
             check_at_start: true,
+            hold_after_restore_s: crate::driver::HOLD_AFTER_RESTORE_S,
         }
     }
 }

@@ -256,7 +256,9 @@ async fn pay(
     let mut answer = client.post("/v1/payments", body).await?;
     if wait {
         let reference = answer["reference"].clone();
-        let ended = |one: &Value| one["stage"] == "received" || one["stage"] == "refused";
+        let ended = |one: &Value| {
+            ["received", "refused", "unclear"].iter().any(|stage| one["stage"] == *stage)
+        };
         let history = until(client, "/v1/payments", |history| {
             let ours = with_reference(history, &reference);
             Ok(!ours.is_empty() && ours.iter().all(ended))
@@ -264,10 +266,18 @@ async fn pay(
         answer["payments"] = Value::Array(with_reference(&history.await?, &reference));
     }
     show(common, &answer, words::history)?;
-    let refused = answer["payments"]
-        .as_array()
-        .is_some_and(|all| all.iter().any(|one| one["stage"] == "refused"));
-    if refused { Err(failed("the payment was refused; the reason stands above")) } else { Ok(()) }
+    let stands = |stage: &str| {
+        answer["payments"].as_array().is_some_and(|all| all.iter().any(|one| one["stage"] == stage))
+    };
+    if stands("unclear") {
+        return Err(failed(
+            "what became of the payment is not known here: the node was restored, or its disk set back; ask the payee before you pay again",
+        ));
+    }
+    if stands("refused") {
+        return Err(failed("the payment was refused; the reason stands above"));
+    }
+    Ok(())
 }
 
 fn with_reference(history: &Value, reference: &Value) -> Vec<Value> {

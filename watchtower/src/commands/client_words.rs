@@ -113,6 +113,9 @@ pub(crate) fn channel(one: &Value) -> String {
             "held",
         ],
     );
+    if let Some(why) = one["held_why"].as_str() {
+        out.push_str(&format!("{why}\n"));
+    }
     if one["hub_fee_too_high"] == true {
         out.push_str(&format!(
             "the hub's fee is {} and {} millionths: more than the policy's [hub] fee; payments are refused\n",

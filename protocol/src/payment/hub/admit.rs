@@ -49,7 +49,10 @@ impl Hub {
             Message::Done(id) => {
                 let ended = self.payments.get(&id).is_some_and(|one| {
                     let paid = one.stage == HubStage::Credited && one.receipt.is_some();
-                    let over = matches!(one.stage, HubStage::PaidBack | HubStage::Void);
+                    let over = matches!(
+                        one.stage,
+                        HubStage::PaidBack | HubStage::Void | HubStage::Unclear
+                    );
                     one.terms.fields().payer == from && (paid || over)
                 });
                 if ended {
@@ -112,7 +115,8 @@ impl Hub {
             HubStage::DebitSigned
             | HubStage::Debited
             | HubStage::CreditSigned
-            | HubStage::PayBackSigned => None,
+            | HubStage::PayBackSigned
+            | HubStage::Unclear => None,
         }
     }
 
@@ -166,12 +170,14 @@ impl Hub {
     /// The payer's limits, and that its balance covers the debit.
     fn check_payer(&self, from: ChannelId, terms: &Terms) -> Result<(), Reason> {
         let limits = self.limits_of(from);
-        let open = self.payments_of(from).filter(|one| one.terms.fields().payer == from);
+        let open = self
+            .payments_of(from)
+            .filter(|one| one.terms.fields().payer == from && one.stage != HubStage::Unclear);
         if open.clone().count() >= limits.payments_max {
             return Err(Reason::Limit);
         }
         let held = |one: &HubPayment| match one.stage {
-            HubStage::Credited | HubStage::PaidBack | HubStage::Void => Amount::ZERO,
+            stage if stage.is_over() => Amount::ZERO,
             _ => one.terms.debit(),
         };
         let total = sum(open.map(held)).and_then(|sum| sum.checked_add(terms.debit()));
@@ -225,13 +231,16 @@ impl Hub {
             turn.then.push(kept);
             return Ok(());
         };
-        let fits = payment.terms.fields().payee == from && payment.stage == HubStage::Credited;
+        // Of one that is unclear the payee's word says what became of it.
+        let told = matches!(payment.stage, HubStage::Credited | HubStage::Unclear);
+        let fits = payment.terms.fields().payee == from && told;
         if !fits || (payment.receipt.is_none() && receipt.verify(&channel).is_err()) {
             return Ok(());
         }
         let payer = payment.terms.fields().payer;
         if payment.receipt.is_none() {
             payment.receipt = Some(receipt);
+            payment.stage = HubStage::Credited;
             turn.payments.insert(id);
             self.start_timer(id, turn.at);
             turn.then.push(Effect::Payment(payer, Message::Receipt(receipt)));

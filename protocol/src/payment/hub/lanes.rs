@@ -165,8 +165,25 @@ impl Hub {
             Pending::Outstanding(proposal, _) if proposal.state == base => {
                 self.applied(id, &proposal.transition, before.base(), turn)
             }
-            _ => self.history_lost(id),
+            _ => self.went_past(id, turn),
         }
+    }
+
+    /// The channel went past what is on record here: this hub's memory is older than its signatures. What became of the payments
+    /// that were under way is not known, so nothing is signed for them any more.
+    fn went_past(&mut self, id: ChannelId, turn: &mut Turn<'_>) -> Result<(), HubError> {
+        self.history_lost(id)?;
+        self.make_unclear(id, turn);
+        Ok(())
+    }
+
+    fn make_unclear(&mut self, id: ChannelId, turn: &mut Turn<'_>) {
+        let open: Vec<PaymentId> = self
+            .payments_of(id)
+            .filter(|one| !one.stage.is_over())
+            .map(|one| one.terms.id())
+            .collect();
+        open.into_iter().for_each(|payment| self.go(payment, HubStage::Unclear, turn));
     }
 
     fn history_lost(&mut self, id: ChannelId) -> Result<(), HubError> {
@@ -241,6 +258,15 @@ impl Hub {
         }
         self.lane_mut(id)?.ending = ending;
         if let Ending::Settled(nonce) = ending {
+            let record = self.lane(id)?.handshake.record();
+            let signed = match record.pending() {
+                Pending::Outstanding(proposal, _) => proposal.state.nonce.max(record.base().nonce),
+                _ => record.base().nonce,
+            };
+            if nonce > signed {
+                // The chain knows a state that this hub signed and has forgotten.
+                self.make_unclear(id, turn);
+            }
             let touched: Vec<PaymentId> = self.of.get(&id).into_iter().flatten().copied().collect();
             touched.into_iter().for_each(|payment| self.settled(id, nonce, payment, turn));
         }

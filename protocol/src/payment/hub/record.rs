@@ -24,6 +24,7 @@ use crate::{
 ///      |                         |  ^          | the payee's channel settled without it
 ///      v expired: forgotten      v  |          v
 ///                            PayingBack -> PayBackSigned -> PaidBack -> (Done: forgotten)
+///   any that is not over -- a channel went past the record --> Unclear
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -46,6 +47,17 @@ pub enum HubStage {
     PaidBack,
     /// The payer's channel settled without the debit: nothing is owed.
     Void,
+    /// One of its channels went past what is on record here: what became of it is not known, and nothing is signed for it any
+    /// more. For a person to clear up; the payee's receipt or the payer's word that it is done ends it.
+    Unclear,
+}
+
+impl HubStage {
+    /// Whether nothing will be signed for the payment any more.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Credited | Self::PaidBack | Self::Void | Self::Unclear)
+    }
 }
 
 /// One payment at the hub.

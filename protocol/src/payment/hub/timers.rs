@@ -56,10 +56,11 @@ impl Hub {
         let waited = self.timers.get(&id).map_or(0, |timer| timer.waited(turn.at));
         let (reserve_for, hold_for) = (self.config.reserve_for, self.config.hold_for);
         let Some(one) = self.payments.get_mut(&id) else { return };
-        let payer = one.terms.fields().payer;
+        let (payer, payee) = (one.terms.fields().payer, one.terms.fields().payee);
         match one.stage {
             HubStage::Admitted if waited >= reserve_for => self.forget(id, turn),
-            HubStage::Debited if waited >= hold_for => {
+            // A payee's channel that is still being restored may have the credit already.
+            HubStage::Debited if waited >= hold_for && self.lanes.contains_key(&payee) => {
                 let ended =
                     self.lanes.get(&payer).is_none_or(|lane| lane.handshake.record().is_stopped());
                 // A payer whose channel ended cannot be paid back there: the payee is waited for.

@@ -8,6 +8,7 @@ use crate::{
         wallet::{self, Direction, PayError, Stage},
     },
     testing::{amount, nonce},
+    zksc::FinalState,
 };
 
 fn world() -> World {
@@ -181,4 +182,72 @@ fn whatever_happens_every_payment_ends_once_and_no_money_is_made_or_lost() {
         }
     }
     assert!(crashes > 500 && received > 50 && refused > 0, "{crashes}, {received}, {refused}");
+}
+
+/// The newest state of a channel, as towers would show it.
+fn newest(world: &World, channel: u64) -> FinalState {
+    *world.hub.handshake(id(channel)).unwrap().record().latest().unwrap()
+}
+
+/// A hub whose disk is from between the debit and the credit of a payment that was paid since; the payee's newest state.
+fn set_back_after_the_credit() -> (World, FinalState) {
+    let mut world = world();
+    world.offline.insert(Some(id(2)));
+    assert!(world.pay(1, 2, 10_000));
+    world.run(1_000);
+    let old = world.disk(None);
+    world.calm_down(4_000);
+    assert_eq!(world.wallets[&id(2)].balance(), amount(1_010_000));
+    let states = [newest(&world, 1), newest(&world, 2)];
+    world.set_back(None, old);
+    assert_eq!(stage_at_hub(&world), HubStage::Debited);
+    assert!(world.give_hub(hub::Event::Protected(id(1), states[0].state().nonce)));
+    (world, states[1])
+}
+
+fn stage_at_hub(world: &World) -> HubStage {
+    world.hub.payments().values().next().unwrap().stage
+}
+
+#[test]
+fn a_hub_that_was_set_back_credits_nothing_a_second_time() {
+    let (mut world, state) = set_back_after_the_credit();
+    assert!(world.give_hub(hub::Event::Restored(id(2), Box::new(state))));
+    assert_eq!(stage_at_hub(&world), HubStage::Unclear);
+    // A payee that forgot, or says so, would take it once more.
+    world.set_back(Some(id(2)), Vec::new());
+    assert!(world.give_wallet(id(2), wallet::Event::Restored(Box::new(state))));
+    world.run(8_000);
+    assert_eq!(world.wallets[&id(2)].balance(), amount(1_010_000));
+    assert_eq!(world.wallets[&id(1)].balance(), amount(1_000_000 - 10_013), "nor paid back");
+    assert_eq!(stage_at_hub(&world), HubStage::Unclear, "it stays there for a person to see");
+}
+
+#[test]
+fn a_hub_whose_channel_ended_past_its_record_pays_nothing_back() {
+    let (mut world, state) = set_back_after_the_credit();
+    let ending = Ending::Settled(state.state().nonce);
+    assert!(world.give_hub(hub::Event::Ending(id(2), ending)));
+    assert_eq!(stage_at_hub(&world), HubStage::Unclear);
+    world.run(4_000);
+    assert_eq!(world.wallets[&id(1)].balance(), amount(1_000_000 - 10_013));
+}
+
+#[test]
+fn a_wallet_that_was_set_back_does_not_say_that_a_payment_was_refused_which_was_paid() {
+    let mut world = world();
+    world.offline.insert(None);
+    assert!(world.pay(1, 2, 10_000));
+    world.run(400);
+    let old = world.disk(Some(id(1)));
+    world.calm_down(6_000);
+    assert_eq!(outgoing(&world), Stage::Received);
+    let state = newest(&world, 1);
+    world.set_back(Some(id(1)), old);
+    assert_eq!(outgoing(&world), Stage::Proposed);
+    assert!(world.give_wallet(id(1), wallet::Event::Restored(Box::new(state))));
+    world.run(6_000);
+    assert_eq!(outgoing(&world), Stage::Unclear);
+    assert_eq!(world.wallets[&id(1)].book().open(), 0);
+    assert_eq!(world.wallets[&id(1)].balance(), amount(1_000_000 - 10_013));
 }

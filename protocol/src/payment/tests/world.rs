@@ -138,6 +138,19 @@ impl World {
         }
     }
 
+    /// What is on a machine's disk now.
+    pub(super) fn disk(&self, who: Who) -> Vec<String> {
+        self.disks.get(&who).cloned().unwrap_or_default()
+    }
+
+    /// A machine comes back with an old disk, and nothing that it had said or heard is on its way any more.
+    pub(super) fn set_back(&mut self, who: Who, disk: Vec<String>) {
+        self.writes.remove(&who);
+        self.network.clear();
+        self.disks.insert(who, disk);
+        self.restart(who);
+    }
+
     fn restart_hub(&mut self) {
         let (mut lanes, mut payments) = (BTreeMap::new(), BTreeMap::new());
         for batch in self.disks.entry(None).or_default() {

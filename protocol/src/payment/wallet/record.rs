@@ -51,6 +51,9 @@ pub enum Stage {
     Refused,
     /// Payer: debited, and not credited in time or not before the channel ended: export the debt note.
     Owed,
+    /// The channel went past what is on record here: what became of the payment is not known, and nothing more is asked for it.
+    /// For a person to clear up; a receipt, or the hub's paying back, still ends it.
+    Unclear,
 }
 
 /// One payment.

@@ -78,10 +78,31 @@ impl Wallet {
             let applied = [reminded, proposed].into_iter().flatten().find(|one| one.state == base);
             match applied {
                 Some(proposal) => self.applied(&proposal.transition, before.base(), turn),
-                None => self.history_lost(turn),
+                None => self.went_past(turn),
             }
         }
         Ok(())
+    }
+
+    /// The channel went past what is on record here: this wallet's memory is older than its signatures. What became of the
+    /// payments that were under way is not known, so nothing is proposed for them any more.
+    fn went_past(&mut self, turn: &mut Turn<'_>) {
+        self.history_lost(turn);
+        let is_credited = |one: &Payment| matches!(one.stage, Stage::Credited | Stage::Received);
+        let open: Vec<PaymentId> = self
+            .book
+            .payments
+            .iter()
+            .filter(|(_, one)| one.closed.is_none() && !is_credited(one))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in open {
+            if let Some(one) = self.book.payments.get_mut(&id) {
+                one.pay_back = false;
+            }
+            self.go(id, Stage::Unclear, turn);
+            self.close(id, turn);
+        }
     }
 
     fn history_lost(&mut self, turn: &mut Turn<'_>) {

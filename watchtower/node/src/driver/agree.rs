@@ -67,6 +67,9 @@ impl Driver {
                 && matches!(&pending.terms, Terms::Withdraw(terms) if terms.paid.participant == amount);
             return Ok(if same { Ok(pending.seq) } else { Err(already()) });
         }
+        if let Some(why) = self.why_held(channel) {
+            return Ok(Err(ApiError::refused(why)));
+        }
         let deadline = self.chain_s.saturating_add(GOOD_FOR_S);
         let terms = match self.withdrawal(channel, amount, deadline) {
             Ok(terms) => Terms::Withdraw(terms),
@@ -110,6 +113,9 @@ impl Driver {
                 Terms::Close(_) => Ok(()),
                 Terms::Withdraw(_) => Err(already()),
             });
+        }
+        if let Some(why) = self.why_held(channel) {
+            return Ok(Err(ApiError::refused(why)));
         }
         let deadline = self.chain_s.saturating_add(GOOD_FOR_S);
         match self.closing(channel, deadline) {

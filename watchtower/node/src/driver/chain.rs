@@ -54,6 +54,7 @@ impl Driver {
         }
         if let Some((_, seconds)) = finalized.filter(|_| caught_up) {
             self.final_s = self.final_s.max(seconds);
+            self.caught_up = true;
         }
         self.tell_view().await
     }
@@ -92,6 +93,7 @@ impl Driver {
             }
             Fact::Live(channel) => {
                 tracing::info!(%channel, "live");
+                self.begin_empty(channel).await?;
                 self.start_channel(channel).await?;
                 self.lived(channel).await
             }

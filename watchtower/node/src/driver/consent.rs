@@ -12,7 +12,6 @@
 
 use alloy_primitives::{B256, Bytes, Signature};
 use chain::consent::{Parties, close_digest, withdraw_digest};
-use protocol::payment::hub::HubStage;
 use protocol::payment::{hub, wallet};
 use protocol::vipe::{Closing, Payout, Withdrawal};
 use protocol::vnode::link::{CONSENT_LEN, Consent, Frame, Refusal};
@@ -28,7 +27,7 @@ use crate::error::NodeError;
 use crate::rows;
 
 /// The longest that the other party may bind us for.
-const GOOD_FOR_MAX_S: u64 = 2 * GOOD_FOR_S;
+pub(crate) const GOOD_FOR_MAX_S: u64 = 2 * GOOD_FOR_S;
 /// Between two sendings of an unanswered consent, in milliseconds.
 const ASK_EVERY: u64 = 2_000;
 
@@ -85,19 +84,21 @@ impl Driver {
         Ok(())
     }
 
-    /// Whether no new state may be made on the channel.
-    pub(super) fn is_held(&self, channel: ChannelId) -> bool {
-        self.consents.contains_key(&channel)
-    }
-
     /// What the newest state pays both sides now; none while something is under way.
     fn settled_payout(&self, channel: ChannelId) -> Result<Payout, Refusal> {
         let own = self.book.get(channel).ok_or(Refusal::NotLive)?;
         if own.standing != Standing::Live || own.dispute.is_some() {
             return Err(Refusal::NotLive);
         }
+        if own.broken {
+            // The chain's events do not add up: what both sides are due is not known.
+            return Err(Refusal::Terms);
+        }
         if self.view_words().is_err() {
             return Err(Refusal::Stale);
+        }
+        if self.holds.contains_key(&channel) {
+            return Err(Refusal::Busy);
         }
         let record = self.record(channel).ok_or(Refusal::NotLive)?;
         if *record.pending() != Handshake::None {
@@ -113,11 +114,8 @@ impl Driver {
     fn has_open_payments(&self, channel: ChannelId) -> bool {
         match &self.hub {
             Some(hub) => hub.payments().values().any(|one| {
-                let fields = one.terms.fields();
-                let over =
-                    matches!(one.stage, HubStage::Credited | HubStage::PaidBack | HubStage::Void);
                 // The payee's channel is not touched before its credit is signed, which is then outstanding there.
-                fields.payer == channel && !over
+                one.terms.fields().payer == channel && !one.stage.is_over()
             }),
             None => self.wallets.get(&channel).is_some_and(|wallet| wallet.book().open() > 0),
         }
@@ -132,7 +130,12 @@ impl Driver {
     ) -> Result<Withdrawal, Refusal> {
         let due = self.settled_payout(channel)?;
         let own = self.book.get(channel).ok_or(Refusal::NotLive)?;
-        let base = self.record(channel).ok_or(Refusal::NotLive)?.base();
+        let record = self.record(channel).ok_or(Refusal::NotLive)?;
+        if record.is_stopped() {
+            // It is being left, with its newest state: a withdrawal would make another one.
+            return Err(Refusal::NotLive);
+        }
+        let base = record.base();
         if amount > due.participant || amount == Amount::ZERO {
             return Err(Refusal::Terms);
         }
@@ -322,7 +325,7 @@ impl Driver {
         for channel in channels {
             self.catch_up(channel).await?;
         }
-        Ok(())
+        self.tick_holds().await
     }
 
     pub(super) async fn let_go(&mut self, channel: ChannelId) -> Result<(), NodeError> {

@@ -167,6 +167,7 @@ impl Driver {
                 if self.is_held(channel) {
                     return Ok(());
                 }
+                let before = self.record(channel).map(|record| record.base().nonce);
                 let again = Frame::Handshake(channel, message.clone());
                 let busy = if self.hub.is_some() {
                     let given = self.give_hub(hub::Event::Handshake(channel, message)).await?;
@@ -180,6 +181,7 @@ impl Driver {
                     self.note(channel, given.refusal());
                     busy
                 };
+                self.heed_jump(channel, before).await?;
                 if busy {
                     self.deferred.push(channel, peer, again);
                 }

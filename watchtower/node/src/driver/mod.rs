@@ -24,6 +24,7 @@ mod errands;
 mod figures;
 mod frames;
 mod funds;
+mod hold;
 mod hubs;
 mod leave;
 mod open;
@@ -70,6 +71,7 @@ use crate::towers::{Answer, Names, Towers};
 use open::Opening;
 
 pub use api::Command;
+pub(crate) use consent::GOOD_FOR_MAX_S as HOLD_AFTER_RESTORE_S;
 pub(crate) use proofs::ProveJob;
 
 /// What the prover answers.
@@ -232,6 +234,8 @@ pub(crate) struct Driver {
     chain_s: u64,
     /// The time of the newest final block whose events are all in the book, in seconds.
     final_s: u64,
+    /// The book was at the chain's head once since the start.
+    caught_up: bool,
     turns: Turns,
     deferred: deferred::Deferred,
     openings: BTreeMap<alloy_primitives::B256, Opening>,
@@ -248,6 +252,8 @@ pub(crate) struct Driver {
     welcomes: BTreeMap<ChannelId, protocol::vnode::link::Welcome>,
     errands: BTreeMap<String, Errand>,
     consents: BTreeMap<ChannelId, consent::Pending>,
+    /// Channels that pause after a restore.
+    holds: BTreeMap<ChannelId, hold::Hold>,
     /// The last refusal of each channel's other end, for people.
     refusals: BTreeMap<ChannelId, Refusal>,
     /// What exits must hear with the next tick.

@@ -371,7 +371,8 @@ impl Driver {
         self.store(vec![row]).await
     }
 
-    /// Whether this disk witnessed the opening: then a missing record means that nothing was ever signed.
+    /// Whether this disk witnessed the opening. Only while this process saw the chain's head before the channel lived does a
+    /// missing record mean that nothing was ever signed: a disk can be copied back.
     pub(super) fn was_opened_here(&self, channel: ChannelId) -> bool {
         let hash = self.book.get(channel).map(|own| own.opened.dispute_hash);
         hash.is_some_and(|hash| self.openings.contains_key(&hash))

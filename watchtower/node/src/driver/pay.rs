@@ -31,10 +31,8 @@ impl Driver {
             Ok(order) => order,
             Err(error) => return Ok(Err(error)),
         };
-        if self.is_held(channel) {
-            return Ok(Err(ApiError::refused(
-                "a consent of this channel is not executed yet: nothing is signed until it is",
-            )));
+        if let Some(why) = self.why_held(channel) {
+            return Ok(Err(ApiError::refused(why)));
         }
         if let Err(stale) = self.view_words() {
             return Ok(Err(ApiError::refused(format!("nothing is signed: {stale}"))));

@@ -58,8 +58,8 @@ fn stand_in(at: usize) -> Address {
 }
 
 impl Driver {
-    /// Begins a restore if the channel has no record here and was not opened from this disk; a check if it has one and was not
-    /// checked since the start. True while no machine may be made.
+    /// Begins a restore if the channel has no record here; a check if it has one and was not checked since the start. True while no
+    /// machine may be made.
     pub(super) fn begin_restore(&mut self, channel: ChannelId) -> Result<bool, NodeError> {
         if self.restores.contains_key(&channel) {
             return Ok(true);
@@ -73,7 +73,7 @@ impl Driver {
         let has_record =
             self.parts.store.node_row(NodeTable::Lanes, &rows::key(channel))?.is_some();
         let check = has_record && self.can_check();
-        if !check && (has_record || self.was_opened_here(channel)) {
+        if has_record && !check {
             self.checked.insert(channel);
             return Ok(false);
         }
@@ -124,8 +124,9 @@ impl Driver {
             let Some(restoring) = self.restores.get_mut(&channel) else { continue };
             let waited = now.saturating_sub(restoring.began_ms);
             if restoring.check && waited >= self.parts.policy.backup.restore_wait_ms {
-                tracing::warn!(%channel, answered = restoring.served.len(), "too few towers answer: whether this disk is older than what they hold is not known; going on with what it has");
-                self.restored(channel, None).await?;
+                tracing::warn!(%channel, answered = restoring.served.len(), "too few towers answer: whether this disk is older than what they hold is not known; going on with what it has, or with what was shown");
+                let newest = restoring.machine.newest().copied();
+                self.restored(channel, newest).await?;
                 continue;
             }
             let effects = restoring.machine.handle(restore::Event::Tick, now);
@@ -209,6 +210,9 @@ impl Driver {
     ) -> Result<(), NodeError> {
         let was_check = self.restores.remove(&channel).is_some_and(|one| one.check);
         self.checked.insert(channel);
+        if !was_check {
+            self.hold(channel).await?;
+        }
         if state.is_none() && !was_check {
             self.keep_empty(channel).await?;
         }
@@ -216,12 +220,28 @@ impl Driver {
         let held = self.record(channel).map(|record| record.base().nonce);
         if let Some(state) = state.filter(|state| Some(state.state().nonce) > held) {
             if was_check {
-                tracing::error!(%channel, held = ?held, newest = %state.state().nonce, "this disk is older than what both signed: it was copied back, or lost writes; going on from the newest state that towers hold");
+                tracing::error!(%channel, held = ?held, newest = %state.state().nonce, "this disk is older than what both signed: it was copied back, or lost writes; going on from the newest state that towers hold; payments that were under way are unclear");
+                self.hold(channel).await?;
             }
             self.adopt(channel, state).await?;
         }
         self.heed_end(channel).await?;
         self.reconcile(channel).await
+    }
+
+    /// The other end showed a state that does not follow from what is on record here: the disk was set back, and no tower said so.
+    /// A crash before the pause is durable forgets the pause; nothing is signed in between.
+    pub(super) async fn heed_jump(
+        &mut self,
+        channel: ChannelId,
+        before: Option<Nonce>,
+    ) -> Result<(), NodeError> {
+        let after = self.record(channel).map(|record| record.base().nonce);
+        if before.and_then(Nonce::next).is_none_or(|next| after <= Some(next)) {
+            return Ok(());
+        }
+        tracing::error!(%channel, held = ?before, newest = ?after, "this disk is older than what both signed: the other end showed it; payments that were under way are unclear");
+        self.hold(channel).await
     }
 
     async fn adopt(&mut self, channel: ChannelId, state: FinalState) -> Result<(), NodeError> {
@@ -238,6 +258,18 @@ impl Driver {
             Some(reason) => Err(NodeError::Restore { channel, reason }),
             None => Ok(()),
         }
+    }
+
+    /// A channel that was opened here begins to live, and this process had seen the chain's head before: nothing was ever signed on
+    /// it, wherever this disk comes from. From now on it has a record.
+    pub(super) async fn begin_empty(&mut self, channel: ChannelId) -> Result<(), NodeError> {
+        let has_record =
+            self.parts.store.node_row(NodeTable::Lanes, &rows::key(channel))?.is_some();
+        if self.caught_up && !has_record && self.was_opened_here(channel) {
+            self.keep_empty(channel).await?;
+            self.checked.insert(channel);
+        }
+        Ok(())
     }
 
     /// Nobody holds a state: the channel begins. With a row of it the next start does not ask again.

@@ -88,7 +88,7 @@ impl Driver {
             "nonce": record.map(|record| record.base().nonce),
             "stopped": record.map(|record| record.is_stopped()),
             "restoring": self.restores.get(&id).is_some_and(|one| !one.is_check()),
-            "held": self.is_held(id),
+            "held": self.is_held(id), "held_why": self.why_held(id),
             "in_flight": self.wallets.get(&id).map(|wallet| wallet.book().in_flight()),
             "dispute": own.dispute, "paid": own.paid, "exit": self.show_exit(id),
             "refusal": self.refusals.get(&id).map(Refusal::to_string),

@@ -85,6 +85,7 @@ impl Driver {
             protected_told: BTreeMap::new(),
             chain_s: 0,
             final_s: 0,
+            caught_up: false,
             turns: Turns::new(),
             deferred: super::deferred::Deferred::default(),
             openings: openings
@@ -100,6 +101,7 @@ impl Driver {
             welcomes: BTreeMap::new(),
             errands: errands.into_iter().map(|(_, one)| (one.name.clone(), one)).collect(),
             consents: BTreeMap::new(),
+            holds: BTreeMap::new(),
             refusals: BTreeMap::new(),
             late: Vec::new(),
             exits: BTreeMap::new(),
@@ -116,6 +118,7 @@ impl Driver {
         };
         driver.load_exits(exits);
         driver.load_consents()?;
+        driver.load_holds()?;
         Ok(driver)
     }
 

@@ -1,7 +1,6 @@
 //! What must not be lost: overrides, collections, the newest state, whatever happens to the process or its disk.
 
 use alloy_primitives::B256;
-use protocol::Role;
 use protocol::payment::wallet;
 use protocol::testing::{HEDGE, amount, nonce};
 use protocol::vnode::view::Finalized;
@@ -9,9 +8,7 @@ use protocol::vnode::view::Finalized;
 use super::single::{CHANNEL, Single, Two, at};
 use super::world::{SIDE, delivery, policy};
 use crate::book::{Dispute, Own, Standing};
-use crate::driver::Command;
 use crate::driver::proofs::Proven;
-use crate::towers::Answer;
 
 #[tokio::test]
 async fn a_node_that_is_killed_before_it_could_override_does_so_when_it_is_back() {
@@ -89,38 +86,6 @@ async fn what_a_dispute_paid_is_collected_also_by_a_node_that_was_killed_when_it
     assert_eq!(names(&alice), wanted);
     drop(alice);
     assert_eq!(names(&two.alice(policy(), 0).await), wanted, "once");
-}
-
-#[tokio::test]
-async fn a_disk_that_is_older_than_what_towers_hold_is_not_signed_on() {
-    let two = Two::new();
-    drop(two.alice_with(&two.signed(5, SIDE)).await);
-    let mut policy = policy();
-    (policy.backup.target, policy.backup.restore_quorum) = (1, 1);
-    let mut alice = two.alice(policy.clone(), 1).await;
-    assert!(alice.held().is_none(), "the towers are asked first");
-    assert_eq!(alice.ask(Command::Restore).await.unwrap()["done"], true, "that is no restore");
-    let newest = two.signed(7, 2 * SIDE);
-    let key = protocol::backup::DisputeKey::of(
-        &two.own.channel,
-        Role::Participant,
-        two.alice.signer.channel_key(),
-    )
-    .unwrap();
-    let sealed =
-        protocol::backup::seal(&newest, &two.own.channel, &key, &two.alice.signer, &HEDGE).unwrap();
-    let bytes = sealed.to_bytes();
-    let envelope = protocol::backup::UnverifiedEnvelope::from_bytes(&bytes).unwrap();
-    let answer = Answer::Fetched { tower: 0, channel: CHANNEL, envelopes: vec![envelope] };
-    alice.driver.on_tower(answer).await.unwrap();
-    assert_eq!(alice.held(), Some(7));
-    alice.settle().await;
-    drop(alice);
-    // The same disk again, and towers that are down: a sound node goes on after a while.
-    policy.backup.restore_wait_ms = 0;
-    let mut alice = two.alice(policy, 1).await;
-    alice.driver.on_tick().await.unwrap();
-    assert_eq!(alice.held(), Some(7));
 }
 
 #[tokio::test]

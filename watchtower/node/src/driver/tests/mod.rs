@@ -7,6 +7,7 @@ mod fates;
 mod hall;
 mod load;
 mod orders;
+mod restore;
 mod single;
 mod strangers;
 mod world;
