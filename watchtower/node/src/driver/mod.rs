@@ -36,17 +36,15 @@ mod start;
 mod strangers;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use ::chain::follower::Batch;
 use alloy_primitives::Address;
 use futures::StreamExt as _;
-use futures::stream::FuturesOrdered;
 use gossip::Peer;
 use gossip::link::{LinkEvent, LinkHandle};
 use protocol::backup::DisputeKey;
@@ -57,7 +55,7 @@ use protocol::vnode::link::Refusal;
 use protocol::vnode::view::{ChainView, Finalized};
 use protocol::{Amount, ChannelId, Role};
 use rand::RngCore as _;
-use store::{Store, StoreError};
+use store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -69,6 +67,7 @@ use crate::policy::Policy;
 use crate::sender::Errand;
 use crate::towers::{Answer, Names, Towers};
 use open::Opening;
+use turns::{Arrived, OnItsWay, Owner, Turns};
 
 pub use api::Command;
 pub(crate) use consent::GOOD_FOR_MAX_S as HOLD_AFTER_RESTORE_S;
@@ -167,50 +166,6 @@ pub(crate) struct KillSwitch {
     /// How many states became final.
     finals: Arc<std::sync::atomic::AtomicU64>,
 }
-
-/// Whose turn became durable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Owner {
-    Hub,
-    Wallet(ChannelId),
-    /// An offer to a participant that asked.
-    Offer,
-    /// Nothing waits for it.
-    Nobody,
-}
-
-/// A machine's turn on its way to the disk.
-#[derive(Debug)]
-struct OnItsWay {
-    owner: Owner,
-    number: u64,
-    /// The channels whose records are in it.
-    lanes: Vec<ChannelId>,
-    turn: store::Turn,
-}
-
-/// A turn that arrived, or did not.
-#[derive(Debug)]
-struct Arrived {
-    owner: Owner,
-    number: u64,
-    lanes: Vec<ChannelId>,
-    outcome: Result<(), StoreError>,
-}
-
-impl Future for OnItsWay {
-    type Output = Arrived;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Poll::Ready(outcome) = Pin::new(&mut self.turn).poll(context) else {
-            return Poll::Pending;
-        };
-        let lanes = std::mem::take(&mut self.lanes);
-        Poll::Ready(Arrived { owner: self.owner, number: self.number, lanes, outcome })
-    }
-}
-
-type Turns = FuturesOrdered<OnItsWay>;
 
 /// The driver of one node.
 pub(crate) struct Driver {

@@ -8,6 +8,7 @@ use protocol::vnode::view::Finalized;
 use super::single::{CHANNEL, Single, Two, at};
 use super::world::{SIDE, delivery, policy};
 use crate::book::{Dispute, Own, Standing};
+use crate::driver::Command;
 use crate::driver::proofs::Proven;
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use chain::events::{Event, Withdrawn};
 use protocol::backup::{DisputeKey, UnverifiedEnvelope, seal};
 use protocol::payment::Terms;
-use protocol::payment::hub::{self, HubPayment, HubStage};
+use protocol::payment::hub::{HubPayment, HubStage};
 use protocol::payment::terms::TermsFields;
 use protocol::payment::wallet;
 use protocol::testing::{HEDGE, amount, nonce};
@@ -236,7 +236,7 @@ async fn a_hub_that_was_set_back_signs_nothing_for_the_payments_of_its_old_disk(
     assert_eq!(shown["payments"][0]["stage"], "unclear");
     assert!(hub.driver.is_held(CHANNEL));
     let stored = rows::hub_payments(&hub.driver.parts.store).unwrap();
-    assert!(stored.values().all(|one: &hub::HubPayment| one.stage == HubStage::Unclear));
+    assert!(stored.values().all(|one: &HubPayment| one.stage == HubStage::Unclear));
 }
 
 #[tokio::test]
