@@ -214,7 +214,7 @@ async fn a_move_that_is_cut_off_at_any_sync_or_by_a_full_disk_is_made_again_and_
         }
     }
     assert!(failed > 0, "no sync of the move failed: nothing was tried");
-    let disk = Disk::holding(file.clone());
+    let disk = Disk::holding(file);
     disk.platter().writes_refused = true;
     assert!(open(&disk).is_err());
     disk.platter().writes_refused = false;
