@@ -138,12 +138,12 @@ async fn brings_what_had_to_wait(number: u64, restarts: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_newest_backup_that_had_to_wait_is_brought_in_the_end() {
-    brings_what_had_to_wait(24, false).await;
+    Box::pin(brings_what_had_to_wait(24, false)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_newest_backup_that_had_to_wait_is_brought_after_a_restart_too() {
-    brings_what_had_to_wait(25, true).await;
+    Box::pin(brings_what_had_to_wait(25, true)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
