@@ -63,7 +63,7 @@ async fn alice_on_chain(two: &Two) -> Single {
 #[tokio::test]
 async fn a_withdrawal_that_is_ordered_again_after_its_errand_failed_is_sent() {
     let two = Two::new();
-    let mut alice = alice_on_chain(&two).await;
+    let mut alice = Box::pin(alice_on_chain(&two)).await;
     alice.ask(take(100, "rent")).await.unwrap();
     consented(&mut alice).await;
     fail(&mut alice, "withdraw ", "its time ran out");
@@ -128,7 +128,7 @@ async fn a_deposit_can_be_taken_back_also_when_that_failed_once() {
 #[tokio::test]
 async fn what_failed_is_not_forgotten_while_it_may_be_tried_again() {
     let two = Two::new();
-    let mut alice = alice_on_chain(&two).await;
+    let mut alice = Box::pin(alice_on_chain(&two)).await;
     for at in 0..250_u64 {
         let (word, channel) = if at < 5 { ("override", 1) } else { ("override", 7_000 + at) };
         let name = format!("{word} channel {channel} nonce {at}");
@@ -158,7 +158,7 @@ async fn a_key_is_not_paid_again_while_the_channel_it_was_paid_on_is_being_check
     let known = rows::put(NodeTable::Notes, rows::known_key(id(2)), &bob.channel).unwrap();
     let wallet = rows::new_wallet(&other.channel).unwrap();
     two.put(vec![Two::channel_row(&other), wallet, known]).await;
-    let mut alice = alice_on_chain(&two).await;
+    let mut alice = Box::pin(alice_on_chain(&two)).await;
     let first = alice.ask(pay(CHANNEL, "rent")).await.unwrap();
     alice.settle().await;
     drop(alice);
@@ -185,7 +185,7 @@ async fn a_key_is_not_paid_again_while_the_channel_it_was_paid_on_is_being_check
 #[tokio::test]
 async fn an_order_is_not_told_what_became_of_another_one() {
     let two = Two::new();
-    let mut alice = alice_on_chain(&two).await;
+    let mut alice = Box::pin(alice_on_chain(&two)).await;
     alice.ask(take(100, "a")).await.unwrap();
     let other = alice.ask(take(100, "b")).await.unwrap_err();
     assert_eq!(other.code, "refused", "it would be carried out once for both");
@@ -236,7 +236,7 @@ async fn a_hub_that_asks_for_more_than_the_policy_pays_is_shown_and_not_paid_it(
 #[tokio::test]
 async fn an_opening_that_waited_too_long_is_not_begun_and_nothing_is_paid_in() {
     let two = Two::new();
-    let mut alice = alice_on_chain(&two).await;
+    let mut alice = Box::pin(alice_on_chain(&two)).await;
     let fund = Command::Fund { channel: None, amount: amount(5), key: "one".to_owned() };
     alice.ask(fund).await.unwrap();
     let open = Command::Open {
