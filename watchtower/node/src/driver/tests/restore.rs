@@ -242,8 +242,10 @@ async fn a_hub_that_was_set_back_signs_nothing_for_the_payments_of_its_old_disk(
 #[tokio::test]
 async fn nothing_is_paid_out_by_consent_while_the_chains_ledger_does_not_follow() {
     let mut two = Two::new();
+    drop(two.alice_with(&two.signed(5, SIDE)).await);
     two.own.broken = true;
-    let mut alice = two.alice_with(&two.signed(5, SIDE)).await;
+    two.put(vec![Two::channel_row(&two.own)]).await;
+    let mut alice = two.alice(policy(), 0).await;
     alice.driver.on_batch(delivery(Vec::new())).await.unwrap();
     assert_eq!(alice.driver.closing(CHANNEL, 1), Err(Refusal::Terms));
     assert_eq!(alice.driver.withdrawal(CHANNEL, amount(1), 1), Err(Refusal::Terms));
