@@ -190,6 +190,10 @@ pub(crate) async fn figures(shared: &Shared) -> Result<Value, Refusal> {
             "verdicts": shared.admission.counts().snapshot(),
             "signatures_waiting": shared.admission.pending(),
         },
+        "store": {
+            "compared": shared.store.scrubbed().map(|scrubbed| scrubbed.compared),
+            "damaged": shared.store.scrubbed().map_or(0, |scrubbed| scrubbed.damaged),
+        },
         "network": network,
         "requests_turned_away": count(&counters.turned_away),
     }))

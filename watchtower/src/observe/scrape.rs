@@ -95,7 +95,8 @@ impl Recorder {
 
     fn storage(&self, shared: &Shared) {
         let storage = &self.metrics.storage;
-        storage.healthy.set_flag(shared.store.health().is_ok());
+        let whole = shared.store.scrubbed().is_none_or(|scrubbed| scrubbed.damaged == 0);
+        storage.healthy.set_flag(whole && shared.store.health().is_ok());
         if let Ok(sizes) = shared.store.sizes() {
             for (table, rows) in [
                 (Table::Channels, sizes.channels),

@@ -11,19 +11,19 @@
 //! **Invariant:** no job is answered with success before the transaction that holds its writes is on disk.
 //! **Invariant:** a job that is refused has written nothing.
 //! **Invariant:** after the disk was full the database is opened again from the last commit; after a failed sync it
-//! is never trusted again in this process.
+//! is never trusted again in this process; nor is a file of which something does not read as it was written.
 
 use std::sync::{Arc, OnceLock, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
-use redb::{
-    Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase, WriteTransaction,
-};
+use redb::{Database, Durability, ReadTransaction, ReadableDatabase, WriteTransaction};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::ahead::Ahead;
-use crate::backend::{Storage, Trouble, Watched};
+use crate::backend::{Storage, Trouble};
 use crate::error::StoreError;
+use crate::opening::{self, Opened};
+use crate::scrub::{Scrub, Scrubbed};
 
 /// The most jobs that share one commit: enough to hide the cost of the sync and to share the upper pages of the trees,
 /// small enough that a failure answers a bounded number of callers.
@@ -102,6 +102,8 @@ enum State {
 
 /// The database and the way to open it again.
 pub(crate) struct Engine {
+    /// Reads what nobody asked for yet, after a start that did not verify the whole file. Ends before the database is closed.
+    scrub: Option<Scrub>,
     storage: Box<dyn Storage>,
     cache_bytes: usize,
     state: RwLock<State>,
@@ -116,15 +118,19 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Opens the database and verifies the checksum of every page.
+    /// Opens the database. After a clean stop every page is compared with its sum when it is read, and the rest of them soon
+    /// after the start; after any other end, or without sums, the checksum of every page is verified before this returns.
     pub(crate) fn open(storage: Box<dyn Storage>, cache_bytes: usize) -> Result<Self, StoreError> {
-        let trouble = Arc::new(Trouble::default());
-        let database = {
-            let _ahead = storage.file().and_then(|path| Ahead::begin(&path));
-            open_database(storage.as_ref(), cache_bytes, &trouble)?
-        };
+        let ahead = storage.file().and_then(|path| Ahead::begin(&path));
+        let Opened { database, trouble, unread } = opening::open(storage.as_ref(), cache_bytes)?;
+        let scrub = unread.and_then(|unread| Scrub::begin(unread, Arc::clone(&trouble), ahead));
         let state = RwLock::new(State::Open(database));
-        Ok(Self { storage, cache_bytes, state, trouble, observer: OnceLock::new() })
+        Ok(Self { scrub, storage, cache_bytes, state, trouble, observer: OnceLock::new() })
+    }
+
+    /// How far the comparison of all pages has come; none if they were verified before the start.
+    pub(crate) fn scrubbed(&self) -> Option<Scrubbed> {
+        self.scrub.as_ref().map(Scrub::progress)
     }
 
     fn lock(&self) -> RwLockReadGuard<'_, State> {
@@ -149,7 +155,7 @@ impl Engine {
     /// Whether requests can succeed; the reason when not.
     pub(crate) fn health(&self) -> Result<(), StoreError> {
         match &*self.lock() {
-            State::Open(_) => Ok(()),
+            State::Open(_) => self.trouble.damage().map_or(Ok(()), Err),
             State::Closed(error) | State::Failed(error) => Err(error.clone()),
         }
     }
@@ -170,7 +176,7 @@ impl Engine {
     fn reopen_if_closed(&self) -> Result<(), StoreError> {
         let mut state = self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let State::Closed(_) = &*state {
-            match open_database(self.storage.as_ref(), self.cache_bytes, &self.trouble) {
+            match opening::again(self.storage.as_ref(), self.cache_bytes, &self.trouble) {
                 Ok(database) => {
                     tracing::info!("the store resumes");
                     *state = State::Open(database);
@@ -190,12 +196,14 @@ impl Engine {
                 *state = State::Closed(StoreError::DiskFull);
                 // At once, so that readers go on while the disk is full.
                 if let Ok(database) =
-                    open_database(self.storage.as_ref(), self.cache_bytes, &self.trouble)
+                    opening::again(self.storage.as_ref(), self.cache_bytes, &self.trouble)
                 {
                     *state = State::Open(database);
                 }
             }
-            StoreError::DiskFailed { .. } => *state = State::Failed(error.clone()),
+            StoreError::DiskFailed { .. } | StoreError::Corrupt { .. } => {
+                *state = State::Failed(error.clone());
+            }
             _ => {}
         }
         error
@@ -224,45 +232,6 @@ impl Engine {
         for job in jobs {
             job.answer(outcome.clone());
         }
-    }
-}
-
-fn open_database(
-    storage: &dyn Storage,
-    cache_bytes: usize,
-    trouble: &Arc<Trouble>,
-) -> Result<Database, StoreError> {
-    trouble.reset();
-    let backend = Watched::new(storage.open()?, Arc::clone(trouble));
-    Database::builder()
-        .set_cache_size(cache_bytes)
-        .set_check_integrity_on_open(true)
-        .create_with_backend(backend)
-        .map_err(|error| trouble.classify(open_error(storage, error)))
-}
-
-fn open_error(storage: &dyn Storage, error: DatabaseError) -> StoreError {
-    let path = storage.path();
-    match error {
-        DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { path },
-        DatabaseError::Storage(redb::StorageError::Io(io))
-            if matches!(
-                io.kind(),
-                std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
-            ) =>
-        {
-            StoreError::Corrupt { path, detail: io.to_string() }
-        }
-        DatabaseError::Storage(redb::StorageError::Corrupted(detail)) => {
-            StoreError::Corrupt { path, detail }
-        }
-        DatabaseError::UpgradeRequired(version) => {
-            StoreError::Corrupt { path, detail: format!("file format {version}") }
-        }
-        DatabaseError::RepairAborted => {
-            StoreError::Corrupt { path, detail: "the repair was aborted".to_owned() }
-        }
-        other => StoreError::from(other),
     }
 }
 

@@ -25,12 +25,15 @@ mod json;
 mod kept;
 mod moves;
 mod node;
+mod opening;
 mod reader;
 mod receipts;
 mod rows;
 mod schema;
+mod scrub;
 mod signing;
 mod size;
+mod sums;
 mod terms;
 mod vitals;
 
@@ -52,6 +55,7 @@ pub use rows::{
     OpeningRow, ProofRow, ReceiptRow,
 };
 pub use schema::{Facts, LAYOUT};
+pub use scrub::Scrubbed;
 pub use signing::{Recorded, STATES_KEPT, SignedRow};
 pub use size::TableSize;
 pub use vitals::Sizes;
@@ -71,7 +75,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the file at `path`, or makes it, and verifies every page and the facts.
+    /// Opens the file at `path`, or makes it, and compares the facts. After a clean stop every page is compared with what was
+    /// written when it is read first, else all of them are verified before this returns.
     ///
     /// # Errors
     /// [`StoreError::InUse`], [`StoreError::Corrupt`], [`StoreError::WrongFact`], [`StoreError::UnknownLayout`],
@@ -276,7 +281,7 @@ fn create(path: &Path, facts: &Facts) -> Result<(), StoreError> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    let engine = Engine::open(Box::new(FileStorage::new(unfinished.clone())), CACHE_BYTES)?;
+    let engine = Engine::open(Box::new(FileStorage::unfinished(unfinished.clone())), CACHE_BYTES)?;
     engine.write(|transaction| schema::establish(transaction, facts))?;
     drop(engine);
     std::fs::rename(&unfinished, path).map_err(failed)?;

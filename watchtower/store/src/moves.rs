@@ -7,10 +7,14 @@
 //! | `receipts-1` | `receipts-2` | binary instead of JSON |
 //! | `receipts-2`, up to layout 4 | | a tower's own are made again when they are asked for |
 //!
+//! A row of a backup that cannot be read is kept as it is in `aside-1`, said in the log and counted
+//! ([`crate::Store::set_aside`]): one backup less is no reason to be without a tower. A channel's row that cannot be read ends the
+//! opening: a tower that does not know a channel would not watch it, and the chain tells it all channels again.
+//!
 //! **Invariant:** moved and removed in the transaction that writes the new layout's number: a file is of one layout.
 
 use alloy_primitives::B256;
-use protocol::{ChannelId, Nonce, Role};
+use protocol::{ChannelId, Domain, Nonce, Role};
 use redb::{ReadableTable, Table, TableDefinition, TableHandle as _, WriteTransaction};
 
 use crate::backups::Slot;
@@ -18,7 +22,7 @@ use crate::error::StoreError;
 use crate::heads::{self, Heads};
 use crate::kept::{self, Times};
 use crate::rows::{ChannelRow, ReceiptRow};
-use crate::schema::{BACKUPS, CHANNELS, Facts, HEADS, RECEIPTS};
+use crate::schema::{ASIDE, BACKUPS, CHANNELS, Facts, HEADS, RECEIPTS};
 use crate::{json, receipts, terms};
 
 type Backups<'a> = TableDefinition<'a, (u64, u8), &'static [u8]>;
@@ -105,43 +109,69 @@ impl<'a> Old<'a> {
     }
 }
 
+/// Where rows of backups go.
+struct Moving<'t> {
+    domain: Domain,
+    to: Table<'t, (u64, u8), &'static [u8]>,
+    heads: Table<'t, u64, &'static [u8]>,
+}
+
+impl Moving<'_> {
+    /// Moves one row; false if it is left over from a channel that is no longer the one under this id.
+    fn take(&mut self, (channel, role): (u64, u8), old: &Old<'_>) -> Result<bool, StoreError> {
+        let channel_id = heads::channel_of(channel)?;
+        let role = Role::try_from(role).map_err(|error| StoreError::row("backups-3", error))?;
+        let standing = match (heads::of(&self.heads, channel_id)?, old.identity) {
+            (Some(standing), Some(identity)) if standing.identity != identity => return Ok(false),
+            (Some(standing), _) => standing,
+            (None, Some(identity)) => Heads::empty(identity),
+            (None, None) => {
+                let nobody = format!("a backup of channel {channel}, and no channel");
+                return Err(StoreError::row("identities-1", nobody));
+            }
+        };
+        let slot = Slot { channel_id, role };
+        let row = kept::encode(self.domain, slot, old.nonce, old.times, old.envelope);
+        self.to.insert(slot.key(), row.as_slice())?;
+        let row = standing.with(role, (old.nonce, old.id)).encode();
+        self.heads.insert(channel, row.as_slice())?;
+        Ok(true)
+    }
+}
+
+/// A row that cannot be read is one backup, which its owner and other towers have as well: it is kept aside as it is, and the
+/// others are moved.
 fn backups(
     transaction: &WriteTransaction,
     facts: &Facts,
     old: Backups<'_>,
 ) -> Result<(), StoreError> {
-    let (domain, has_identity) = (facts.domain(), old.name() == "backups-2");
-    let mut moved = 0_u64;
+    let has_identity = old.name() == "backups-2";
+    let (mut moved, mut aside) = (0_u64, 0_u64);
     {
         let from = transaction.open_table(old)?;
-        let mut to = transaction.open_table(BACKUPS)?;
-        let mut heads: Table<'_, u64, &[u8]> = transaction.open_table(HEADS)?;
+        let to = transaction.open_table(BACKUPS)?;
+        let heads = transaction.open_table(HEADS)?;
+        let mut moving = Moving { domain: facts.domain(), to, heads };
         for entry in from.iter()? {
             let (key, row) = entry?;
-            let (channel, role) = key.value();
-            let old = Old::read(row.value(), has_identity)?;
-            let channel_id = heads::channel_of(channel)?;
-            let role = Role::try_from(role).map_err(|error| StoreError::row("backups-3", error))?;
-            let standing = match (heads::of(&heads, channel_id)?, old.identity) {
-                // Left over from a channel that is no longer the one under this id.
-                (Some(standing), Some(identity)) if standing.identity != identity => continue,
-                (Some(standing), _) => standing,
-                (None, Some(identity)) => Heads::empty(identity),
-                (None, None) => {
-                    let nobody = format!("a backup of channel {channel}, and no channel");
-                    return Err(StoreError::row("identities-1", nobody));
+            let (key, row) = (key.value(), row.value());
+            match Old::read(row, has_identity).and_then(|old| moving.take(key, &old)) {
+                Ok(true) => moved = moved.saturating_add(1),
+                Ok(false) => {}
+                Err(error @ StoreError::Row { .. }) => {
+                    tracing::error!(channel = key.0, role = key.1, %error, "a backup cannot be moved to the present layout: it is kept aside");
+                    let (channel, role) = key;
+                    let mut table = transaction.open_table(ASIDE)?;
+                    table.insert((old.name(), channel, role), row)?;
+                    aside = aside.saturating_add(1);
                 }
-            };
-            let slot = Slot { channel_id, role };
-            let row = kept::encode(domain, slot, old.nonce, old.times, old.envelope);
-            to.insert(slot.key(), row.as_slice())?;
-            let row = standing.with(role, (old.nonce, old.id)).encode();
-            heads.insert(channel, row.as_slice())?;
-            moved = moved.saturating_add(1);
+                Err(error) => return Err(error),
+            }
         }
     }
     transaction.delete_table(old)?;
-    tracing::info!(moved, "backups were moved to the present layout");
+    tracing::info!(moved, aside, "backups were moved to the present layout");
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! Receipts: the signed promises that a node was given, kept as evidence; a tower keeps none of its own. Fixed binary.
+//! Receipts: the signed promises that a node was given, kept as evidence with its turns ([`crate::NodeChange::Receipt`]): one for
+//! each slot and tower, the newest. A tower keeps none of its own. Fixed binary.
 
 use alloy_primitives::{Address, B256, Bytes};
 use protocol::Nonce;
@@ -48,19 +49,6 @@ pub(crate) fn put(
 }
 
 impl Store {
-    /// Keeps a receipt: one for each slot and tower, the newest.
-    ///
-    /// # Errors
-    /// When the disk is full or fails.
-    pub async fn put_receipt(
-        &self,
-        slot: Slot,
-        tower: Address,
-        receipt: ReceiptRow,
-    ) -> Result<(), StoreError> {
-        self.writer.submit(move |transaction| put(transaction, slot, tower, &receipt)).await
-    }
-
     /// The newest receipt of `tower` for a slot.
     ///
     /// # Errors

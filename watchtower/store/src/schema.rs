@@ -54,6 +54,10 @@ pub(crate) const STOPS: TableDefinition<'_, u64, &str> = TableDefinition::new("s
 pub(crate) const RECEIPTS: TableDefinition<'_, (u64, u8, [u8; 20]), &[u8]> =
     TableDefinition::new("receipts-2");
 
+/// (former table, channel, role) -> a row that could not be moved, as it was ([`crate::moves`]). Made when there is one.
+pub(crate) const ASIDE: TableDefinition<'_, (&str, u64, u8), &[u8]> =
+    TableDefinition::new("aside-1");
+
 /// What a file belongs to. Stored when it is made, compared whenever it is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {

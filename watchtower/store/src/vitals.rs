@@ -4,6 +4,7 @@ use redb::ReadableTableMetadata as _;
 
 use crate::engine::Commit;
 use crate::error::StoreError;
+use crate::scrub::Scrubbed;
 use crate::{Store, schema};
 
 /// How much there is. Counting takes no longer for more rows.
@@ -33,6 +34,24 @@ impl Store {
                 outbox: transaction.open_table(schema::OUTBOX)?.len()?,
             })
         })
+    }
+
+    /// Backups of an older layout that could not be read, and are kept as they were.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn set_aside(&self) -> Result<u64, StoreError> {
+        self.engine.read(|transaction| match transaction.open_table(schema::ASIDE) {
+            Ok(table) => Ok(table.len()?),
+            Err(redb::TableError::TableDoesNotExist(_)) => Ok(0),
+            Err(error) => Err(error.into()),
+        })
+    }
+
+    /// How far the comparison of all pages with what was written has come; none if the start verified all of them.
+    #[must_use]
+    pub fn scrubbed(&self) -> Option<Scrubbed> {
+        self.engine.scrubbed()
     }
 
     /// How many writes wait for the writer, and how many can.

@@ -182,3 +182,48 @@ async fn a_backup_that_comes_while_the_dispute_is_opened_is_the_one_that_is_brou
     tower.wait(&path, 60, |_, lives| brought(lives) == Some(newest)).await;
     tower.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_was_damaged_while_the_tower_was_stopped_ends_it_once_it_is_asked_for_and_is_refused_then()
+ {
+    let world = World::start(WINDOW_S).await;
+    let pair = world.open(23).await;
+    let config = world.config(&[]);
+    let tower = world.start_tower().await;
+    tower.caught_up(&world).await;
+    let kept = pair.seal(Role::Participant, &pair.final_state(40, SIDE)).to_bytes();
+    assert_eq!(tower.back_up(&kept).await.0, 200);
+    let backup = format!("/v1/backups/{}/participant", pair.channel.id());
+    tower.stop().await.unwrap();
+    let sums = format!("{}.sums", config.store_path().display());
+    assert!(std::path::Path::new(&sums).exists(), "it was stopped cleanly");
+
+    // One byte of the backup changes on the disk. The tower starts: nobody has asked for that page.
+    let mut file = std::fs::read(config.store_path()).unwrap();
+    let tail = &kept[kept.len() - 64..];
+    let places: Vec<usize> =
+        (0..file.len() - 64).filter(|at| file[*at..].starts_with(tail)).collect();
+    for place in &places {
+        file[place + 7] ^= 1;
+    }
+    assert!(!places.is_empty());
+    std::fs::write(config.store_path(), &file).unwrap();
+    let tower = world.start_tower().await;
+    let (status, before) = tower.get("/healthz").await;
+    assert_eq!(status, 200, "{before}");
+    let (status, answer) = tower.get(&backup).await;
+    assert!(status >= 500, "what was damaged is not served: {answer}");
+    // What it reads of the chain cannot be stored any more, so it stops, and says why.
+    let ended = tokio::time::timeout(Duration::from_secs(60), tower.task).await.unwrap().unwrap();
+    let said = ended.unwrap_err();
+    let mut causes = vec![said.to_string()];
+    let mut cause = std::error::Error::source(&said);
+    while let Some(next) = cause {
+        causes.push(next.to_string());
+        cause = next.source();
+    }
+    assert!(causes.iter().any(|words| words.contains("is damaged")), "{causes:?}");
+    let refused = watchtower::service::Tower::start(&config, world.tower.clone()).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("is damaged") && refused.contains("put it aside"), "{refused}");
+}

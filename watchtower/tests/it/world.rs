@@ -340,7 +340,7 @@ fn say(error: &TaskError) {
 pub(crate) struct Running {
     pub(crate) url: String,
     stop: mpsc::Sender<()>,
-    task: JoinHandle<Result<(), TaskError>>,
+    pub(crate) task: JoinHandle<Result<(), TaskError>>,
     pub(crate) client: reqwest::Client,
 }
 

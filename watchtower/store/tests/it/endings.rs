@@ -2,7 +2,7 @@
 
 use alloy_primitives::{B256, Bytes};
 use protocol::{Address, Role};
-use store::{Change, ReceiptRow, Slot, Store};
+use store::{Change, NodeChange, ReceiptRow, Slot, Store};
 
 use crate::disk::{Disk, NO_LIMIT, backup, backup_with_id, channel, nonce, open, slot};
 
@@ -13,7 +13,8 @@ async fn receipt(store: &Store, slot: Slot) {
         until: 9,
         signature: Bytes::from_static(&[1; 64]),
     };
-    store.put_receipt(slot, Address::repeat_byte(7), row).await.unwrap();
+    let change = NodeChange::Receipt(slot, Address::repeat_byte(7), Box::new(row));
+    store.commit_node(vec![change]).await.unwrap();
 }
 
 #[tokio::test]

@@ -92,6 +92,38 @@ async fn backups_and_receipts_of_older_layouts_are_moved_when_the_file_is_opened
     }
 }
 
+#[tokio::test]
+async fn a_backup_that_cannot_be_read_is_kept_aside_and_all_others_are_moved() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tower.redb");
+    let of = |number| Backup { identity: B256::repeat_byte(4), ..backup(number, 5) };
+    old_file(&path, 2, &[(slot(1), of(1)), (slot(3), of(3))]);
+    let database = Database::create(&path).unwrap();
+    let write = database.begin_write().unwrap();
+    {
+        let mut backups = write.open_table(BACKUPS_2).unwrap();
+        // Cut off, a nonce that is none, a role that is none, a channel that is none.
+        backups.insert((2, 0), [7; 50].as_slice()).unwrap();
+        backups.insert((2, 1), [0xff; 200].as_slice()).unwrap();
+        backups.insert((3, 9), old_row(&of(3)).as_slice()).unwrap();
+        backups.insert((0, 0), old_row(&of(4)).as_slice()).unwrap();
+    }
+    write.commit().unwrap();
+    drop(database);
+    let store = Store::open(&path, facts()).unwrap();
+    for number in [1, 3] {
+        assert_eq!(store.backup(slot(number)).unwrap(), Some(of(number)));
+    }
+    assert_eq!(store.backup(slot(2)).unwrap(), None);
+    assert_eq!(store.set_aside().unwrap(), 4);
+    // Its owner brings it again.
+    store.offer_backup(slot(2), of(2), NO_LIMIT).await.unwrap();
+    drop(store);
+    let store = Store::open(&path, facts()).unwrap();
+    assert_eq!(store.set_aside().unwrap(), 4);
+    assert_eq!(store.backup(slot(2)).unwrap(), Some(of(2)));
+}
+
 const BACKUPS_3: TableDefinition<'_, (u64, u8), &[u8]> = TableDefinition::new("backups-3");
 const IDENTITIES_1: TableDefinition<'_, u64, [u8; 32]> = TableDefinition::new("identities-1");
 const RECEIPTS_2: TableDefinition<'_, (u64, u8, [u8; 20]), &[u8]> =

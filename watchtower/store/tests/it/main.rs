@@ -5,6 +5,7 @@
     reason = "a failed expectation is a failed test"
 )]
 
+mod clean_stop;
 mod crash;
 mod disk;
 mod endings;
