@@ -146,10 +146,10 @@ impl ProverService {
         &self.circuit
     }
 
-    /// Jobs that wait.
+    /// Jobs that somebody still waits for.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.shared.queue().jobs.len()
+        self.shared.queue().jobs.values().filter(|waiting| !waiting.answer.is_closed()).count()
     }
 
     /// Proves, when it is this job's turn.

@@ -63,7 +63,9 @@ fn a_full_queue_refuses_and_a_dropped_future_makes_room(circuit: &Arc<LiveStateC
     let first = service.submit(job(1, 1)).unwrap();
     let _second = service.submit(job(2, 2)).unwrap();
     assert!(matches!(service.submit(job(3, 3)), Err(ProveError::QueueFull { capacity: 2 })));
+    assert_eq!(service.waiting(), 2);
     drop(first);
+    assert_eq!(service.waiting(), 1, "nobody waits for the first one any more");
     let _third = service.submit(job(3, 3)).unwrap();
     assert_eq!(service.shared.next().unwrap().live, live(2));
     // What cannot be proven does not take a place.

@@ -11,6 +11,7 @@ use protocol::vnode::rescue::{Effect, Event};
 use protocol::zksc::{FinalState, State};
 use protocol::{Address, Nonce, Role};
 use store::{Change, DisputeId, ProofRow, Store, StoreError};
+use tokio_util::sync::CancellationToken;
 
 use super::journal::Line;
 use super::life::Out;
@@ -39,6 +40,8 @@ pub(crate) enum Done {
         /// How long it took.
         took: Duration,
     },
+    /// A proof was given up before it was made: its dispute has ended, or is answered in another way.
+    GivenUp,
 }
 
 /// A proof that takes less than this was made ahead, and says nothing of the next one.
@@ -82,7 +85,12 @@ impl Node {
             Effect::Submit { state, deadline, ceiling } => {
                 self.submit(id, state, (*deadline, *ceiling), out)?;
             }
-            Effect::Stop => self.stop_override(id)?,
+            Effect::Stop => {
+                if let Some(life) = self.lives.get_mut(&id) {
+                    life.proving = None;
+                }
+                self.stop_override(id)?;
+            }
             Effect::Settle => self.want_settlement(id, out)?,
             Effect::Collect => self.want_collection(id, out)?,
             // Carried out where they arise: they are writes.
@@ -130,11 +138,16 @@ impl Node {
             "proving",
             format!("proving that both parties signed nonce {nonce}"),
         ));
-        let prove = self.parts.prove.clone();
+        let (prove, stop) = (self.parts.prove.clone(), CancellationToken::new());
+        // The one before, of another state, is given up.
+        life.proving = Some(stop.clone().drop_guard());
         self.jobs.push(Box::pin(async move {
             let started = Instant::now();
-            let result = prove(wanted).await;
-            Done::Proof { id, nonce, result, took: started.elapsed() }
+            let made = stop.run_until_cancelled(prove(wanted)).await;
+            made.map_or(Done::GivenUp, |result| {
+                let took = started.elapsed();
+                Done::Proof { id, nonce, result, took }
+            })
         }));
         Ok(())
     }
@@ -142,6 +155,7 @@ impl Node {
     /// A job came back.
     pub(crate) fn on_done(&mut self, done: Done, out: &mut Out) {
         match done {
+            Done::GivenUp => {}
             Done::Look { id, result } => {
                 let Some(life) = self.lives.get_mut(&id) else { return };
                 life.looking = false;

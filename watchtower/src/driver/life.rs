@@ -11,6 +11,7 @@ use protocol::vnode::dispute::{Facts, Policy, Verdict};
 use protocol::vnode::rescue::{Effect, Event, Rescue, Step};
 use protocol::zksc::{Channel, FinalState, UnverifiedFinal};
 use store::{Change, DisputeId, DisputeRow, Store, StoreError};
+use tokio_util::sync::DropGuard;
 
 use super::chase::Chase;
 use super::envelopes::open_slots;
@@ -50,6 +51,8 @@ pub(crate) struct Life {
     pub(crate) held: Option<FinalState>,
     /// Whether an answer to [`Effect::ReadConditions`] is under way.
     pub(crate) looking: bool,
+    /// The proof under way; dropped when it is no longer wanted, so that it takes no place in the prover's queue.
+    pub(crate) proving: Option<DropGuard>,
     /// Since when it stands as it does, for the order of towers.
     pub(crate) stands: Stands,
     chase: Chase,
@@ -102,6 +105,7 @@ impl Life {
             held: None,
             looking: false,
             stands,
+            proving: None,
             chase: Chase::default(),
             machine,
         };
@@ -140,8 +144,16 @@ impl Life {
         let (machine, effects) = Rescue::resume(row.record.clone(), terms.policy);
         let opened_at = row.record.facts.standing.opened_at;
         let stands = Stands::resumed(&read_events(&row)?, opened_at);
-        let mut life =
-            Self { row, channel, held, looking: false, stands, chase: Chase::default(), machine };
+        let mut life = Self {
+            row,
+            channel,
+            held,
+            looking: false,
+            proving: None,
+            stands,
+            chase: Chase::default(),
+            machine,
+        };
         out.lines.push(Line::step(id, "resumed", format!("going on after a restart, at {step:?}")));
         life.take(effects, out);
         Ok(life)

@@ -54,6 +54,11 @@ impl Driver {
         // A state at or below the checkpoint is dead; the checkpoint itself needs no proof.
         let (known, checkpoint) = (own.channel, own.checkpoint);
         let state = state.filter(|state| state.state().nonce > checkpoint);
+        // An opening that is on its way to a block is not proven once more with every repetition.
+        let name = self.free_name(&self.dispute_name(channel, state.as_ref()));
+        if purpose == Purpose::Dispute && self.errands.contains_key(&name) {
+            return;
+        }
         let again = self.now().saturating_add(AGAIN_MS);
         let Some(leaving) = self.exits.get_mut(&channel) else { return };
         let job = ProveJob { purpose, channel: Box::new(known), state, claim };
@@ -113,8 +118,17 @@ impl Driver {
             key,
             (&signatures, priced.proof),
         );
-        let base = format!("dispute channel {channel} nonce {}", claim.nonce);
+        let base = self.dispute_name(channel, job.state.as_ref());
         Some(Errand::new(self.free_name(&base), vec![step(call, true)]))
+    }
+
+    /// What the errand that opens a dispute with this state, or with the checkpoint, is called.
+    fn dispute_name(&self, channel: ChannelId, state: Option<&FinalState>) -> String {
+        let nonce = match state {
+            Some(state) => state.state().nonce,
+            None => self.checkpoint(channel).nonce,
+        };
+        format!("dispute channel {channel} nonce {nonce}")
     }
 
     fn override_errand(
