@@ -97,7 +97,9 @@ pub enum StartError {
         found: Domain,
     },
     /// The vault has rules that no vault may have.
-    #[error("the vault's rules make no sense: {0}")]
+    #[error(
+        "no tower can help in this vault, by its rules: {0}; check chain.vipe, or use a vault with other rules"
+    )]
     Rules(String),
     /// The stored position cannot be read.
     #[error(

@@ -1,6 +1,7 @@
 //! The rules that a deployment is asked for, and the least that a chain allows.
 
 use super::DeployError;
+use crate::calls::Rules;
 
 /// What kind of chain the contracts go to; decides how long a dispute must last at least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +65,34 @@ impl Terms {
     pub const L2: Self =
         Self { dispute_window_s: 72 * HOUR_S, response_extension_s: 6 * HOUR_S, ..Self::L1 };
 
+    /// What a vault that stands was deployed with; none if its fee floor is no amount of ether that exists.
+    #[must_use]
+    pub fn of(rules: &Rules) -> Option<Self> {
+        Some(Self {
+            dispute_window_s: rules.dispute_window_s,
+            response_extension_s: rules.response_extension_s,
+            max_extension_s: rules.max_extension_s,
+            fee_floor: u128::try_from(rules.fee_floor).ok()?,
+            fee_gas: rules.fee_gas,
+            tower_bps: rules.tower_bps,
+            slash_bps: rules.slash_bps,
+        })
+    }
+
+    /// The least that is asked of a vault that stands on this chain, whoever deployed it: what [`Terms::check`] asks on Ethereum
+    /// itself; on the other chains whose assets are worth something what it asks of an L2 whose forced inclusion is not known;
+    /// elsewhere that there is some time at all.
+    ///
+    /// # Errors
+    /// As [`Terms::check`].
+    pub fn check_standing(&self, chain_id: u64) -> Result<(), DeployError> {
+        self.check(match chain_id {
+            1 => ChainKind::L1,
+            other if CHAINS_OF_VALUE.contains(&other) => ChainKind::L2 { forced_inclusion_s: 0 },
+            _ => ChainKind::Development,
+        })
+    }
+
     /// Refuses windows in which honest parties could not answer, and response extensions that are no time at all. On an L2 the
     /// window alone is measured against forced inclusion: whoever censors there can let an extension that is shorter pass.
     ///
@@ -116,6 +145,21 @@ mod tests {
         );
         let none = Terms { dispute_window_s: 0, ..Terms::L1 };
         assert!(none.check(ChainKind::Development).is_err());
+    }
+
+    #[test]
+    fn a_vault_that_stands_is_held_to_what_its_chain_is_worth() {
+        let hour = Terms { dispute_window_s: HOUR_S, ..Terms::L1 };
+        let nothing = Terms { response_extension_s: 0, ..Terms::L1 };
+        for (terms, holds_on) in [
+            (Terms::L1, [true; 3]),
+            (Terms { dispute_window_s: 12 * HOUR_S, ..Terms::L1 }, [false, true, true]),
+            (hour, [false, false, true]),
+            (nothing, [false; 3]),
+        ] {
+            let held = [1, 42_161, 31_337].map(|chain| terms.check_standing(chain).is_ok());
+            assert_eq!(held, holds_on, "{terms:?}");
+        }
     }
 
     #[test]

@@ -26,6 +26,18 @@ pub enum RulesError {
     /// A window of no time can be answered by nobody.
     #[error("the dispute window is empty")]
     NoWindow,
+    /// A lowering in the last second would leave nobody time for a newer state, and a close that is announced in a dispute would
+    /// take effect before any of the overrides that it leaves valid.
+    #[error("the response extension is empty: nobody could answer a correction in time")]
+    NoExtension,
+    /// No lowering would ever leave the whole response extension.
+    #[error("the response extension of {given} s is longer than the maximum extension of {most} s")]
+    ExtensionNeverWhole {
+        /// The response extension, in seconds.
+        given: u64,
+        /// The maximum extension, in seconds.
+        most: u64,
+    },
 }
 
 /// The price of a claim: wei per base unit, times 2^64; below 2^96. Fixed per channel by both consents.
@@ -102,7 +114,7 @@ impl Rules {
     /// Refuses rules that no deployment may have.
     ///
     /// # Errors
-    /// [`RulesError::Share`] and [`RulesError::NoWindow`].
+    /// [`RulesError::Share`], [`RulesError::NoWindow`], [`RulesError::NoExtension`], [`RulesError::ExtensionNeverWhole`].
     pub const fn validate(&self) -> Result<(), RulesError> {
         if self.tower_bps > BPS {
             return Err(RulesError::Share(self.tower_bps));
@@ -112,6 +124,13 @@ impl Rules {
         }
         if self.dispute_window == 0 {
             return Err(RulesError::NoWindow);
+        }
+        if self.response_extension == 0 {
+            return Err(RulesError::NoExtension);
+        }
+        if self.response_extension > self.max_extension {
+            let (given, most) = (self.response_extension, self.max_extension);
+            return Err(RulesError::ExtensionNeverWhole { given, most });
         }
         Ok(())
     }

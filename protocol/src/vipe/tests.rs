@@ -266,6 +266,10 @@ fn impossible_rules_are_refused() {
     assert!(Rules { tower_bps: 10_001, ..rules() }.validate().is_err());
     assert!(Rules { slash_bps: 10_001, ..rules() }.validate().is_err());
     assert!(Rules { dispute_window: 0, ..rules() }.validate().is_err());
+    assert!(Rules { response_extension: 0, ..rules() }.validate().is_err());
+    let most = rules().max_extension;
+    assert!(Rules { response_extension: most, ..rules() }.validate().is_ok());
+    assert!(Rules { response_extension: most + 1, ..rules() }.validate().is_err());
 }
 
 proptest! {

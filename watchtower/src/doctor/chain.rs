@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use ::chain::calls::Vipe;
 use ::chain::fees::{HISTORY_BLOCKS, Market, TIP_PERCENTILES};
 use ::chain::pending::PendingWatch;
 use ::chain::provider::startup::{self, Expectations, StartupError};
@@ -13,6 +14,7 @@ use protocol::Address;
 use super::Finding;
 use crate::config::{Config, WEI_PER_GWEI};
 use crate::driver::journal::ether;
+use crate::service::checks::sound;
 
 /// How old a newest block may be where the configuration does not say.
 const AGE_MAX: Duration = Duration::from_secs(300);
@@ -54,6 +56,7 @@ pub(super) async fn examine(
         };
         if let Some(head) = node(config, &name, &rpc, findings).await {
             heads.push((name.clone(), head));
+            findings.extend(rules(config, &name, &rpc).await);
             more_of_node(config, &name, &rpc, findings).await;
             if heads.len() == 1
                 && let Some(account) = account
@@ -133,6 +136,34 @@ async fn node(
         Finding::good(check, "vault and verifier have the code that the deployment file says")
     });
     Some(head)
+}
+
+/// Whether disputes in this vault can be answered in time: the same question that a tower asks before it starts.
+async fn rules(config: &Config, name: &str, rpc: &Rpc) -> Option<Finding> {
+    let (vault, chain_id) = (config.chain.vipe?, config.chain.chain_id?);
+    let check = format!("{name}, rules");
+    let asked = tokio::time::timeout(CHECK_MAX, Vipe::new(vault).rules(rpc)).await;
+    Some(match asked {
+        Ok(Ok(rules)) => match sound(&rules, chain_id) {
+            Ok(rules) => Finding::good(
+                check,
+                format!(
+                    "{} s to answer a dispute, {} s more after a correction",
+                    rules.dispute_window, rules.response_extension
+                ),
+            ),
+            Err(error) => Finding::bad(
+                check,
+                error.to_string(),
+                "use another vault: rules cannot be changed, and a tower refuses to start with these",
+            ),
+        },
+        Ok(Err(error)) => {
+            let says = format!("{vault} does not answer like a vault: {error}");
+            Finding::bad(check, says, "check chain.vipe or the deployment file")
+        }
+        Err(_elapsed) => Finding::warn(check, "the node did not say", "try again"),
+    })
 }
 
 /// Speed, old logs, subscriptions and the pool.

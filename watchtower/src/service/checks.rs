@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use alloy_primitives::{B256, U256};
 use chain::calls::Vipe;
+use chain::deploy::Terms;
 use chain::error::RpcError;
 use chain::provider::startup::{self, Expectations, StartupError};
 use chain::provider::{Endpoint, Rpc};
@@ -91,16 +92,24 @@ async fn check_for(
         return Err(StartError::OtherDomain { vipe: address, expected: domain, found });
     }
     let rules = vipe.rules(&rpc).await.map_err(no_vault)?;
+    let rules = sound(&rules, chain_id)?;
+    Ok(Checked { rpc, vipe, vault: Vault { chain_id, vipe: address }, rules })
+}
+
+/// The rules of a vault whose disputes can be answered in time; nobody can help in any other, so nobody should promise to.
+pub(crate) fn sound(rules: &chain::calls::Rules, chain_id: u64) -> Result<Rules, StartError> {
+    let terms = Terms::of(rules)
+        .ok_or_else(|| StartError::Rules(format!("a fee floor of {} wei", rules.fee_floor)))?;
     let rules = Rules {
-        dispute_window: rules.dispute_window_s,
-        response_extension: rules.response_extension_s,
-        max_extension: rules.max_extension_s,
-        fee_floor: u128::try_from(rules.fee_floor)
-            .map_err(|_wide| StartError::Rules(format!("fee floor {}", rules.fee_floor)))?,
-        fee_gas: rules.fee_gas,
-        tower_bps: rules.tower_bps,
-        slash_bps: rules.slash_bps,
+        dispute_window: terms.dispute_window_s,
+        response_extension: terms.response_extension_s,
+        max_extension: terms.max_extension_s,
+        fee_floor: terms.fee_floor,
+        fee_gas: terms.fee_gas,
+        tower_bps: terms.tower_bps,
+        slash_bps: terms.slash_bps,
     };
     rules.validate().map_err(|error| StartError::Rules(error.to_string()))?;
-    Ok(Checked { rpc, vipe, vault: Vault { chain_id, vipe: address }, rules })
+    terms.check_standing(chain_id).map_err(|error| StartError::Rules(error.to_string()))?;
+    Ok(rules)
 }

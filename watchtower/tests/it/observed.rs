@@ -11,6 +11,7 @@ use chain::devnet::Mining;
 use protocol::Role;
 use serde_json::Value;
 
+use crate::refusals::vault_with_extension;
 use crate::story::rescued;
 use crate::world::{Running, SIDE, WINDOW_S, World};
 
@@ -251,6 +252,7 @@ async fn the_doctor_finds_a_sound_tower_sound_and_names_each_thing_that_is_not()
         "gas float",
         "node 0",
         "node 0, contracts",
+        "node 0, rules",
         "node 0, old logs",
         "node 0, pool",
     ] {
@@ -269,11 +271,15 @@ async fn the_doctor_finds_a_sound_tower_sound_and_names_each_thing_that_is_not()
     let other = folder.path().join("other.json");
     file["vipe"]["code_hash"] = format!("0x{}", "11".repeat(32)).into();
     std::fs::write(&other, file.to_string()).unwrap();
+    // A vault in which nobody could answer a correction.
+    let hopeless = vault_with_extension(&world, 0).await.to_string();
+    let vault = format!("chain.vipe={hopeless}");
     for (check, (code, found)) in [
         ("port of HTTP", doctor(&url, &address, &deployment, usual)),
         ("node 0", doctor(nobody, any, &deployment, usual)),
         ("gas float", doctor(&url, any, &deployment, rich)),
         ("node 0, contracts", doctor(&url, any, &other, usual)),
+        ("node 0, rules", doctor(&url, any, &deployment, &vault)),
     ] {
         assert_eq!((code, grade(&found, check)), (Some(1), "bad"), "{check}: {found:#?}");
         let bad = found.iter().filter(|one| one["grade"] == "bad");

@@ -1,6 +1,7 @@
 //! A tower that must not start says why, what to do, and leaves everything as it was.
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{Address, B256, U256};
+use chain::artifact::Artifact;
 use chain::provider::startup::StartupError;
 use watchtower::service::{StartError, Tower};
 
@@ -80,4 +81,45 @@ async fn a_damaged_store_or_one_of_another_tower_is_refused_and_left_alone() {
         matches!(&other, StartError::Store(store::StoreError::WrongFact { fact: "account", .. })),
         "{other}"
     );
+}
+
+/// Creates a vault with this response extension: what `deploy` refuses, and the contract takes.
+pub(crate) async fn vault_with_extension(world: &World, response_extension_s: u64) -> Address {
+    let (rules, cap) = (&world.deployment.rules, &world.deployment.assets[0]);
+    let words = [
+        U256::from(rules.dispute_window_s),
+        U256::from(response_extension_s),
+        U256::from(rules.max_extension_s),
+        rules.fee_floor,
+        U256::from(rules.fee_gas),
+        U256::from(rules.tower_bps),
+        U256::from(rules.slash_bps),
+        rules.verifier.into_word().into(),
+        rules.verifier_code_hash.into(),
+        // Where the list of caps begins, and its one entry.
+        U256::from(10 * 32),
+        U256::from(1),
+        cap.asset.into_word().into(),
+        U256::from(cap.per_channel.get()),
+        U256::from(cap.total.get()),
+    ];
+    let mut code = Artifact::vipe().unwrap().bytecode.to_vec();
+    code.extend(words.iter().flat_map(|word| word.to_be_bytes::<32>()));
+    world.hub.create(code.into()).await.unwrap().0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_whose_rules_leave_no_time_for_a_rescue_is_refused() {
+    let world = World::start(60).await;
+    for (extension, words) in [
+        (0, "the response extension is empty"),
+        (61, "61 s is longer than the maximum extension of 60 s"),
+    ] {
+        let vault = vault_with_extension(&world, extension).await.to_string();
+        let refused = refused(&world, &[("chain.vipe", &vault)]).await;
+        assert!(matches!(refused, StartError::Rules(_)), "{refused}");
+        let said = refused.to_string();
+        assert!(said.contains(words) && said.contains("use a vault with other rules"), "{said}");
+    }
+    assert!(!world.config(&[]).data_dir.exists(), "nothing was written");
 }
