@@ -3,6 +3,9 @@
 //! At [`FRAMES_MAX`] frames or [`BYTES_MAX`] bytes of a peer its requests are refused unread: an honest one has a request on the
 //! way at a time. So no peer takes another's place, however fast it sends.
 //!
+//! Names cost nothing, so there is a bound over all of them: when [`ALL_MAX`] is reached, a peer of whom something waits already
+//! gets no more; one of whom nothing waits is still heard, one request at a time, up to twice as much.
+//!
 //! **Invariant:** what one peer sends keeps its order.
 
 use std::collections::{HashMap, VecDeque};
@@ -15,6 +18,11 @@ use super::{LinkEvent, REQUEST_MAX, WAITING_MAX};
 const FRAMES_MAX: usize = WAITING_MAX + 8;
 /// Bytes of one peer that may wait: a request, and the one that comes when its answer was lost.
 const BYTES_MAX: usize = 2 * REQUEST_MAX;
+
+/// What may wait of all peers, in bytes, each frame counted with [`FRAME_COST`].
+const ALL_MAX: usize = 64 << 20;
+/// What a frame takes beside its own bytes.
+const FRAME_COST: usize = 96;
 
 /// What waits; `A` answers a request.
 pub(super) enum Waiting<A> {
@@ -40,13 +48,15 @@ struct Line<A> {
 /// What waits of all peers.
 pub(super) struct Inbound<A> {
     lines: HashMap<PeerId, Line<A>>,
+    /// Bytes of all that waits, each with [`FRAME_COST`].
+    all: usize,
     /// The peers of whom something waits, whose turn is first in front.
     turns: VecDeque<PeerId>,
 }
 
 impl<A> Inbound<A> {
     pub(super) fn new() -> Self {
-        Self { lines: HashMap::new(), turns: VecDeque::new() }
+        Self { lines: HashMap::new(), all: 0, turns: VecDeque::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -57,7 +67,11 @@ impl<A> Inbound<A> {
     pub(super) fn has_room(&self, peer: &PeerId, frames: usize, bytes: usize) -> bool {
         let (held, held_bytes) =
             self.lines.get(peer).map_or((0, 0), |line| (line.waiting.len(), line.bytes));
-        held.saturating_add(frames) <= FRAMES_MAX && held_bytes.saturating_add(bytes) <= BYTES_MAX
+        let all_max = if held == 0 { 2 * ALL_MAX } else { ALL_MAX };
+        let cost = frames.saturating_mul(FRAME_COST).saturating_add(bytes);
+        held.saturating_add(frames) <= FRAMES_MAX
+            && held_bytes.saturating_add(bytes) <= BYTES_MAX
+            && self.all.saturating_add(cost) <= all_max
     }
 
     pub(super) fn push(&mut self, peer: PeerId, one: Waiting<A>) {
@@ -66,6 +80,7 @@ impl<A> Inbound<A> {
             Line { waiting: VecDeque::new(), bytes: 0 }
         });
         line.bytes = line.bytes.saturating_add(one.bytes());
+        self.all = self.all.saturating_add(one.bytes()).saturating_add(FRAME_COST);
         line.waiting.push_back(one);
     }
 
@@ -74,7 +89,9 @@ impl<A> Inbound<A> {
         let peer = self.turns.pop_front()?;
         let line = self.lines.get_mut(&peer)?;
         let next = line.waiting.pop_front();
-        line.bytes = line.bytes.saturating_sub(next.as_ref().map_or(0, Waiting::bytes));
+        let bytes = next.as_ref().map_or(0, Waiting::bytes);
+        line.bytes = line.bytes.saturating_sub(bytes);
+        self.all = self.all.saturating_sub(bytes.saturating_add(FRAME_COST));
         if line.waiting.is_empty() {
             self.lines.remove(&peer);
         } else {
@@ -98,6 +115,28 @@ mod tests {
             Waiting::Event(LinkEvent::Frame(peer, bytes)) => Some((peer.0, bytes[0])),
             _ => None,
         }
+    }
+
+    #[test]
+    fn many_names_together_have_a_bound_and_one_of_whom_nothing_waits_is_still_heard() {
+        let mut inbound = Inbound::<u8>::new();
+        let request = REQUEST_MAX - FRAME_COST;
+        let mut crowd = Vec::new();
+        while inbound.all < ALL_MAX - REQUEST_MAX {
+            let peer = PeerId::random();
+            assert!(inbound.has_room(&peer, 1, request));
+            inbound.push(peer, Waiting::Event(LinkEvent::Frame(Peer(peer), vec![0; request])));
+            crowd.push(peer);
+        }
+        inbound.push(crowd[0], frame(crowd[0], 0));
+        assert!(!inbound.has_room(&crowd[1], 1, request), "it has something waiting");
+        let honest = PeerId::random();
+        assert!(inbound.has_room(&honest, 1, request));
+        while inbound.pop().is_some() {}
+        assert_eq!(inbound.all, 0);
+        assert!(inbound.has_room(&crowd[1], 1, request));
+        inbound.all = 2 * ALL_MAX;
+        assert!(!inbound.has_room(&honest, 1, 0), "there is an end to that as well");
     }
 
     #[test]

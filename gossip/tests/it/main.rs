@@ -5,6 +5,7 @@
 mod convergence;
 mod crowds;
 mod faults;
+mod home;
 mod hostile;
 mod intake;
 mod link;

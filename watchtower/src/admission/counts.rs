@@ -7,7 +7,7 @@ use protocol::network::admission::Verdict;
 
 use super::lock;
 
-/// Counts since the start. Names are from a closed set: [`Verdict::label`] and `evidence`.
+/// Counts since the start. Names are from a closed set: [`Verdict::label`], `evidence`, `asked_too_often`.
 #[derive(Debug, Default)]
 pub struct Counts {
     by_name: Mutex<BTreeMap<&'static str, u64>>,
@@ -21,6 +21,11 @@ impl Counts {
     /// Two envelopes at one nonce: both were kept aside.
     pub(super) fn evidence(&self) {
         self.one("evidence");
+    }
+
+    /// A peer, or all together, asked for more receipts than are signed.
+    pub(crate) fn asked_too_often(&self) {
+        self.one("asked_too_often");
     }
 
     fn one(&self, name: &'static str) {

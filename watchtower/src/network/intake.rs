@@ -24,6 +24,30 @@ use crate::admission::{Admission, Origin, lock, stored_slot};
 /// that is a hundredth of a core for each peer.
 const ASKED: Rate = Rate { burst: 512, period_us: 7_812 };
 
+/// The same of all peers together: 4,096 at once, then 1,000 a second, a twentieth of a core. Whoever brings an envelope gets
+/// its receipt beside this, so that many names can delay questions, and neither backups nor their receipts.
+const ASKED_OF_ALL: Rate = Rate { burst: 4_096, period_us: 1_000 };
+
+/// What was asked for, of each peer and of all.
+#[derive(Debug)]
+struct Asked {
+    of_peer: Buckets<Peer>,
+    of_all: Buckets<()>,
+}
+
+impl Asked {
+    fn new() -> Self {
+        Self { of_peer: Buckets::new(ASKED, PEERS_MAX), of_all: Buckets::new(ASKED_OF_ALL, 1) }
+    }
+
+    /// One receipt for this peer; milliseconds to wait when it, or all together, had enough.
+    fn take(&mut self, from: Peer, now_ms: u64) -> Result<(), u64> {
+        self.of_all.peek(&(), now_ms)?;
+        self.of_peer.take(from, 1, now_ms)?;
+        self.of_all.take((), 1, now_ms)
+    }
+}
+
 /// The tower behind the network.
 #[derive(Debug)]
 pub(crate) struct TowerIntake {
@@ -33,7 +57,7 @@ pub(crate) struct TowerIntake {
     alerts: Arc<Alerts>,
     towers: Arc<Towers>,
     domain: Domain,
-    asked: Mutex<Buckets<Peer>>,
+    asked: Mutex<Asked>,
     began: Instant,
 }
 
@@ -46,7 +70,7 @@ impl TowerIntake {
         towers: Arc<Towers>,
     ) -> Self {
         let domain = store.facts().domain();
-        let asked = Mutex::new(Buckets::new(ASKED, PEERS_MAX));
+        let asked = Mutex::new(Asked::new());
         Self { store, admission, answers, alerts, towers, domain, asked, began: Instant::now() }
     }
 
@@ -96,6 +120,7 @@ impl TowerIntake {
         let mut held = Vec::with_capacity(slots.len());
         for slot in slots {
             if let Err(wait) = self.charge(from) {
+                self.admission.counts().asked_too_often();
                 return BackupResponse::Refused(Refusal::Busy { retry_after_ms: wait });
             }
             match self.admission.receipt(*slot) {
@@ -111,7 +136,7 @@ impl TowerIntake {
 
     fn charge(&self, from: Peer) -> Result<(), u64> {
         let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        lock(&self.asked).take(from, 1, now_ms)
+        lock(&self.asked).take(from, now_ms)
     }
 }
 
@@ -170,5 +195,29 @@ impl Intake for TowerIntake {
     async fn sync(&self, from: Peer, request: SyncRequest) -> Reply<SyncResponse> {
         let fault = request.domain() != self.domain;
         Reply { response: self.answers.answer(from, &request), fault, publish: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(number: u64) -> Peer {
+        gossip::Identity::from_secret(&[u8::try_from(number).unwrap(); 32]).unwrap().peer()
+    }
+
+    #[test]
+    fn many_names_get_no_more_receipts_signed_than_all_together_may_have() {
+        let mut asked = Asked::new();
+        let mut given = 0;
+        for number in 1..=20 {
+            given += (0..600).filter(|_| asked.take(peer(number), 0).is_ok()).count();
+        }
+        assert_eq!(given, 4_096);
+        // A second later all of them together get a thousand, and one alone no more than its own.
+        assert_eq!((0..600).filter(|_| asked.take(peer(1), 1_000).is_ok()).count(), 128);
+        let others = (2..=20)
+            .map(|number| (0..600).filter(|_| asked.take(peer(number), 1_000).is_ok()).count());
+        assert_eq!(others.sum::<usize>(), 1_000 - 128);
     }
 }
