@@ -1,15 +1,17 @@
 //! What must not be lost: overrides, collections, the newest state, whatever happens to the process or its disk.
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes, U256};
 use protocol::payment::wallet;
 use protocol::testing::{HEDGE, amount, nonce};
+use protocol::vnode::exit;
 use protocol::vnode::view::Finalized;
 
 use super::single::{CHANNEL, Single, Two, at};
 use super::world::{SIDE, delivery, policy};
 use crate::book::{Dispute, Own, Standing};
 use crate::driver::Command;
-use crate::driver::proofs::Proven;
+use crate::driver::proofs::{Priced, Proven, Purpose};
+use crate::sender::State;
 
 #[tokio::test]
 async fn a_node_that_is_killed_before_it_could_override_does_so_when_it_is_back() {
@@ -39,6 +41,28 @@ async fn an_override_that_could_not_be_proven_is_proven_again() {
     // It stands in the queue and is not asked for twice.
     alice.driver.on_tick().await.unwrap();
     assert_eq!(alice.overrides(), 0);
+}
+
+#[tokio::test]
+async fn a_dispute_that_waits_for_its_block_is_not_proven_again() {
+    let two = Two::new();
+    let state = two.signed(5, SIDE);
+    let mut alice = two.alice_with(&state).await;
+    alice.driver.give_exit(CHANNEL, exit::Event::Undisputed).await.unwrap();
+    let wanted = |alice: &mut Single| {
+        alice.driver.prove(CHANNEL, Purpose::Dispute, Some(state), amount(SIDE));
+        alice.jobs.try_recv().ok()
+    };
+    let job = wanted(&mut alice).unwrap();
+    assert!(wanted(&mut alice).is_none(), "it is being proven");
+    let outcome = Ok(Priced { proof: Bytes::new(), value: U256::ZERO });
+    alice.driver.on_proven(Proven { job, outcome }).await.unwrap();
+    let (name, errand) = alice.driver.errands.iter_mut().next().unwrap();
+    assert_eq!(name, "dispute channel 1 nonce 5");
+    errand.state = State::Running;
+    assert!(wanted(&mut alice).is_none(), "it is on its way to a block");
+    alice.driver.errands.values_mut().next().unwrap().state = State::Failed("no".to_owned());
+    assert!(wanted(&mut alice).is_some(), "one that failed is tried again");
 }
 
 #[tokio::test]
