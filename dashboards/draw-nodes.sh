@@ -19,7 +19,7 @@ trap 'kill "$prometheus" 2>/dev/null || true; rm -rf "$folder"' EXIT
     echo "global: {scrape_interval: 2s}"
     echo "scrape_configs:"
     for node in "${nodes[@]}"; do
-        echo "  - job_name: $node"
+        echo "  - job_name: node-$node"
         echo "    authorization: {credentials_file: $folder/session/$node/api.token}"
         echo "    file_sd_configs: [{files: [$folder/$node.json], refresh_interval: 2s}]"
     done
@@ -33,7 +33,7 @@ session=$!
 while kill -0 "$session" 2>/dev/null; do
     for node in "${nodes[@]}"; do
         address=$(cat "$folder/session/$node/api.address" 2>/dev/null) || continue
-        printf '[{"targets": ["%s"], "labels": {"network": "devnet", "node": "%s"}}]\n' "$address" "$node" > "$folder/$node.json"
+        printf '[{"targets": ["%s"], "labels": {"network": "devnet", "instance": "%s"}}]\n' "$address" "$node" > "$folder/$node.json"
     done
     sleep 1
 done

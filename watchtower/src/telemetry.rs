@@ -29,12 +29,17 @@ pub enum TelemetryError {
     AlreadySet(#[source] tracing::dispatcher::SetGlobalDefaultError),
 }
 
+/// What libraries tell of themselves is not for whoever runs a tower; the configured filter may ask for it by name. Ours says by
+/// its own lines and metrics what of it matters.
+const LIBRARIES: &str =
+    "libp2p_swarm=warn,libp2p_mdns=warn,libp2p_kad=error,libp2p_gossipsub=error";
+
 /// Starts logging for the whole process.
 ///
 /// # Errors
 /// When the filter does not parse, or logging is already set up.
 pub fn start(config: &LogConfig) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(&config.filter)
+    let filter = EnvFilter::try_new(format!("{LIBRARIES},{}", config.filter))
         .map_err(|source| TelemetryError::Filter { filter: config.filter.clone(), source })?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let set = match config.format {
@@ -46,4 +51,24 @@ pub fn start(config: &LogConfig) -> Result<(), TelemetryError> {
         }
     };
     set.map_err(TelemetryError::AlreadySet)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_quiet_unless_the_filter_asks_for_them() {
+        let directives = |filter: &str| {
+            let filter = EnvFilter::try_new(format!("{LIBRARIES},{filter}")).unwrap();
+            filter.to_string().split(',').map(str::to_owned).collect::<Vec<_>>()
+        };
+        let usual = directives("info");
+        for wanted in ["info", "libp2p_kad=error", "libp2p_swarm=warn"] {
+            assert!(usual.iter().any(|one| one == wanted), "{usual:?}");
+        }
+        let asked = directives("info,libp2p_kad=debug");
+        assert!(asked.iter().any(|one| one == "libp2p_kad=debug"), "{asked:?}");
+        assert!(!asked.iter().any(|one| one == "libp2p_kad=error"), "{asked:?}");
+    }
 }

@@ -142,6 +142,14 @@ pub enum Notice {
     DisputeGone,
 }
 
+/// Whether this state strikes the dispute down: it is newer than what stands, and pays the disputer less than it claims.
+#[must_use]
+pub fn strikes_down(state: &FinalState, standing: &Standing, ledger: &Ledger) -> bool {
+    let inner = state.state();
+    let pays = ledger.payout(inner.version, inner.balance).map(|p| p.of(standing.disputer));
+    inner.nonce > standing.nonce && pays.is_ok_and(|pays| pays < standing.claim)
+}
+
 /// The exit of one party from one channel.
 #[derive(Debug, Clone)]
 pub struct Exit {
@@ -313,15 +321,12 @@ impl Exit {
             effects.extend(self.go(Step::Disputed, self.since));
         }
         let Some(state) = latest.filter(|_| standing.disputer != self.role) else { return effects };
-        let inner = state.state();
-        let pays = ledger.payout(inner.version, inner.balance).map(|p| p.of(standing.disputer));
-        let strikes = pays.is_ok_and(|pays| pays < standing.claim);
-        let newer = inner.nonce > standing.nonce && self.overriding < Some(inner.nonce);
-        if !newer || !strikes {
+        let nonce = state.state().nonce;
+        if !strikes_down(&state, standing, ledger) || self.overriding >= Some(nonce) {
             return effects;
         }
         if self.policy.override_stale {
-            self.overriding = Some(inner.nonce);
+            self.overriding = Some(nonce);
             effects.push(Effect::Override(state));
         } else {
             effects.push(Effect::Notice(Notice::StaleDispute { standing: standing.nonce }));

@@ -3,9 +3,9 @@
 use crate::builder::{Builder, MetricsError, Unit};
 use crate::family::{By, By2, Counter, Gauge, Histogram, Total};
 use crate::label::{
-    Alarm, AlertEvent, ChannelState, Endpoint, Judgement, Level, Life, NetworkEvent, Offer,
-    OrderState, Outcome, Phase, ProofEnd, Purpose, Queue, Release, Route, Standing, Status, Step,
-    StoreEnd, SyncEvent, Table, Task, Waiting,
+    Alarm, AlertEvent, Endpoint, Judgement, Level, Life, NetworkEvent, Offer, Outcome, Phase,
+    ProofEnd, Purpose, Queue, Release, Route, Standing, Status, Step, StoreEnd, SyncEvent, Table,
+    Task, Waiting,
 };
 
 /// Upper bounds for what takes milliseconds: a commit, a request.
@@ -306,46 +306,6 @@ component! {
         towers: Gauge = "towers_answering", Count;
         /// Alarms that the webhook did not take.
         webhook_failures: Counter = "webhook_failures_total", Count;
-    }
-}
-
-component! {
-    /// A participant's node, or a hub.
-    Node = "node" {
-        /// Whether it is a hub.
-        hub: Gauge = "is_hub", Flag;
-        /// Whether it sees the chain well enough to sign.
-        signs: Gauge = "signs", Flag;
-        /// Channels, by where they stand.
-        channels: By<ChannelState, Gauge> = "channels", Count;
-        /// Channels whose other party is connected.
-        connected: Gauge = "channels_connected", Count;
-        /// Channels that sign nothing more.
-        stopped: Gauge = "channels_stopped", Count;
-        /// Channels whose state is fetched back from towers.
-        restoring: Gauge = "channels_restoring", Count;
-        /// Channels that are being left.
-        exits: Gauge = "channels_exiting", Count;
-        /// Channels that are being opened.
-        openings: Gauge = "channels_opening", Count;
-        /// What all channels are worth to it, in base units of the asset.
-        worth: Gauge = "worth_base_units", Count;
-        /// What is on its way in payments, in base units.
-        in_flight: Gauge = "in_flight_base_units", Count;
-        /// What the newest final states are worth, in base units.
-        held: Gauge = "held_base_units", Count;
-        /// What of it enough towers hold: the rest is lost with the disk.
-        protected: Gauge = "protected_base_units", Count;
-        /// Towers that it knows.
-        towers: Gauge = "towers", Count;
-        /// Towers that should hold each state.
-        target: Gauge = "towers_target", Count;
-        /// Whether every channel's newest state is held by enough towers.
-        covered: Gauge = "covered", Flag;
-        /// What it wants of the chain, by state.
-        orders: By<OrderState, Gauge> = "orders", Count;
-        /// Messages whose answer is awaited.
-        turns: Gauge = "turns_on_their_way", Count;
     }
 }
 

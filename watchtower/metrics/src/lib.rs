@@ -13,16 +13,19 @@
 //! **Invariant:** no label value comes from a peer, a client or a channel: the number of series is bounded by this crate.
 
 mod builder;
+#[macro_use]
 mod components;
 mod family;
 mod foreign;
 mod label;
+mod node;
 mod race;
+mod runbooks;
 
 pub use builder::{Entry, MetricsError, Type, Unit};
 pub use components::{
-    Account, Admission, Build, Chain, Dispute, Endpoints, Http, Intake, Monitor, Network, Node,
-    Prover, Queues, Race, Storage, Submit, Tasks,
+    Account, Admission, Build, Chain, Dispute, Endpoints, Http, Intake, Monitor, Network, Prover,
+    Queues, Race, Storage, Submit, Tasks,
 };
 pub use family::{By, By2, Counter, Gauge, Histogram, Total, Vector};
 pub use foreign::translate;
@@ -31,7 +34,9 @@ pub use label::{
     OrderState, Outcome, Phase, ProofEnd, Purpose, Queue, Release, Route, Standing, Status, Step,
     StoreEnd, SyncEvent, Table, Task, Waiting,
 };
+pub use node::Node;
 pub use race::{DISPUTES_MAX, RaceClock};
+pub use runbooks::RUNBOOKS;
 
 use prometheus::{Registry, TextEncoder};
 

@@ -158,14 +158,15 @@ impl Node {
             jobs,
             proven: say_proven,
         };
+        let metrics = Arc::new(metrics::NodeMetrics::new()?);
         let sender = Sender {
             submitter: setup.submitter,
             store: setup.store.clone(),
             interval: setup.interval,
+            metrics: Arc::clone(&metrics),
             wake,
             told,
         };
-        let metrics = Arc::new(metrics::NodeMetrics::new()?);
         let vip = setup.site.vip;
         let watch = Watch { follower, rpc: setup.rpc.clone(), vip, driver: to_driver };
         let driver = Driver::load(Parts {

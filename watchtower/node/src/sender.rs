@@ -8,6 +8,7 @@
 //! **Invariant:** the outbox is the only way in, so what was wanted before a crash is wanted after it, once.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use alloy_primitives::{U256, keccak256};
@@ -15,6 +16,7 @@ use chain::calls::Call;
 use chain::submitter::{
     Admission, Obligation, ObligationId, Outcome, Record, RoundError, Stage, Submitter,
 };
+use metrics::NodeMetrics;
 use serde::{Deserialize, Serialize};
 use store::{Change, Store, StoreError};
 use tokio::sync::{mpsc, watch};
@@ -185,6 +187,7 @@ pub struct Sender {
     pub store: Store,
     /// The longest pause between two looks.
     pub interval: Duration,
+    pub(crate) metrics: Arc<NodeMetrics>,
     pub(crate) wake: watch::Receiver<u64>,
     pub(crate) told: mpsc::Sender<()>,
 }
@@ -213,6 +216,7 @@ impl Sender {
                     known.clear();
                 }
             }
+            self.figures();
             if !reports.is_empty() {
                 // One word that waits is as good as many.
                 let _ = self.told.try_send(());
@@ -223,6 +227,19 @@ impl Sender {
                 Ok(()) = self.wake.changed() => {}
                 () = tokio::time::sleep(self.interval) => {}
             }
+        }
+    }
+}
+
+impl Sender {
+    fn figures(&self) {
+        let (health, figures) = (self.submitter.health(), &self.metrics.node);
+        let health = health.borrow();
+        let unfunded = u64::try_from(health.unfunded).unwrap_or(u64::MAX);
+        figures.unfunded.set_count(unfunded);
+        figures.send_failures.set_count(u64::from(health.failures));
+        if let Some(treasury) = health.treasury {
+            figures.balance.set(treasury.balance.into());
         }
     }
 }

@@ -121,14 +121,16 @@ pub(super) async fn peers(config: &Config, running: Option<&Running>, findings: 
     }
     if let Some(running) = running {
         let towers = running.status["network"]["towers"].as_u64().unwrap_or(0);
-        let says = format!("{towers} towers are connected");
-        findings.push(if towers == 0 {
-            let fix = "check network.bootstrap, and that a firewall lets TCP and UDP through";
-            Finding::bad("peers", says, fix)
-        } else {
-            Finding::good("peers", says)
-        });
+        findings.push(connected(towers, config.network.peers_min));
         return;
+    }
+    if config.network.bootstrap.is_empty() && !config.network.mdns {
+        let fix = "name two towers of other operators in network.bootstrap";
+        findings.push(Finding::warn(
+            "peers",
+            "nobody is dialled: others must find this tower",
+            fix,
+        ));
     }
     for place in &config.network.bootstrap {
         let Some((address, is_tcp)) = socket_of(place) else { continue };
@@ -146,6 +148,19 @@ pub(super) async fn peers(config: &Config, running: Option<&Running>, findings: 
                 "is that tower up, and does a firewall let it through? Name a second one",
             ),
         });
+    }
+}
+
+/// What so many connected towers mean where at least `least` are wanted for readiness.
+fn connected(towers: u64, least: usize) -> Finding {
+    let says = format!("{towers} other towers are connected");
+    let fix = "check network.bootstrap, and that a firewall lets TCP and UDP through";
+    if usize::try_from(towers).is_ok_and(|towers| towers < least) {
+        Finding::bad("peers", format!("{says}; network.peers_min asks for {least}"), fix)
+    } else if towers == 0 {
+        Finding::warn("peers", format!("{says}: what only this one holds is lost with it"), fix)
+    } else {
+        Finding::good("peers", says)
     }
 }
 
@@ -171,6 +186,14 @@ pub(super) fn readiness(running: Option<&Running>, findings: &mut Vec<Finding>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_other_tower_is_a_warning_and_fewer_than_are_wanted_is_bad() {
+        use crate::doctor::Grade;
+        let grades = [(0, 0), (0, 1), (1, 2), (1, 0), (2, 2)]
+            .map(|(towers, least)| connected(towers, least).grade);
+        assert_eq!(grades, [Grade::Warn, Grade::Bad, Grade::Bad, Grade::Good, Grade::Good]);
+    }
 
     #[test]
     fn places_with_numbers_are_sockets_and_names_are_not() {

@@ -112,7 +112,8 @@ impl<'a> Book<'a> {
     fn open(&mut self, block: u64, opened: &ChannelOpened) {
         let row = match channel_of(self.vault, opened) {
             Ok(channel) => {
-                tracing::info!(channel = %opened.channel, asset = %opened.asset, deposit = %opened.deposit, "channel opened; waits for the counterparty");
+                // Of every channel of the vault, and of all of its history at the first start: not for a person to read.
+                tracing::debug!(channel = %opened.channel, asset = %opened.asset, deposit = %opened.deposit, "channel opened; waits for the counterparty");
                 let status = ChannelStatus::Open;
                 Some(ChannelRow {
                     channel,
@@ -135,7 +136,7 @@ impl<'a> Book<'a> {
     fn set_status(&mut self, id: ChannelId, status: ChannelStatus) -> Result<(), StoreError> {
         let Some(row) = self.channel(id)? else { return Ok(()) };
         let row = ChannelRow { status, ..row.clone() };
-        tracing::info!(channel = %id, ?status, "channel");
+        tracing::debug!(channel = %id, ?status, "the channel stands otherwise");
         self.changes.push(Change::Channel(Box::new(row.clone())));
         self.channels.insert(id, Some(row));
         Ok(())

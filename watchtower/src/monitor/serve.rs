@@ -30,6 +30,7 @@ pub(super) async fn run(
     let router = Router::new()
         .route("/metrics", get(page))
         .route("/healthz", get(alive))
+        .route("/readyz", get(alive))
         .route("/runbooks/{name}", get(crate::status::runbook))
         .with_state((metrics, health));
     let serving = axum::serve(listener, router);

@@ -6,7 +6,6 @@
 //! **Invariant:** text from outside (a node's answer, an error) reaches the page escaped.
 
 mod html;
-mod runbooks;
 
 use std::sync::Arc;
 
@@ -23,7 +22,7 @@ use crate::http::{Refusal, Shared, health};
 use crate::observe::is_unanswered;
 use html::{Page, Tone};
 
-pub use runbooks::RUNBOOKS;
+pub use metrics::RUNBOOKS;
 
 /// Disputes on the page; the list at /v1/disputes has more.
 const DISPUTES_SHOWN: usize = 50;

@@ -98,6 +98,52 @@ fn image_manifests_and_scripts_pass_their_linters() {
     }
 }
 
+#[test]
+fn a_second_replica_is_refused_has_no_key_and_does_not_start() {
+    let path = root().join("deploy/kubernetes/watchtower.yaml");
+    let manifest = std::fs::read_to_string(path).unwrap();
+    for part in [
+        "replicas: 1\n",
+        "accessModes: [ReadWriteOncePod]",
+        "validationActions: [\"Deny\"]",
+        "!has(object.spec.replicas) || object.spec.replicas <= 1",
+        "--from-file=watchtower-0.json=account.json",
+    ] {
+        assert!(manifest.contains(part), "{part} is not in the manifest");
+    }
+    // The command of the manifest, as a pod of this name has it, with folders of this machine.
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(at("watchtower-0.json"), "{}").unwrap();
+    std::fs::write(at("password"), "word").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(at("password"), mode).unwrap();
+    let indented = manifest.split("watchtower.toml: |\n").nth(1).unwrap();
+    let config: Vec<_> = indented.lines().map_while(|line| line.strip_prefix("    ")).collect();
+    let config: Vec<_> =
+        config.into_iter().filter(|line| !line.starts_with("deployment = ")).collect();
+    let config = config.join("\n").replace("/etc/watchtower-key", &at(""));
+    std::fs::write(at("watchtower.toml"), config.replace("/data", &at("data"))).unwrap();
+    let line = manifest.lines().find_map(|line| line.trim().strip_prefix("args: ")).unwrap();
+    let arguments: Vec<String> = serde_json::from_str(line).unwrap();
+    let arguments: Vec<_> = arguments
+        .iter()
+        .map(|word| word.replace("$(POD_NAME)", "watchtower-1"))
+        .map(|word| word.replace("/etc/watchtower-key/", &at("")))
+        .map(|word| word.replace("/etc/watchtower/", &at("")))
+        .collect();
+    let output = Command::new(env!("CARGO_BIN_EXE_watchtower"))
+        .args(arguments)
+        .args(["--set", "chain.chain_id=1"])
+        .args(["--set", "chain.vipe=0x1111111111111111111111111111111111111111"])
+        .env_clear()
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{told}");
+    assert!(told.contains("watchtower-1.json"), "{told}");
+}
+
 /// Whether the last rule of a `.dockerignore` that speaks of this path leaves it out.
 fn is_left_out(rules: &str, path: &str) -> bool {
     let speaks = |rule: &str| match (rule.strip_prefix("**/"), rule.strip_suffix("/*")) {

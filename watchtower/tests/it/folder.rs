@@ -1,17 +1,22 @@
-//! The ways of a data folder: to another machine, and from a copy of a running tower.
+//! The ways of a data folder: to another machine, from a copy of a running tower, from an older program, from a newer one.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use alloy_primitives::hex;
+use alloy_primitives::{hex, keccak256};
 use protocol::Role;
 use protocol::testing::Pair;
+use redb::{Database, ReadableDatabase as _, TableDefinition};
 use serde_json::Value;
+use store::LAYOUT;
 
 use crate::deploy::{assert_succeeds, root};
 use crate::observed::{FUNDED, Process, import_key, text, watchtower};
-use crate::world::{SIDE, World};
+use crate::world::{CHAIN_ID, SIDE, World};
+
+const FACTS: TableDefinition<'_, &str, &str> = TableDefinition::new("facts-1");
+const BACKUPS_2: TableDefinition<'_, (u64, u8), &[u8]> = TableDefinition::new("backups-2");
 
 /// A machine's folders, and the way to a tower's port.
 struct Home {
@@ -106,6 +111,51 @@ impl Home {
             .output()
             .unwrap()
     }
+
+    fn database(&self, folder: &str) -> Database {
+        Database::open(self.folder.path().join(folder).join("tower.redb")).unwrap()
+    }
+}
+
+fn set_layout(database: &Database, layout: u64) {
+    let write = database.begin_write().unwrap();
+    write.open_table(FACTS).unwrap().insert("layout", layout.to_string().as_str()).unwrap();
+    write.commit().unwrap();
+}
+
+/// Makes the file anew as a program of layout 3 left it, with this backup in it.
+fn as_layout_3(home: &Home, folder: &str, pair: &Pair, served: &Value) {
+    let path = home.folder.path().join(folder).join("tower.redb");
+    std::fs::remove_file(&path).unwrap();
+    let facts = store::Facts {
+        chain_id: CHAIN_ID,
+        vipe: home.world.vipe.address,
+        account: home.world.tower.address(),
+    };
+    let terms = pair.channel.terms();
+    let identity = keccak256([terms.keys_digest, terms.dispute_hash].concat());
+    let bytes = |field: &str| hex::decode(served[field].as_str().unwrap()).unwrap();
+    let number = |field: &str| served[field].as_u64().unwrap().to_be_bytes();
+    let (nonce, at) = (number("nonce"), number("stored_at_ms"));
+    let row = [&nonce[..], &bytes("id"), identity.as_slice(), &at, &at, &nonce, &bytes("envelope")];
+    let database = Database::create(&path).unwrap();
+    let write = database.begin_write().unwrap();
+    {
+        let mut table = write.open_table(FACTS).unwrap();
+        for (name, value) in [
+            ("layout", "3".to_owned()),
+            ("chain id", facts.chain_id.to_string()),
+            ("vault", facts.vipe.to_string()),
+            ("domain", facts.domain().to_string()),
+            ("account", facts.account.to_string()),
+        ] {
+            table.insert(name, value.as_str()).unwrap();
+        }
+        let mut backups = write.open_table(BACKUPS_2).unwrap();
+        let slot = (pair.channel.id().get(), Role::Participant.to_byte());
+        backups.insert(slot, row.concat().as_slice()).unwrap();
+    }
+    write.commit().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,4 +224,43 @@ async fn a_snapshot_of_a_running_towers_disk_is_a_backup_of_everything_that_it_a
     assert_succeeds("restore", &home.data_folder("restore", "tower.tar", "new"));
     let _running = home.started("new").await;
     assert_eq!(home.served(&pair).await, Some(7));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_keeps_what_an_older_program_held_and_the_way_back_is_the_copy() {
+    let home = Home::new().await;
+    let pair = home.world.open(63).await;
+    let running = home.started("old").await;
+    home.back_up(&pair, 8).await;
+    let page = format!("/v1/backups/{}/participant", pair.channel.id());
+    let held = home.get(&page).await.unwrap().1;
+    drop(running);
+
+    // The file is as an older program left it: looking at it is refused in words, a tower takes it over.
+    as_layout_3(&home, "old", &pair, &held);
+    let copy = home.data_folder("backup", "old", "too-late.tar");
+    assert!(!copy.status.success(), "{copy:?}");
+    for words in ["layout 3", "use the program that wrote it"] {
+        assert!(text(&copy.stderr).contains(words), "{copy:?}");
+    }
+    let running = home.started("old").await;
+    assert_eq!(home.get(&page).await.unwrap().1, held);
+    drop(running);
+    assert_succeeds("backup", &home.data_folder("backup", "old", "before.tar"));
+
+    // A newer program was here: this one refuses, and the file stays as that one left it.
+    set_layout(&home.database("old"), LAYOUT + 1);
+    let output = home.refused("old");
+    assert_eq!(output.status.code(), Some(6), "{output:?}");
+    assert!(text(&output.stderr).contains(&format!("layout {}", LAYOUT + 1)), "{output:?}");
+    let database = home.database("old");
+    let read = database.begin_read().unwrap();
+    let layout = read.open_table(FACTS).unwrap().get("layout").unwrap().unwrap().value().to_owned();
+    assert_eq!(layout, (LAYOUT + 1).to_string());
+    drop((read, database));
+
+    // Back to this program: its copy.
+    assert_succeeds("restore", &home.data_folder("restore", "before.tar", "back"));
+    let _running = home.started("back").await;
+    assert_eq!(home.served(&pair).await, Some(8));
 }

@@ -6,6 +6,7 @@
     reason = "a failed expectation is a failed test"
 )]
 
+mod alarmed;
 mod cli;
 mod deploy;
 #[path = "../../store/tests/it/disk.rs"]
@@ -18,6 +19,7 @@ mod intake;
 mod members;
 mod network;
 mod observed;
+mod packaged;
 mod race;
 mod refusals;
 mod reorg;

@@ -254,12 +254,21 @@ async fn the_doctor_finds_a_sound_tower_sound_and_names_each_thing_that_is_not()
         "node 0, contracts",
         "node 0, rules",
         "node 0, old logs",
+        "node 0, archive",
+        "node 0, new blocks",
         "node 0, pool",
+        "tower",
     ] {
         assert_eq!(grade(&sound, check), "good", "{check}: {sound:#?}");
     }
     // How full the machine is that runs this is not ours to say.
-    assert!(["good", "warn"].contains(&grade(&sound, "disk")), "{sound:#?}");
+    for check in ["disk", "disk speed", "memory", "node 0, speed", "quorum", "peers"] {
+        assert!(["good", "warn"].contains(&grade(&sound, check)), "{check}: {sound:#?}");
+    }
+    // By a websocket new blocks come by themselves.
+    let (_, found) = doctor(&world.devnet.ws_url(), any, &deployment, usual);
+    let blocks = found.iter().find(|one| one["check"] == "node 0, new blocks").unwrap();
+    assert_eq!(blocks["says"], "come by subscription", "{found:#?}");
 
     // Somebody else has the port; the node is none; the account has too little.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -280,6 +289,10 @@ async fn the_doctor_finds_a_sound_tower_sound_and_names_each_thing_that_is_not()
         ("gas float", doctor(&url, any, &deployment, rich)),
         ("node 0, contracts", doctor(&url, any, &other, usual)),
         ("node 0, rules", doctor(&url, any, &deployment, &vault)),
+        ("clock", {
+            world.devnet.advance_time(3_600).unwrap();
+            doctor(&url, any, &deployment, usual)
+        }),
     ] {
         assert_eq!((code, grade(&found, check)), (Some(1), "bad"), "{check}: {found:#?}");
         let bad = found.iter().filter(|one| one["grade"] == "bad");
@@ -344,11 +357,12 @@ async fn the_monitor_alarms_for_a_stale_dispute_that_nobody_answers_and_not_for_
     ] {
         assert!((value(&page, series) - wanted).abs() < 1e-9, "{series}:\n{page}");
     }
-    let health = Command::new(env!("CARGO_BIN_EXE_watchtower"))
-        .args(["health", &format!("http://{listen}")])
-        .output()
-        .unwrap();
-    assert!(health.status.success(), "{health:?}");
+    let url = format!("http://{listen}");
+    for arguments in [vec!["health", url.as_str()], vec!["health", "--ready", url.as_str()]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_watchtower"));
+        let health = command.args(&arguments).output().unwrap();
+        assert!(health.status.success(), "{health:?}");
+    }
 
     // Once nobody can answer any more that is told, once, and nothing waits any more.
     world.pass_window();

@@ -28,7 +28,7 @@ const DISPUTE_EVERY: Duration = Duration::from_secs(25);
 /// The time between two backups.
 const BACKUP_EVERY: Duration = Duration::from_millis(400);
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -82,14 +82,25 @@ async fn member(world: &World, number: usize, bootstrap: &str) -> (Member, Strin
     panic!("tower {number} is not ready: {:?}", get(&http, "/readyz").await);
 }
 
-fn prometheus(world: &World, program: &Path, targets: &[String]) -> (Process, String) {
+/// A Prometheus that reads these addresses under these names, with the alert rules as they are shipped.
+pub(crate) fn prometheus(
+    world: &World,
+    program: &Path,
+    targets: &[(&str, &str)],
+) -> (Process, String) {
     let folder = world.directory.path();
     let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/prometheus/alerts.yml");
     let rules = rules.canonicalize().unwrap();
-    let config = format!(
-        "global: {{scrape_interval: 2s, evaluation_interval: 2s}}\nrule_files: [{:?}]\nscrape_configs:\n  - job_name: watchtower\n    static_configs:\n      - targets: {targets:?}\n        labels: {{network: devnet}}\n",
+    let mut config = format!(
+        "global: {{scrape_interval: 2s, evaluation_interval: 2s}}\nrule_files: [{:?}]\nscrape_configs:\n  - job_name: watchtower\n    static_configs:\n",
         rules.display().to_string()
     );
+    for (address, name) in targets {
+        let target = format!(
+            "      - targets: [{address:?}]\n        labels: {{network: devnet, instance: {name:?}}}\n"
+        );
+        config.push_str(&target);
+    }
     let file = folder.join("prometheus.yml");
     std::fs::write(&file, config).unwrap();
     let address = format!("127.0.0.1:{}", free_port());
@@ -166,7 +177,9 @@ async fn every_dashboard_is_drawn_from_a_real_prometheus_and_three_towers_under_
     let _monitor = Process(command.stderr(Stdio::null()).spawn().unwrap());
     let mut targets: Vec<_> = towers.iter().map(|tower| tower.http.clone()).collect();
     targets.push(listen);
-    let (_prometheus, url) = prometheus(&world, &program, &targets);
+    let names = ["tower-1:8645", "tower-2:8645", "tower-3:8645", "monitor:8645"];
+    let named: Vec<_> = targets.iter().map(String::as_str).zip(names).collect();
+    let (_prometheus, url) = prometheus(&world, &program, &named);
     tell(&format!(
         "towers and the monitor: {targets:?}; Prometheus: {url}; the chain: {}, its deployment: {}",
         world.devnet.http_url(),

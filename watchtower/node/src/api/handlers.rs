@@ -63,6 +63,14 @@ pub(crate) async fn metrics(
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page))
 }
 
+/// What an alert's link leads to: a page of the handbook, the same for everybody, so without the token.
+pub(crate) async fn runbook(name: Segment) -> Result<impl IntoResponse + use<>, Refused> {
+    let name = text(name)?;
+    let page = metrics::RUNBOOKS.iter().find(|(known, _)| *known == name);
+    let (_, page) = page.ok_or_else(|| Refused(ApiError::missing("there is no such runbook")))?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], *page))
+}
+
 pub(crate) async fn status(State(shared): State<Shared>) -> Answer {
     ask(&shared, Command::Status).await
 }

@@ -1,9 +1,9 @@
 //! The local HTTP API: what the commands of a person, and programs, talk to.
 //!
-//! Loopback by default, no TLS; every request but `/healthz` carries the token from a file that only its owner reads. Every
+//! Loopback by default, no TLS; every request but `/healthz` and `/runbooks/` carries the token from a file that only its owner reads. Every
 //! request is bounded in size, in time and in number. `openapi.json` beside this file describes it, and is served.
 //!
-//! **Invariant:** without the token nothing is shown and nothing is done.
+//! **Invariant:** without the token nothing of the node is shown and nothing is done.
 
 mod answer;
 mod handlers;
@@ -97,6 +97,7 @@ fn router(shared: Shared) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(shared.clone(), gate))
         .route("/healthz", get(async || "alive"))
+        .route("/runbooks/{name}", get(handlers::runbook))
         .fallback(async || {
             Refused(ApiError::missing("there is no such page: see /v1/openapi.json"))
         })

@@ -57,6 +57,11 @@ async fn without_the_token_nothing_is_shown() {
     assert_eq!(figures.try_clone().unwrap().send().await.unwrap().status(), 401);
     let page = figures.bearer_auth(SECRET).send().await.unwrap().text().await.unwrap();
     assert!(page.contains("watchtower_node_signs 0"), "{page}");
+    // What an alert links to is the same for everybody.
+    for (name, status) in [("node-cannot-sign", 200), ("none", 404)] {
+        let page = client().get(format!("http://{address}/runbooks/{name}")).send().await.unwrap();
+        assert_eq!(page.status(), status, "{name}");
+    }
     let alive = client().get(format!("http://{address}/healthz")).send().await.unwrap();
     assert!(alive.status().is_success());
     assert!(!format!("{:?}", Token::new(Zeroizing::new(SECRET.to_owned()))).contains("0123"));

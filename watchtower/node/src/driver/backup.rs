@@ -95,6 +95,7 @@ impl Driver {
                     tracing::warn!(%channel, %nonce, target = self.parts.policy.backup.target, towers = self.parts.towers.count(), "this state is not protected: too few towers hold it");
                 }
                 Effect::Broken(receipt, served) => {
+                    self.parts.metrics.node.broken.inc();
                     tracing::error!(tower = %receipt.tower, channel = %receipt.channel_id, promised = %receipt.nonce, ?served, "a tower does not hold what it promised; its receipt is the evidence");
                 }
             }

@@ -8,6 +8,7 @@ use protocol::{Amount, ChannelId};
 use serde_json::{Value, json};
 
 use super::Driver;
+use crate::book::Own;
 use crate::error::ApiError;
 
 /// Added to the base fee, in wei for each unit of gas: what a block's maker is offered.
@@ -21,26 +22,22 @@ const CLOSE: u64 = 240_000;
 const CLAIM: u64 = 80_000;
 const DISPUTE: u64 = 2_400_000;
 const SETTLE: u64 = 200_000;
+const EXIT: u64 = DISPUTE + SETTLE + CLAIM + CLAIM;
 
 impl Driver {
     /// In wei, as decimal text.
     pub(super) fn show_costs(&self) -> Result<Value, ApiError> {
-        let Some(base_fee) = self.base_fee else {
+        let Some((price, fee)) = self.prices() else {
             return Err(ApiError::busy("no block of the chain was seen yet"));
         };
-        let price = U256::from(base_fee).saturating_add(U256::from(TIP_WEI));
         let wei = |gas: u64| (price * U256::from(gas)).to_string();
-        let site = self.parts.site;
-        let gas = U256::from(site.fee_gas).saturating_mul(U256::from(base_fee));
-        let fee = gas.max(U256::from(site.fee_floor));
         let exits: Vec<Value> = self
             .book
             .channels()
             .iter()
             .filter(|(id, _)| self.is_live(**id))
             .map(|(id, own)| {
-                let claim = self.advised(*id);
-                let bond = bond(claim, own.channel.rate());
+                let (claim, bond) = (self.advised(*id), self.bond(*id, own));
                 json!({"channel": id, "claim": claim, "bond": bond.to_string()})
             })
             .collect();
@@ -49,10 +46,29 @@ impl Driver {
             "open": wei(APPROVE + OPEN), "fund": wei(APPROVE + DEPOSIT),
             "withdraw": wei(WITHDRAW + CLAIM), "close": wei(CLOSE + CLAIM),
             "exit": {
-                "gas": wei(DISPUTE + SETTLE + CLAIM + CLAIM), "fee": fee.to_string(), "bonds": exits,
+                "gas": wei(EXIT), "fee": fee.to_string(), "bonds": exits,
                 "comes_back": "fee and bond, to an honest exiter",
             },
         }))
+    }
+
+    /// What a unit of gas costs, and the fee of a dispute's opening; none before a block was seen.
+    fn prices(&self) -> Option<(U256, U256)> {
+        let (site, base_fee) = (self.parts.site, U256::from(self.base_fee?));
+        let fee = U256::from(site.fee_gas).saturating_mul(base_fee);
+        let price = base_fee.saturating_add(U256::from(TIP_WEI));
+        Some((price, fee.max(U256::from(site.fee_floor))))
+    }
+
+    /// What an exit costs beside its bond.
+    pub(super) fn exit_gas_and_fee(&self) -> Option<U256> {
+        let (price, fee) = self.prices()?;
+        Some(price.saturating_mul(U256::from(EXIT)).saturating_add(fee))
+    }
+
+    /// What a dispute of this channel locks.
+    pub(super) fn bond(&self, id: ChannelId, own: &Own) -> U256 {
+        bond(self.advised(id), own.channel.rate())
     }
 
     fn advised(&self, channel: ChannelId) -> Amount {

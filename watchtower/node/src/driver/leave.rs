@@ -13,6 +13,7 @@ use store::NodeTable;
 
 use super::Driver;
 use super::proofs::Purpose;
+use crate::book::Own;
 use crate::error::{ApiError, NodeError};
 use crate::rows;
 
@@ -50,6 +51,24 @@ impl Leaving {
     pub(super) fn is_under_way(&self) -> bool {
         !matches!(self.machine.step(), ExitStep::Live | ExitStep::Over)
     }
+}
+
+/// The dispute that is open on the channel, as far as an answer to it needs to know.
+pub(super) fn standing_of(own: &Own) -> Option<Standing> {
+    let dispute = own.dispute?;
+    Some(Standing {
+        disputer: own.channel.role_of(dispute.disputer)?,
+        nonce: dispute.nonce,
+        claim: dispute.claim,
+        peak: dispute.claim,
+        fee: U256::ZERO,
+        raised: false,
+        corrector: None,
+        opened_at: 0,
+        window_end: dispute.deadline,
+        deadline: dispute.deadline,
+        agreed: None,
+    })
 }
 
 fn exit_key(channel: ChannelId) -> Vec<u8> {
@@ -183,22 +202,10 @@ impl Driver {
 
     pub(super) async fn on_disputed(&mut self, channel: ChannelId) -> Result<(), NodeError> {
         let Some(own) = self.book.get(channel) else { return Ok(()) };
-        let (Some(dispute), ledger) = (own.dispute, own.ledger.clone()) else { return Ok(()) };
-        let Some(disputer) = own.channel.role_of(dispute.disputer) else { return Ok(()) };
-        let latest = self.record(channel).and_then(|record| record.latest().copied());
-        let standing = Standing {
-            disputer,
-            nonce: dispute.nonce,
-            claim: dispute.claim,
-            peak: dispute.claim,
-            fee: U256::ZERO,
-            raised: false,
-            corrector: None,
-            opened_at: 0,
-            window_end: dispute.deadline,
-            deadline: dispute.deadline,
-            agreed: None,
+        let (Some(standing), ledger) = (standing_of(own), own.ledger.clone()) else {
+            return Ok(());
         };
+        let latest = self.record(channel).and_then(|record| record.latest().copied());
         let event = Event::Disputed { standing, ledger, latest: latest.map(Box::new) };
         self.give_exit(channel, event).await
     }

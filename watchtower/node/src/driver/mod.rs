@@ -226,7 +226,7 @@ pub(crate) struct Driver {
     hubs: BTreeMap<Peer, Invitation>,
     fee: protocol::payment::FeePolicy,
     hello_ms: u64,
-    figures_ms: Option<u64>,
+    figures: figures::Looks,
 }
 
 impl std::fmt::Debug for Driver {

@@ -113,7 +113,7 @@ impl Driver {
             hubs,
             fee: parts.policy.hub.fee,
             hello_ms: 0,
-            figures_ms: None,
+            figures: super::figures::Looks::default(),
             parts,
         };
         driver.load_exits(exits);

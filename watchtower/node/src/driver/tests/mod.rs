@@ -4,6 +4,7 @@
 mod again;
 mod crash;
 mod fates;
+mod figures;
 mod hall;
 mod load;
 mod orders;
