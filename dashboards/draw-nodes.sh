@@ -38,4 +38,4 @@ while kill -0 "$session" 2>/dev/null; do
     sleep 1
 done
 wait "$session" || { cat "$folder/session.log"; exit 1; }
-python3 -B "$root/dashboards/draw.py" "http://127.0.0.1:$port" "$out" --only node --minutes "$(((SECONDS - started) / 60 + 1))"
+python3 -B "$root/dashboards/draw.py" "http://127.0.0.1:$port" "$out" --only node --minutes "$(awk "BEGIN { print ($SECONDS - $started) / 60 }")"

@@ -239,8 +239,8 @@ fn money(page: &mut Page, status: &Value, disputes: &[DisputeRow]) {
             ("spent on gas", ether(spent)),
             ("balance", wei(&transactions["balance_wei"])),
             ("open transactions may cost", wei(&transactions["possible_cost_wei"])),
-            ("open", text(&transactions["open"])),
-            ("waiting", text(&transactions["waiting"])),
+            ("open transactions", text(&transactions["open"])),
+            ("wait for room", text(&transactions["waiting"])),
         ],
     );
 }

@@ -291,6 +291,7 @@ async fn the_doctor_finds_a_sound_tower_sound_and_names_each_thing_that_is_not()
         ("node 0, rules", doctor(&url, any, &deployment, &vault)),
         ("clock", {
             world.devnet.advance_time(3_600).unwrap();
+            tokio::time::sleep(Duration::from_secs(3)).await;
             doctor(&url, any, &deployment, usual)
         }),
     ] {

@@ -58,7 +58,7 @@ fn package(folder: &Path, revision: &str) -> PathBuf {
     let target = program.parent().and_then(Path::parent).unwrap();
     let file = folder.join(format!("watchtower_{revision}.deb"));
     let output = Command::new("cargo")
-        .args(["deb", "--package", "watchtower", "--no-build", "--no-strip", "--locked"])
+        .args(["deb", "--package", "watchtower", "--no-build", "--strip", "--fast", "--locked"])
         .args(["--deb-revision", revision, "--output"])
         .arg(&file)
         .env("CARGO_TARGET_DIR", target)
