@@ -32,8 +32,10 @@ fn the_page_has_nothing_that_the_catalog_does_not_have() {
 
 #[test]
 fn names_end_in_their_unit_and_counters_in_total() {
-    let metrics = Metrics::new().unwrap();
-    for entry in metrics.catalog().iter().filter(|entry| entry.name.starts_with(OURS)) {
+    let (tower, monitor, node) =
+        (Metrics::new().unwrap(), MonitorMetrics::new().unwrap(), NodeMetrics::new().unwrap());
+    let all = [tower.catalog(), monitor.catalog(), node.catalog()].concat();
+    for entry in all.iter().filter(|entry| entry.name.starts_with(OURS)) {
         let stem = entry.name.strip_suffix("_total");
         assert_eq!(stem.is_some(), entry.kind == Type::Counter, "{}", entry.name);
         let stem = stem.unwrap_or(entry.name);
