@@ -1,7 +1,8 @@
 //! The second lock: the session keys' secp256k1 signatures, which the vault checks beside the proof.
 //!
 //! A session key signs `State(uint56 channelId,uint56 nonce,uint56 version,uint112 balance)` by EIP-712 in the domain of
-//! the vault, deterministically (RFC 6979). A signature is the 64 bytes of EIP-2098: r, then s with the parity of R on top.
+//! the vault, deterministically (RFC 6979). The curve is libsecp256k1's: it signs in constant time, and recovers what
+//! execution clients recover with it. A signature is the 64 bytes of EIP-2098: r, then s with the parity of R on top.
 //!
 //! **Invariant:** a [`SessionSignature`] has r and s in 1 .. n and s at most n / 2, as the contract demands: for each
 //! signature there is one encoding.
@@ -13,10 +14,10 @@ use std::borrow::Cow;
 use alloy_primitives::aliases::{U56, U112};
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::{Eip712Domain, SolStruct};
-use k256::ecdsa::{Signature, SigningKey, VerifyingKey};
-use k256::elliptic_curve::ops::{Invert, LinearCombination, Reduce};
-use k256::elliptic_curve::point::DecompressPoint;
-use k256::{AffinePoint, ProjectivePoint, Scalar, U256};
+use k256::ecdsa::{Signature, SigningKey};
+use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
+use secp256k1::{Message, SECP256K1};
+use zeroize::Zeroizing;
 
 use crate::ids::{Amount, ChannelId, EscrowVersion, Nonce};
 
@@ -201,12 +202,21 @@ impl SessionKey {
     /// # Errors
     /// [`SessionError::NotCompact`], with a chance of 2^-127.
     pub fn sign_digest(&self, digest: &B256) -> Result<SessionSignature, SessionError> {
-        let signed = self.0.sign_prehash_recoverable(digest.as_slice());
-        let (signature, recovery) = signed.map_err(|_zero_or_short| SessionError::NotCompact)?;
-        if recovery.is_x_reduced() {
-            return Err(SessionError::NotCompact);
-        }
-        SessionSignature::from_parts(signature, recovery.is_y_odd())
+        let bytes = Zeroizing::new(<[u8; Self::LEN]>::from(self.0.to_bytes()));
+        let mut secret = secp256k1::SecretKey::from_byte_array(*bytes)
+            .map_err(|_out_of_range| SessionError::SecretOutOfRange)?;
+        let signed = SECP256K1.sign_ecdsa_recoverable(Message::from_digest(digest.0), &secret);
+        secret.non_secure_erase();
+        let (recovery, bytes) = signed.serialize_compact();
+        let is_y_odd = match recovery {
+            RecoveryId::Zero => false,
+            RecoveryId::One => true,
+            // r is the x-coordinate less the order.
+            RecoveryId::Two | RecoveryId::Three => return Err(SessionError::NotCompact),
+        };
+        let signature =
+            Signature::from_slice(&bytes).map_err(|_out_of_range| SessionError::OutOfRange)?;
+        SessionSignature::from_parts(signature, is_y_odd)
     }
 }
 
@@ -308,32 +318,16 @@ impl SessionSignature {
 
     /// Whose signature of an EIP-712 digest this is: (s R - z G) / r.
     ///
-    /// k256's own recovery verifies its result once more, which cannot fail here: R is a point, r its whole x-coordinate.
-    ///
     /// # Errors
     /// [`SessionError::Unrecoverable`] if r is the x-coordinate of no point, or the key would be the point at infinity.
-    #[expect(
-        clippy::arithmetic_side_effects,
-        reason = "arithmetic modulo the order of secp256k1 cannot overflow"
-    )]
     pub fn recover_digest(&self, digest: &B256) -> Result<SessionAddress, SessionError> {
-        let (r, s) = self.signature.split_scalars();
-        let commitment = AffinePoint::decompress(&r.to_bytes(), u8::from(self.is_y_odd).into());
-        let commitment =
-            Option::<AffinePoint>::from(commitment).ok_or(SessionError::Unrecoverable)?;
-        let z = <Scalar as Reduce<U256>>::reduce_bytes(&digest.0.into());
-        let inverse = Option::<Scalar>::from(r.as_ref().invert_vartime())
-            .ok_or(SessionError::Unrecoverable)?;
-        let (of_generator, of_commitment) = (-(inverse * z), inverse * *s);
-        let key = ProjectivePoint::lincomb(
-            &ProjectivePoint::GENERATOR,
-            &of_generator,
-            &commitment.into(),
-            &of_commitment,
-        );
-        let key = VerifyingKey::from_affine(key.into())
-            .map_err(|_infinity| SessionError::Unrecoverable)?;
-        SessionAddress::try_from(Address::from_public_key(&key))
+        let recovery = if self.is_y_odd { RecoveryId::One } else { RecoveryId::Zero };
+        let signature = RecoverableSignature::from_compact(&self.signature.to_bytes(), recovery);
+        let key = signature
+            .and_then(|signed| SECP256K1.recover_ecdsa(Message::from_digest(digest.0), &signed))
+            .map_err(|_no_key| SessionError::Unrecoverable)?;
+        let [_uncompressed, key @ ..] = key.serialize_uncompressed();
+        SessionAddress::try_from(Address::from_raw_public_key(&key))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256, U256, address, b256, keccak256};
 use alloy_sol_types::SolValue;
-use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
+use k256::ecdsa::{RecoveryId, Signature, SigningKey, VerifyingKey};
 use proptest::prelude::*;
 use protocol::ids::{Amount, ChannelId, EscrowVersion, Nonce};
 use protocol::session::{
@@ -170,6 +170,18 @@ proptest! {
             let expected = expected.map(|key| Address::from_public_key(&key));
             prop_assert_eq!(signature.recover_digest(&digest.into()).ok().map(SessionAddress::get), expected);
         }
+    }
+
+    #[test]
+    fn signing_agrees_with_k256(secret in any::<[u8; 32]>(), digest in any::<[u8; 32]>()) {
+        let Ok(key) = SessionKey::from_bytes(&secret) else { return Ok(()) };
+        let plain = SigningKey::from_bytes(&secret.into()).unwrap();
+        let (signature, recovery) = plain.sign_prehash_recoverable(&digest).unwrap();
+        let ours = key.sign_digest(&digest.into()).unwrap();
+        prop_assert_eq!(ours.r().0, <[u8; 32]>::from(signature.r().to_bytes()));
+        let mut vs = <[u8; 32]>::from(signature.s().to_bytes());
+        vs[0] |= u8::from(recovery.is_y_odd()) << 7;
+        prop_assert_eq!(ours.vs().0, vs);
     }
 
     #[test]
