@@ -24,6 +24,7 @@ pub mod encoding;
 pub mod hash;
 pub mod ids;
 pub mod keys;
+pub mod known_key;
 pub mod network;
 pub mod payment;
 pub mod schnorr;

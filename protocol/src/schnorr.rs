@@ -230,6 +230,32 @@ impl SecretKey {
     }
 }
 
+/// Whoever can say whether a signature is a key's: the key itself, or [`crate::known_key::KnownKey`], which is faster.
+pub trait Verify {
+    /// Whether `signature` is the key's, of `message`, under `tag`.
+    ///
+    /// # Errors
+    /// [`SignatureError::Unprovable`] or [`SignatureError::Mismatch`].
+    fn verify(
+        &self,
+        tag: Tag,
+        message: &Digest,
+        signature: &Signature,
+    ) -> Result<(), SignatureError>;
+}
+
+impl Verify for PublicKey {
+    fn verify(
+        &self,
+        tag: Tag,
+        message: &Digest,
+        signature: &Signature,
+    ) -> Result<(), SignatureError> {
+        // The inherent one: by the acceptance chain.
+        Self::verify(self, tag, message, signature)
+    }
+}
+
 impl PublicKey {
     /// Whether `signature` is this key's, of `message`, under `tag`.
     ///

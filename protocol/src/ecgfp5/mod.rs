@@ -22,11 +22,13 @@ mod affine;
 mod base;
 pub mod chain;
 mod field;
+mod known;
 mod multiply;
 mod point;
 mod scalar;
 mod wide;
 
 pub use affine::{AffinePoint, EqualX};
+pub(crate) use known::KnownPoint;
 pub use point::Point;
 pub use scalar::{NonCanonicalScalar, Scalar};

@@ -12,7 +12,7 @@ use crate::{
     encoding::bytes32_elements,
     hash::{Digest, poseidon},
     ids::Role,
-    schnorr::{SecretKey, Signature, SignatureError, Tag},
+    schnorr::{SecretKey, Signature, SignatureError, Tag, Verify},
     tags,
     zksc::{Channel, PaymentId},
 };
@@ -44,7 +44,11 @@ impl SignedReceipt {
     /// # Errors
     /// [`SignatureError`].
     pub fn verify(&self, payee: &Channel) -> Result<(), SignatureError> {
-        let key = &payee.party(Role::Participant).channel_key;
+        self.verify_by(&payee.party(Role::Participant).channel_key)
+    }
+
+    /// [`SignedReceipt::verify`] with the payee's key, made ready by the caller.
+    pub(super) fn verify_by(&self, key: &impl Verify) -> Result<(), SignatureError> {
         key.verify(Tag::Receipt, &digest(&self.payment), &self.signature)
     }
 }

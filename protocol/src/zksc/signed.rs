@@ -14,7 +14,7 @@ use crate::{
     encoding::{DecodeError, Reader},
     hash::Digest,
     ids::Role,
-    schnorr::{Signature, SignatureError, Tag},
+    schnorr::{Signature, SignatureError, Tag, Verify},
     session::{SessionError, SessionSignature},
     zksc::{channel::Channel, signer::Signer, state::State},
 };
@@ -87,7 +87,7 @@ impl StateSignatures {
     fn verify(
         &self,
         channel: &Channel,
-        role: Role,
+        (role, key): (Role, &impl Verify),
         state: &State,
         digest: &Digest,
     ) -> Result<(), VerifyError> {
@@ -95,9 +95,7 @@ impl StateSignatures {
         self.session
             .verify(&channel.session_domain(), &state.session(), party.session)
             .map_err(|error| VerifyError::Session { role, error })?;
-        party
-            .channel_key
-            .verify(state_tag(role), digest, &self.channel)
+        key.verify(state_tag(role), digest, &self.channel)
             .map_err(|error| VerifyError::ChannelKey { role, error })
     }
 }
@@ -152,10 +150,19 @@ impl UnverifiedPartial {
     /// # Errors
     /// [`VerifyError`].
     pub fn verify(self, channel: &Channel) -> Result<PartialState, VerifyError> {
+        self.verify_by(channel, &channel.party(Role::Counterparty).channel_key)
+    }
+
+    /// [`UnverifiedPartial::verify`] with the counterparty's key, made ready by the caller.
+    pub(super) fn verify_by(
+        self,
+        channel: &Channel,
+        key: &impl Verify,
+    ) -> Result<PartialState, VerifyError> {
         let Self { state, counterparty } = self;
         check_place(&state, channel)?;
         let digest = state.digest();
-        counterparty.verify(channel, Role::Counterparty, &state, &digest)?;
+        counterparty.verify(channel, (Role::Counterparty, key), &state, &digest)?;
         Ok(PartialState { state, digest, counterparty })
     }
 }
@@ -184,8 +191,9 @@ impl PartialState {
     ) -> Result<Self, VerifyError> {
         check_place(&state, channel)?;
         check_signer(signer, channel, Role::Counterparty)?;
-        let counterparty = signer.sign_state(channel, &state, hedge)?;
-        Ok(Self { state, digest: state.digest(), counterparty })
+        let digest = state.digest();
+        let counterparty = signer.sign_digest(channel, &state, &digest, hedge)?;
+        Ok(Self { state, digest, counterparty })
     }
 
     /// The state.
@@ -218,8 +226,8 @@ impl PartialState {
     ) -> Result<FinalState, VerifyError> {
         check_place(&self.state, channel)?;
         check_signer(signer, channel, Role::Participant)?;
-        let participant = signer.sign_state(channel, &self.state, hedge)?;
         let Self { state, digest, counterparty } = *self;
+        let participant = signer.sign_digest(channel, &state, &digest, hedge)?;
         Ok(FinalState { state, digest, participant, counterparty })
     }
 
@@ -234,12 +242,22 @@ impl PartialState {
         channel: &Channel,
         candidate: &UnverifiedFinal,
     ) -> Result<FinalState, VerifyError> {
+        self.complete_by(channel, &channel.party(Role::Participant).channel_key, candidate)
+    }
+
+    /// [`PartialState::complete`] with the participant's key, made ready by the caller.
+    pub(super) fn complete_by(
+        &self,
+        channel: &Channel,
+        key: &impl Verify,
+        candidate: &UnverifiedFinal,
+    ) -> Result<FinalState, VerifyError> {
         let Self { state, digest, counterparty } = *self;
         if candidate.state != state || candidate.counterparty != counterparty {
             return Err(VerifyError::OtherState);
         }
         check_place(&state, channel)?;
-        candidate.participant.verify(channel, Role::Participant, &state, &digest)?;
+        candidate.participant.verify(channel, (Role::Participant, key), &state, &digest)?;
         Ok(FinalState { state, digest, participant: candidate.participant, counterparty })
     }
 }
@@ -296,8 +314,12 @@ impl UnverifiedFinal {
         let Self { state, participant, counterparty } = self;
         check_place(&state, channel)?;
         let digest = state.digest();
-        participant.verify(channel, Role::Participant, &state, &digest)?;
-        counterparty.verify(channel, Role::Counterparty, &state, &digest)?;
+        for (role, signatures) in
+            [(Role::Participant, &participant), (Role::Counterparty, &counterparty)]
+        {
+            let key = &channel.party(role).channel_key;
+            signatures.verify(channel, (role, key), &state, &digest)?;
+        }
         Ok(FinalState { state, digest, participant, counterparty })
     }
 }

@@ -3,6 +3,7 @@
 use alloy_primitives::Address;
 
 use crate::{
+    hash::Digest,
     ids::Role,
     schnorr::SecretKey,
     session::SessionKey,
@@ -71,12 +72,23 @@ impl Signer {
         state: &State,
         hedge: &[u8; 32],
     ) -> Result<StateSignatures, VerifyError> {
+        self.sign_digest(channel, state, &state.digest(), hedge)
+    }
+
+    /// [`Signer::sign_state`], with the state's digest, which the caller has.
+    pub(super) fn sign_digest(
+        &self,
+        channel: &Channel,
+        state: &State,
+        digest: &Digest,
+        hedge: &[u8; 32],
+    ) -> Result<StateSignatures, VerifyError> {
         let role = self.role;
         let session = self
             .session_key
             .sign(&channel.session_domain(), &state.session())
             .map_err(|error| VerifyError::Session { role, error })?;
-        let channel = self.channel_key.sign(state_tag(role), &state.digest(), hedge);
+        let channel = self.channel_key.sign(state_tag(role), digest, hedge);
         Ok(StateSignatures { channel, session })
     }
 }

@@ -9,6 +9,7 @@
 
 mod chain;
 mod group_law;
+mod known;
 mod naive;
 mod refusals;
 mod schnorr;

@@ -225,7 +225,7 @@ impl Hub {
     ) -> Result<(), HubError> {
         let id = receipt.payment;
         let kept = Effect::Payment(from, Message::ReceiptKept(id));
-        let channel = self.lane(from)?.channel;
+        self.lane(from)?;
         let Some(payment) = self.payments.get_mut(&id) else {
             // It was kept and handed on before, and the payment is forgotten.
             turn.then.push(kept);
@@ -234,7 +234,8 @@ impl Hub {
         // Of one that is unclear the payee's word says what became of it.
         let told = matches!(payment.stage, HubStage::Credited | HubStage::Unclear);
         let fits = payment.terms.fields().payee == from && told;
-        if !fits || (payment.receipt.is_none() && receipt.verify(&channel).is_err()) {
+        let signed = |lane: &super::Lane| receipt.verify_by(lane.handshake.theirs()).is_ok();
+        if !fits || (payment.receipt.is_none() && !self.lanes.get(&from).is_some_and(signed)) {
             return Ok(());
         }
         let payer = payment.terms.fields().payer;

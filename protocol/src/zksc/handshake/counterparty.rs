@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     ids::Role,
+    known_key::KnownKey,
     vipe::Ledger,
     zksc::{Channel, FinalState, PartialState, Signer, UnverifiedFinal},
 };
@@ -47,6 +48,11 @@ impl Counterparty {
         self.shared.advice()
     }
 
+    /// The participant's channel key, made ready for many signatures.
+    pub(crate) const fn theirs(&self) -> &KnownKey {
+        &self.shared.theirs
+    }
+
     /// Takes one event. `hedge` is 32 fresh random bytes.
     ///
     /// # Errors
@@ -74,7 +80,7 @@ impl Counterparty {
         shared.check_active()?;
         shared.check_durable()?;
         if !shared.has_signed(&proposal) {
-            proposal.verify(&shared.channel)?;
+            proposal.verify_by(&shared.channel, &shared.theirs)?;
         }
         if shared.record.latest.is_some_and(|l| proposal.state.nonce <= l.state().nonce) {
             return Ok(shared.remind());
@@ -113,7 +119,7 @@ impl Counterparty {
         shared.check_newer(candidate.state.nonce)?;
         let state = match &shared.record.pending {
             Pending::Outstanding(_, partial) if *partial.state() == candidate.state => {
-                partial.complete(&shared.channel, candidate)?
+                partial.complete_by(&shared.channel, &shared.theirs, candidate)?
             }
             // This counterparty signed it and forgot; its own signatures are checked with the rest.
             _ => candidate.verify(&shared.channel)?,

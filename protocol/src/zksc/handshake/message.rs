@@ -4,7 +4,8 @@ use super::Acknowledgement;
 use crate::{
     encoding::{DecodeError, Reader},
     hash::{Digest, poseidon},
-    schnorr::{SecretKey, Signature, Tag},
+    ids::Role,
+    schnorr::{SecretKey, Signature, Tag, Verify},
     tags,
     zksc::{
         Channel, FinalState, PartialState, State, Transition, UnverifiedFinal, UnverifiedPartial,
@@ -57,17 +58,23 @@ impl Proposal {
     /// # Errors
     /// [`VerifyError`] for another channel or signer.
     pub fn verify(&self, channel: &Channel) -> Result<(), VerifyError> {
+        self.verify_by(channel, &channel.party(Role::Participant).channel_key)
+    }
+
+    /// [`Proposal::verify`] with the participant's key, made ready by the caller.
+    pub(super) fn verify_by(
+        &self,
+        channel: &Channel,
+        key: &impl Verify,
+    ) -> Result<(), VerifyError> {
         if self.state.domain != channel.domain() {
             return Err(VerifyError::OtherDomain);
         }
         if self.state.channel_id != channel.id() {
             return Err(VerifyError::OtherChannel);
         }
-        let role = crate::ids::Role::Participant;
-        channel
-            .party(role)
-            .channel_key
-            .verify(Tag::Propose, &digest(&self.state, &self.transition), &self.signature)
+        let role = Role::Participant;
+        key.verify(Tag::Propose, &digest(&self.state, &self.transition), &self.signature)
             .map_err(|error| VerifyError::ChannelKey { role, error })
     }
 

@@ -47,6 +47,12 @@ impl Participant {
         self.shared.advice()
     }
 
+    /// Whether an answer is waited for.
+    #[must_use]
+    pub const fn waits(&self) -> bool {
+        self.shared.waits()
+    }
+
     /// Takes one event. `hedge` is 32 fresh random bytes.
     ///
     /// # Errors
@@ -131,7 +137,7 @@ impl Participant {
             Pending::Proposed(proposal) if proposal.state == partial.state => {}
             _ => return Err(Refusal::Unexpected),
         }
-        let partial = partial.verify(&shared.channel)?;
+        let partial = partial.verify_by(&shared.channel, &shared.theirs)?;
         self.finish(&partial, now, hedge)
     }
 

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::{
     ids::{Nonce, Role},
+    known_key::KnownKey,
     vipe::Ledger,
     zksc::{Channel, FinalState, Signer, State},
 };
@@ -23,6 +24,8 @@ struct Wait {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) channel: Channel,
+    /// The other party's channel key: every update is checked against it.
+    pub(super) theirs: KnownKey,
     pub(super) signer: Signer,
     pub(super) config: Config,
     pub(super) ledger: Ledger,
@@ -48,8 +51,18 @@ impl Shared {
         if record.role != own || signer.role() != own || !signer.is_of(&channel) {
             return Err(Refusal::Unexpected);
         }
-        let mut shared =
-            Self { channel, signer, config, ledger, record, number: 0, held: None, wait: None };
+        let theirs = KnownKey::new(channel.party(own.other()).channel_key);
+        let mut shared = Self {
+            channel,
+            theirs,
+            signer,
+            config,
+            ledger,
+            record,
+            number: 0,
+            held: None,
+            wait: None,
+        };
         if shared.outgoing().is_some() {
             shared.start_wait(now);
         }
@@ -198,6 +211,11 @@ impl Shared {
         let next_retry = now.saturating_add(pause);
         self.wait =
             Some(Wait { since: now, next_retry, pause, stalled: false, exit_reported: false });
+    }
+
+    /// Whether an answer is waited for: else time changes nothing.
+    pub(super) const fn waits(&self) -> bool {
+        self.wait.is_some()
     }
 
     /// The answer came. Says so if it had been given up.
