@@ -34,6 +34,13 @@ pub(super) struct TablePoint {
     pub(super) u: Fe5,
 }
 
+impl TablePoint {
+    /// The opposite, if `negate`, in constant time.
+    pub(super) fn negate_if(self, negate: Choice) -> Self {
+        Self { u: Fe5::conditional_select(&self.u, &-self.u, negate), ..self }
+    }
+}
+
 impl Point {
     /// The neutral element.
     pub const NEUTRAL: Self = Self { x: Fe5::ZERO, z: Fe5::ONE, u: Fe5::ZERO, t: Fe5::ONE };
