@@ -28,6 +28,7 @@
 //! **Invariant:** a payment is either credited to its payee or paid back to its payer, never both.
 
 mod ahead;
+mod extend;
 pub mod history;
 pub mod hub;
 pub mod message;

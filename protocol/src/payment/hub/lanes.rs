@@ -1,13 +1,12 @@
 //! The hub and the handshakes: what a participant may propose, and what a new final state means for a payment.
 
-use super::{Ending, Hub, HubError, HubStage, Turn};
+use super::{Effect, Ending, Hub, HubError, HubStage, Turn};
 use crate::{
     ids::{ChannelId, Nonce},
     payment::{
         history::{Entry, EntryKind, History},
         message::Reason,
         note::Commitment,
-        wallet::extended,
     },
     zksc::{
         Change, PaymentId, State, Transition, TransitionError,
@@ -52,7 +51,8 @@ impl Hub {
     ) -> Result<(), HubError> {
         self.check_fresh(turn.at)?;
         let (change, nonce) = (proposal.transition.change, proposal.state.nonce);
-        let step = match self.permit(id, proposal) {
+        let permitted = self.follows(id, proposal).and_then(|()| self.permit(id, proposal));
+        let step = match permitted {
             Ok(step) => step,
             Err(reason) => return self.refuse(id, proposal, reason, turn),
         };
@@ -75,14 +75,19 @@ impl Hub {
         Ok(())
     }
 
-    /// Whether the hub would sign this now.
+    /// Whether the proposal commits to the channel's history and itself.
+    fn follows(&mut self, id: ChannelId, proposal: &Proposal) -> Result<(), Reason> {
+        let lane = self.lanes.get_mut(&id).ok_or(Reason::Ending)?;
+        let base = *lane.handshake.record().base();
+        let entry = Entry::of(&proposal.transition.change, proposal.state.nonce);
+        let found = lane.extended.find(&lane.history, &base, &entry, &proposal.transition);
+        found.map(|_history| ()).ok_or(Reason::History)
+    }
+
+    /// Whether the hub would sign this now, as far as the payment goes.
     fn permit(&self, id: ChannelId, proposal: &Proposal) -> Result<Option<Step>, Reason> {
-        let lane = self.lanes.get(&id).ok_or(Reason::Ending)?;
-        let (base, change) = (lane.handshake.record().base(), &proposal.transition.change);
+        let change = &proposal.transition.change;
         let entry = Entry::of(change, proposal.state.nonce);
-        if extended(&lane.history, base, &entry, &proposal.transition).is_none() {
-            return Err(Reason::History);
-        }
         let (Change::Debit(_, payment) | Change::Credit(_, payment)) = *change else {
             return Ok(None);
         };
@@ -203,7 +208,8 @@ impl Hub {
         let lane = self.lane_mut(id)?;
         let record = *lane.handshake.record();
         let entry = Entry::of(&transition.change, record.base().nonce);
-        let Some((history, proof)) = extended(&lane.history, base, &entry, transition) else {
+        let found = lane.extended.find(&lane.history, base, &entry, transition);
+        let Some((history, proof)) = found else {
             return self.history_lost(id);
         };
         lane.history = history;
@@ -302,5 +308,15 @@ impl Hub {
         self.lanes.get(&id).is_some_and(|lane| {
             lane.ending == Ending::None && !lane.handshake.record().is_stopped()
         })
+    }
+}
+
+/// A handshake's effect as one of the hub's; its records travel with the hub's own.
+pub(super) fn outward(id: ChannelId, effect: handshake::Effect) -> Option<Effect> {
+    match effect {
+        handshake::Effect::Persist { .. } => None,
+        handshake::Effect::Send(message) => Some(Effect::Handshake(id, message)),
+        handshake::Effect::Finalized(state) => Some(Effect::Finalized(id, state)),
+        handshake::Effect::Report(report) => Some(Effect::Report(id, report)),
     }
 }

@@ -26,10 +26,12 @@ mod timers;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use admit::PayerLimits;
+use lanes::outward;
 pub use record::{Batch, HubPayment, HubStage, LaneRecord, StoredLane};
 
 use super::{
     ahead::Ahead,
+    extend::Extended,
     message::{Message, Reason},
     terms::FeePolicy,
     timer::Timer,
@@ -147,6 +149,7 @@ struct Lane {
     ledger: Ledger,
     handshake: Counterparty,
     history: super::History,
+    extended: Extended,
     last: Option<Sequence>,
     protected: Nonce,
     ending: Ending,
@@ -234,9 +237,9 @@ impl Hub {
         let config = self.config.handshake;
         let (handshake, effects) =
             Counterparty::resume(*channel, signer, config, ledger.clone(), handshake, now)?;
-        let (protected, ending) = (Nonce::ZERO, Ending::None);
-        let channel = *channel;
-        let lane = Lane { channel, ledger, handshake, history, last, protected, ending };
+        let (channel, extended, protected, ending) =
+            (*channel, Extended::default(), Nonce::ZERO, Ending::None);
+        let lane = Lane { channel, ledger, handshake, history, extended, last, protected, ending };
         self.lanes.insert(id, lane);
         Ok(effects.into_iter().filter_map(|effect| outward(id, effect)).collect())
     }
@@ -270,9 +273,9 @@ impl Hub {
             Event::Persisted(number) => {
                 let (inner, then) = self.ahead.release(number);
                 turn.out.extend(then);
-                for (id, number) in inner {
-                    self.feed(id, handshake::Event::Persisted(number), &mut turn)?;
-                }
+                inner.into_iter().try_for_each(|(id, number)| {
+                    self.feed(id, handshake::Event::Persisted(number), &mut turn)
+                })?;
             }
             Event::Protected(id, nonce) => {
                 let lane = self.lane_mut(id)?;
@@ -387,14 +390,5 @@ impl Hub {
         }
         self.timers.remove(&id);
         turn.payments.insert(id);
-    }
-}
-
-fn outward(id: ChannelId, effect: handshake::Effect) -> Option<Effect> {
-    match effect {
-        handshake::Effect::Persist { .. } => None,
-        handshake::Effect::Send(message) => Some(Effect::Handshake(id, message)),
-        handshake::Effect::Finalized(state) => Some(Effect::Finalized(id, state)),
-        handshake::Effect::Report(report) => Some(Effect::Report(id, report)),
     }
 }

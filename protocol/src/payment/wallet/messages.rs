@@ -27,12 +27,12 @@ impl Wallet {
         let own_max = self.config.max_in_flight.min(self.config.handshake.max_update);
         let credit_max = self.config.credit_max.min(self.hub_max);
         let parts = split(order.amount, &self.config.fee, own_max.min(self.hub_max), credit_max)?;
-        if self.book.open().saturating_add(parts.len()) > OPEN_MAX {
+        if self.open.len().saturating_add(parts.len()) > OPEN_MAX {
             return Err(PayError::TooMany);
         }
         let terms = self.terms(order, &parts)?;
-        let waiting = self.book.payments.values().filter(|one| one.stage == Stage::Proposed);
-        let debits = terms.iter().chain(waiting.map(|one| &one.terms)).map(Terms::debit);
+        let waiting = self.open_payments().filter(|(_, one)| one.stage == Stage::Proposed);
+        let debits = terms.iter().chain(waiting.map(|(_, one)| &one.terms)).map(Terms::debit);
         let total =
             debits.fold(Amount::ZERO, |sum, debit| sum.checked_add(debit).unwrap_or(Amount::MAX));
         if total > self.balance() {
@@ -43,7 +43,7 @@ impl Wallet {
             payment.payee = Some(*order.payee);
             let next = terms.fields().sequence.next();
             self.book.head.sequence = next.unwrap_or(Sequence::MAX);
-            self.book.payments.insert(terms.id(), payment);
+            self.enter(payment);
             self.go(terms.id(), Stage::Proposed, turn);
         }
         Ok(())
@@ -152,7 +152,7 @@ impl Wallet {
                 && (fields.reference, fields.parts) == (reference, parts)
         };
         let all: Vec<PaymentId> =
-            self.book.payments.iter().filter(|(_, one)| same(one)).map(|(id, _)| *id).collect();
+            self.open_payments().filter(|(_, one)| same(one)).map(|(id, _)| *id).collect();
         all.into_iter().for_each(|id| self.refuse(id, reason, turn));
     }
 
@@ -185,15 +185,15 @@ impl Wallet {
             return;
         }
         let id = terms.id();
-        if !self.book.payments.contains_key(&id) && self.book.open() < OPEN_MAX {
+        if !self.book.payments.contains_key(&id) && self.open.len() < OPEN_MAX {
             // This wallet lost its memory of it.
-            let payment = Payment::new(terms, Direction::Outgoing, Stage::Debited);
-            self.book.payments.insert(id, payment);
+            self.enter(Payment::new(terms, Direction::Outgoing, Stage::Debited));
         }
         let Some(one) = self.book.payments.get_mut(&id) else { return };
         if one.credit.is_none() && one.stage != Stage::Received && !one.pay_back {
             one.pay_back = true;
             one.closed = None;
+            self.open.insert(id);
             turn.changed.insert(id);
         }
     }
@@ -208,9 +208,8 @@ impl Wallet {
                 let receipt = one.receipt.map(|receipt| Effect::Payment(Message::Receipt(receipt)));
                 turn.then.extend(receipt);
             }
-            None if self.book.open() < OPEN_MAX => {
-                let payment = Payment::new(terms, Direction::Incoming, Stage::Protected);
-                self.book.payments.insert(id, payment);
+            None if self.open.len() < OPEN_MAX => {
+                self.enter(Payment::new(terms, Direction::Incoming, Stage::Protected));
                 self.go(id, Stage::Protected, turn);
             }
             // At the bound the hub offers again later.
@@ -237,7 +236,7 @@ impl Wallet {
 
     /// Asks for the first payment that is not debited yet, if it was not asked for since the start.
     pub(super) fn ask(&mut self, turn: &mut Turn<'_>) {
-        let Some(one) = self.book.current().filter(|one| self.may_fly(one)) else { return };
+        let Some(one) = self.current().filter(|one| self.may_fly(one)) else { return };
         let terms = one.terms;
         if !self.handshake.record().is_stopped() && !self.timers.contains_key(&terms.id()) {
             self.start_timer(terms.id(), turn);
@@ -247,13 +246,10 @@ impl Wallet {
 
     /// Sends again what was not answered.
     pub(super) fn on_tick(&mut self, turn: &mut Turn<'_>) {
-        let current = self.book.current().map(|one| one.terms.id());
+        let current = self.current().map(|one| one.terms.id());
         let waiting: Vec<(PaymentId, Message)> = self
-            .book
-            .payments
-            .iter()
+            .open_payments()
             .filter_map(|(id, one)| match (one.direction, one.stage) {
-                _ if one.closed.is_some() => None,
                 (Direction::Outgoing, Stage::Proposed) if current != Some(*id) => None,
                 (Direction::Outgoing, _) => Some((*id, Message::Request(one.terms))),
                 (Direction::Incoming, _) => Some((*id, Message::Receipt(one.receipt?))),
@@ -286,6 +282,7 @@ impl Wallet {
     /// Nothing more will happen to the payment.
     pub(super) fn close(&mut self, id: PaymentId, turn: &mut Turn<'_>) {
         self.timers.remove(&id);
+        self.open.remove(&id);
         if let Some(payment) = self.book.payments.get_mut(&id) {
             self.book.head.closed = self.book.head.closed.saturating_add(1);
             payment.closed = Some(self.book.head.closed);

@@ -22,10 +22,10 @@ mod updates;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use record::{Batch, Book, Direction, Payment, Record, Stage};
-pub(in crate::payment) use updates::extended;
 
 use super::{
     ahead::Ahead,
+    extend::Extended,
     message::Message,
     terms::{FeePolicy, TermsError},
     timer::Timer,
@@ -174,6 +174,9 @@ pub struct Wallet {
     ledger: Ledger,
     handshake: Participant,
     book: Book,
+    /// The payments of the book that have not ended: those that have are many more, and nothing looks at them.
+    open: BTreeSet<PaymentId>,
+    extended: Extended,
     fresh_until: Option<Millis>,
     protected: Nonce,
     timers: BTreeMap<PaymentId, Timer>,
@@ -201,6 +204,8 @@ impl Wallet {
             record.handshake,
             now,
         )?;
+        let open = |(id, one): (&PaymentId, &Payment)| one.closed.is_none().then_some(*id);
+        let open = record.book.payments.iter().filter_map(open).collect();
         let wallet = Self {
             channel,
             signer,
@@ -209,6 +214,8 @@ impl Wallet {
             ledger,
             handshake,
             book: record.book,
+            open,
+            extended: Extended::default(),
             fresh_until: None,
             protected: Nonce::ZERO,
             timers: BTreeMap::new(),
@@ -234,6 +241,33 @@ impl Wallet {
     #[must_use]
     pub const fn book(&self) -> &Book {
         &self.book
+    }
+
+    /// Whether anything is under way that the clock decides about: what is not answered is sent again, what stays unanswered
+    /// is reported.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.handshake.waits() || !self.open.is_empty()
+    }
+
+    /// The payments that have not ended.
+    fn open_payments(&self) -> impl Iterator<Item = (&PaymentId, &Payment)> + Clone {
+        self.open.iter().filter_map(|id| self.book.payments.get_key_value(id))
+    }
+
+    /// The first payment that is asked for and not debited: parts are paid one after another.
+    fn current(&self) -> Option<&Payment> {
+        let asked =
+            |one: &&Payment| one.direction == Direction::Outgoing && one.stage == Stage::Proposed;
+        let asked = self.open_payments().map(|(_, one)| one).filter(asked);
+        asked.min_by_key(|one| one.terms.fields().sequence)
+    }
+
+    /// Puts a new payment into the book.
+    fn enter(&mut self, payment: Payment) {
+        let id = payment.terms.id();
+        self.book.payments.insert(id, payment);
+        self.open.insert(id);
     }
 
     /// How far a payment has come, as a person sees it.
@@ -338,6 +372,7 @@ impl Wallet {
         }
         for old in self.book.outdated() {
             self.book.payments.remove(&old);
+            self.open.remove(&old);
             changed.insert(old);
         }
         let payments =

@@ -4,8 +4,9 @@ use alloy_primitives::keccak256;
 
 use super::{Direction, Effect, PayError, Payment, Stage, Turn, Wallet};
 use crate::{
+    ids::Amount,
     payment::{
-        history::{Entry, History, HistoryProof},
+        history::{Entry, History},
         message::{Message, Reason},
         note::Commitment,
         receipt::SignedReceipt,
@@ -21,14 +22,10 @@ impl Wallet {
     pub(super) fn propose(&mut self, change: Change, turn: &mut Turn<'_>) -> Result<(), PayError> {
         self.check_fresh(turn.at)?;
         let nonce = self.handshake.record().base().nonce.next().unwrap_or(crate::ids::Nonce::MAX);
-        let (next, _) = self.book.head.history.append(&Entry::of(&change, nonce));
+        let content = self.extended.append(&self.book.head.history, &Entry::of(&change, nonce));
         let salt = keccak256([b"vrc app root salt v1".as_slice(), turn.hedge].concat());
-        let transition = Transition {
-            change,
-            version: self.ledger.last(),
-            salt: Salt::new(salt.0),
-            content: next.root(),
-        };
+        let transition =
+            Transition { change, version: self.ledger.last(), salt: Salt::new(salt.0), content };
         self.feed(handshake::Event::Update(transition), turn)
     }
 
@@ -89,13 +86,8 @@ impl Wallet {
     fn went_past(&mut self, turn: &mut Turn<'_>) {
         self.history_lost(turn);
         let is_credited = |one: &Payment| matches!(one.stage, Stage::Credited | Stage::Received);
-        let open: Vec<PaymentId> = self
-            .book
-            .payments
-            .iter()
-            .filter(|(_, one)| one.closed.is_none() && !is_credited(one))
-            .map(|(id, _)| *id)
-            .collect();
+        let open = self.open_payments().filter(|(_, one)| !is_credited(one));
+        let open: Vec<PaymentId> = open.map(|(id, _)| *id).collect();
         for id in open {
             if let Some(one) = self.book.payments.get_mut(&id) {
                 one.pay_back = false;
@@ -115,8 +107,8 @@ impl Wallet {
         let record = *self.handshake.record();
         let entry = Entry::of(&transition.change, record.base().nonce);
         turn.dirty = true;
-        let Some((history, proof)) = extended(&self.book.head.history, base, &entry, transition)
-        else {
+        let history = &self.book.head.history;
+        let Some((history, proof)) = self.extended.find(history, base, &entry, transition) else {
             return self.history_lost(turn);
         };
         self.book.head.history = history;
@@ -134,6 +126,7 @@ impl Wallet {
                 payment.debit = Some(shown);
                 payment.reason = None;
                 payment.closed = None;
+                self.open.insert(id);
                 self.go(id, Stage::Debited, turn);
                 self.start_timer(id, turn);
             }
@@ -148,6 +141,7 @@ impl Wallet {
                 payment.credit = Some(shown);
                 payment.reason = None;
                 payment.closed = None;
+                self.open.insert(id);
                 self.go(id, Stage::Credited, turn);
             }
             (Direction::Incoming, true) => {}
@@ -161,9 +155,7 @@ impl Wallet {
         let covered =
             |shown: Option<&Commitment>| shown.is_some_and(|shown| shown.entry.nonce <= protected);
         let forward: Vec<(PaymentId, Stage)> = self
-            .book
-            .payments
-            .iter()
+            .open_payments()
             .filter_map(|(id, one)| match one.stage {
                 Stage::Debited if covered(one.debit.as_ref()) => Some((*id, Stage::Protected)),
                 Stage::Credited if covered(one.credit.as_ref()) => Some((*id, Stage::Received)),
@@ -198,8 +190,8 @@ impl Wallet {
     }
 
     fn next_change(&self) -> Option<Change> {
-        let payments = self.book.payments.iter();
-        let back = |one: &&Payment| one.pay_back && one.credit.is_none() && one.closed.is_none();
+        let payments = self.open_payments();
+        let back = |one: &&Payment| one.pay_back && one.credit.is_none();
         let due =
             |one: &&Payment| one.direction == Direction::Incoming && one.stage == Stage::Protected;
         if let Some((id, one)) = payments.clone().find(|(_, one)| back(one)) {
@@ -208,27 +200,16 @@ impl Wallet {
         if let Some((id, one)) = payments.clone().find(|(_, one)| due(one)) {
             return Some(Change::Credit(one.terms.fields().amount, *id));
         }
-        let one = self.book.current().filter(|one| one.accepted && self.may_fly(one))?;
+        let one = self.current().filter(|one| one.accepted && self.may_fly(one))?;
         Some(Change::Debit(one.terms.debit(), one.terms.id()))
     }
 
     /// Whether the debit keeps what is in flight within its bound.
     pub(super) fn may_fly(&self, one: &Payment) -> bool {
-        let sum = self.book.in_flight().checked_add(one.terms.debit());
+        let flying = self.open_payments().fold(Amount::ZERO, |sum, (_, one)| {
+            sum.checked_add(one.in_flight()).unwrap_or(Amount::MAX)
+        });
+        let sum = flying.checked_add(one.terms.debit());
         sum.is_some_and(|sum| sum <= self.config.max_in_flight)
     }
-}
-
-/// The history after `entry`, if `transition` commits to it: gone on with, or begun anew from `base` by a side that lost
-/// its own.
-pub(in crate::payment) fn extended(
-    history: &History,
-    base: &State,
-    entry: &Entry,
-    transition: &Transition,
-) -> Option<(History, HistoryProof)> {
-    [history, &History::restarted(base.app_root)]
-        .into_iter()
-        .map(|history| history.append(entry))
-        .find(|(next, _)| next.root() == transition.content)
 }
