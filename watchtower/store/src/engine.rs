@@ -5,7 +5,8 @@
 //! readers ------------------------------------> a snapshot, without troubling the writer
 //! ```
 //!
-//! Batching comes for free: while one commit runs, the next batch gathers. A job decides and writes inside the same
+//! Batching comes for free: while one commit runs, the next batch gathers. Under load ([`SIBLINGS`]) the writer gives it a moment
+//! more ([`GATHER`]): a commit costs as much for one job as for many. Who is alone never waits. A job decides and writes inside the same
 //! transaction, so a check and the record that it protects cannot be torn apart.
 //!
 //! **Invariant:** no job is answered with success before the transaction that holds its writes is on disk.
@@ -22,12 +23,21 @@ use tokio::sync::{mpsc, oneshot};
 use crate::ahead::Ahead;
 use crate::backend::{Storage, Trouble};
 use crate::error::StoreError;
+use crate::job::{Job, Typed};
+use crate::node::Tables;
 use crate::opening::{self, Opened};
 use crate::scrub::{Scrub, Scrubbed};
 
 /// The most jobs that share one commit: enough to hide the cost of the sync and to share the upper pages of the trees,
 /// small enough that a failure answers a bounded number of callers.
 pub(crate) const BATCH_MAX: usize = 1_024;
+
+/// So many jobs in one commit show that more are on their way.
+const SIBLINGS: usize = 4;
+/// So many jobs wait for no more.
+const ENOUGH: usize = 64;
+/// How long a commit waits for more jobs under load: less than a sync takes on most disks.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// How much of the file the engine keeps in memory unless told otherwise, in bytes. The operating system keeps what else there
 /// is room for; more here saves a copy now and then.
@@ -46,50 +56,6 @@ pub struct Commit<'a> {
 
 /// What hears of commits, on the writer's thread: it must be quick.
 pub(crate) type Observer = Box<dyn Fn(&Commit<'_>) + Send + Sync>;
-
-/// One change and its caller.
-pub(crate) trait Job: Send {
-    /// Decides and writes. `Err` means that the whole batch must be abandoned.
-    fn run(&mut self, transaction: &WriteTransaction) -> Result<(), StoreError>;
-    /// Tells the caller how it ended.
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
-}
-
-struct Typed<T, F, A> {
-    apply: Option<F>,
-    outcome: Option<Result<T, StoreError>>,
-    /// Once it is known how the commit ended, before anybody is told.
-    after: A,
-    reply: oneshot::Sender<Result<T, StoreError>>,
-}
-
-impl<T, F, A> Job for Typed<T, F, A>
-where
-    T: Send,
-    F: FnOnce(&WriteTransaction) -> Result<T, StoreError> + Send,
-    A: FnOnce() + Send,
-{
-    fn run(&mut self, transaction: &WriteTransaction) -> Result<(), StoreError> {
-        let Some(apply) = self.apply.take() else { return Err(StoreError::Stopped) };
-        match apply(transaction) {
-            Err(error) if !error.is_refusal() => Err(error),
-            outcome => {
-                self.outcome = Some(outcome);
-                Ok(())
-            }
-        }
-    }
-
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
-        let outcome = match committed {
-            Ok(()) => self.outcome.unwrap_or(Err(StoreError::Stopped)),
-            Err(error) => Err(error),
-        };
-        (self.after)();
-        // A caller that has gone away does not need the answer.
-        let _ = self.reply.send(outcome);
-    }
-}
 
 /// What the file is right now.
 enum State {
@@ -218,10 +184,8 @@ impl Engine {
     fn run_batch(&self, mut jobs: Vec<Box<dyn Job>>) {
         let started = Instant::now();
         let outcome = self.write(|transaction| {
-            for job in &mut jobs {
-                job.run(transaction)?;
-            }
-            Ok(())
+            let mut tables = Tables::default();
+            jobs.iter_mut().try_for_each(|job| job.run(transaction, &mut tables))
         });
         if let Err(error) = &outcome {
             tracing::error!(%error, jobs = jobs.len(), "a batch was not stored; its callers were told");
@@ -256,6 +220,17 @@ fn commit<T>(
     Ok(value)
 }
 
+/// Waits a moment for more jobs.
+fn gather(queue: &mut mpsc::Receiver<Box<dyn Job>>, batch: &mut Vec<Box<dyn Job>>) {
+    // On a thread of its own; waking up early does no harm.
+    std::thread::park_timeout(GATHER);
+    while batch.len() < BATCH_MAX
+        && let Ok(job) = queue.try_recv()
+    {
+        batch.push(job);
+    }
+}
+
 /// The queue to the writer, and the thread to wait for at the end.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -270,8 +245,12 @@ impl Writer {
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
-                let mut batch = Vec::with_capacity(BATCH_MAX);
+                let (mut batch, mut before) = (Vec::with_capacity(BATCH_MAX), 0);
                 while queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
+                    if before >= SIBLINGS && batch.len() < ENOUGH {
+                        gather(&mut queue, &mut batch);
+                    }
+                    before = batch.len();
                     engine.run_batch(std::mem::take(&mut batch));
                 }
             })
@@ -304,11 +283,16 @@ impl Writer {
         F: FnOnce(&WriteTransaction) -> Result<T, StoreError> + Send + 'static,
         A: FnOnce() + Send + 'static,
     {
+        // It opens what it needs: nothing else may have it open.
+        let apply = move |transaction: &WriteTransaction, tables: &mut Tables<'_>| {
+            tables.close();
+            apply(transaction)
+        };
         self.enqueue(apply, after).await?.await.map_err(|_gone| StoreError::Stopped)?
     }
 
     /// Hands a change to the writer; the answer comes once it is on disk. Changes are stored in the order of their handing
-    /// over.
+    /// over. It finds the node's tables as the changes before it left them.
     pub(crate) async fn enqueue<T, F, A>(
         &self,
         apply: F,
@@ -316,7 +300,9 @@ impl Writer {
     ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&WriteTransaction) -> Result<T, StoreError> + Send + 'static,
+        F: for<'txn> FnOnce(&'txn WriteTransaction, &mut Tables<'txn>) -> Result<T, StoreError>
+            + Send
+            + 'static,
         A: FnOnce() + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();

@@ -21,6 +21,7 @@ mod change;
 mod engine;
 mod error;
 mod heads;
+mod job;
 mod json;
 mod kept;
 mod moves;

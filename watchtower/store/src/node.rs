@@ -6,13 +6,14 @@
 //! **Invariant:** a turn is stored whole or not at all; a signature that contradicts one on record refuses its whole turn.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use alloy_primitives::Address;
-use protocol::ChannelId;
-use redb::{TableDefinition, WriteTransaction};
+use protocol::{ChannelId, Nonce};
+use redb::{Table, TableDefinition, WriteTransaction};
 use tokio::sync::oneshot;
 
 use crate::backups::Slot;
@@ -83,59 +84,112 @@ pub(crate) fn establish(transaction: &WriteTransaction) -> Result<(), StoreError
     Ok(())
 }
 
-fn apply(
-    transaction: &WriteTransaction,
+type RowTable<'txn> = Table<'txn, &'static [u8], &'static [u8]>;
+
+/// The tables that turns write, each opened once for all turns of a commit.
+#[derive(Default)]
+pub(crate) struct Tables<'txn> {
+    rows: BTreeMap<NodeTable, RowTable<'txn>>,
+    signing: Option<signing::Tables<'txn>>,
+}
+
+impl<'txn> Tables<'txn> {
+    /// Before anybody opens one of them by itself: no table is open twice.
+    pub(crate) fn close(&mut self) {
+        *self = Self::default();
+    }
+
+    fn get(
+        &mut self,
+        transaction: &'txn WriteTransaction,
+        table: NodeTable,
+    ) -> Result<&mut RowTable<'txn>, StoreError> {
+        match self.rows.entry(table) {
+            Entry::Occupied(there) => Ok(there.into_mut()),
+            Entry::Vacant(place) => Ok(place.insert(transaction.open_table(table.definition())?)),
+        }
+    }
+
+    fn signing(
+        &mut self,
+        transaction: &'txn WriteTransaction,
+    ) -> Result<&mut signing::Tables<'txn>, StoreError> {
+        match &mut self.signing {
+            Some(there) => Ok(there),
+            place => Ok(place.insert(signing::Tables::open(transaction)?)),
+        }
+    }
+}
+
+fn apply<'txn>(
+    transaction: &'txn WriteTransaction,
+    tables: &mut Tables<'txn>,
     facts: &schema::Facts,
     change: &NodeChange,
 ) -> Result<(), StoreError> {
     match change {
         NodeChange::Put(table, key, body) => {
-            transaction.open_table(table.definition())?.insert(key.as_slice(), body.as_slice())?;
+            tables.get(transaction, *table)?.insert(key.as_slice(), body.as_slice())?;
         }
         NodeChange::Remove(table, key) => {
-            transaction.open_table(table.definition())?.remove(key.as_slice())?;
+            tables.get(transaction, *table)?.remove(key.as_slice())?;
         }
         NodeChange::Archive(table, key) => {
-            let mut from = transaction.open_table(table.definition())?;
+            let from = tables.get(transaction, *table)?;
             let body = from.remove(key.as_slice())?.map(|body| body.value().to_vec());
             if let Some(body) = body {
-                let mut archive = transaction.open_table(NodeTable::Archive.definition())?;
+                let archive = tables.get(transaction, NodeTable::Archive)?;
                 archive.insert(key.as_slice(), body.as_slice())?;
             }
         }
         NodeChange::Signed(..) => {}
-        NodeChange::Tower(change) => crate::change::apply(transaction, facts, change)?,
+        NodeChange::Tower(change) => {
+            tables.close();
+            crate::change::apply(transaction, facts, change)?;
+        }
         NodeChange::Receipt(slot, tower, receipt) => {
+            tables.close();
             crate::receipts::put(transaction, *slot, *tower, receipt)?;
         }
     }
     Ok(())
 }
 
-fn turn(
-    transaction: &WriteTransaction,
-    facts: &schema::Facts,
+/// Records what a turn signs. First everything that may be refused: what is refused must have written nothing.
+fn sign<'txn>(
+    transaction: &'txn WriteTransaction,
+    tables: &mut Tables<'txn>,
     changes: &[NodeChange],
 ) -> Result<(), StoreError> {
-    // First everything that may be refused: what is refused must have written nothing.
-    let mut signed: BTreeMap<(u64, u64), &SignedRow> = BTreeMap::new();
+    let mut new: BTreeMap<(ChannelId, Nonce), &SignedRow> = BTreeMap::new();
     for change in changes {
         let NodeChange::Signed(channel, row) = change else { continue };
-        signing::check(transaction, *channel, row)?;
-        let (channel_id, nonce) = (channel.get(), row.nonce.get());
-        let held = signed.insert((channel_id, nonce), row).map_or(row.digest, |held| held.digest);
+        if tables.signing(transaction)?.check(*channel, row)?.is_some() {
+            continue;
+        }
+        let held = new.insert((*channel, row.nonce), row).map_or(row.digest, |held| held.digest);
         if held != row.digest {
-            let offered = row.digest;
+            let (channel_id, nonce, offered) = (channel.get(), row.nonce.get(), row.digest);
             return Err(StoreError::AlreadySigned { channel_id, nonce, held, offered });
         }
     }
-    for change in changes {
-        if let NodeChange::Signed(channel, row) = change {
-            signing::record(transaction, *channel, row)?;
-        }
+    for ((channel, _nonce), row) in new {
+        tables.signing(transaction)?.write(channel, row)?;
     }
+    Ok(())
+}
+
+fn turn<'txn>(
+    transaction: &'txn WriteTransaction,
+    tables: &mut Tables<'txn>,
+    facts: &schema::Facts,
+    changes: &[NodeChange],
+) -> Result<(), StoreError> {
+    sign(transaction, tables, changes)?;
     let mut changes = changes.iter();
-    changes.try_for_each(|change| apply(transaction, facts, change)).map_err(StoreError::for_all)
+    changes
+        .try_for_each(|change| apply(transaction, tables, facts, change))
+        .map_err(StoreError::for_all)
 }
 
 /// A turn on its way to the disk.
@@ -172,8 +226,11 @@ impl Store {
         };
         let changed: Vec<u64> = changes.iter().filter_map(channel).collect();
         let (channels, facts) = (Arc::clone(&self.channels), self.facts);
-        let apply = move |transaction: &WriteTransaction| turn(transaction, &facts, &changes);
-        self.writer.enqueue(apply, move || channels.forget(&changed)).await.map(Turn)
+        let after = move || channels.forget(&changed);
+        let turn = self
+            .writer
+            .enqueue(move |transaction, tables| turn(transaction, tables, &facts, &changes), after);
+        turn.await.map(Turn)
     }
 
     /// All rows of a kind whose keys begin with `prefix`, in order of their keys; at most `limit`.

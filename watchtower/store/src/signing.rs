@@ -8,7 +8,7 @@
 
 use alloy_primitives::{B256, Bytes};
 use protocol::{ChannelId, Nonce};
-use redb::{ReadTransaction, ReadableTable, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, Table, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
@@ -38,32 +38,71 @@ pub enum Recorded {
     Same(SignedRow),
 }
 
-/// Whether this state may be signed; what is held of it, if it was recorded before. Writes nothing.
-pub(crate) fn check(
-    transaction: &WriteTransaction,
-    channel_id: ChannelId,
-    row: &SignedRow,
-) -> Result<Option<SignedRow>, StoreError> {
-    let (channel, nonce) = (channel_id.get(), row.nonce.get());
-    if let Some(reason) = transaction.open_table(STOPS)?.get(channel)? {
-        let reason = reason.value().to_owned();
-        return Err(StoreError::SigningStopped { channel_id: channel, reason });
+/// The tables of the write-ahead, opened once for everything that a job signs.
+pub(crate) struct Tables<'txn> {
+    stops: Table<'txn, u64, &'static str>,
+    floors: Table<'txn, u64, u64>,
+    states: Table<'txn, (u64, u64), &'static [u8]>,
+}
+
+impl<'txn> Tables<'txn> {
+    pub(crate) fn open(transaction: &'txn WriteTransaction) -> Result<Self, StoreError> {
+        Ok(Self {
+            stops: transaction.open_table(STOPS)?,
+            floors: transaction.open_table(FLOORS)?,
+            states: transaction.open_table(STATES)?,
+        })
     }
-    let floor = transaction.open_table(FLOORS)?.get(channel)?.map_or(0, |found| found.value());
-    if nonce < floor {
-        return Err(StoreError::BelowFloor { channel_id: channel, floor, nonce });
+
+    fn floor(&self, channel: u64) -> Result<u64, StoreError> {
+        Ok(self.floors.get(channel)?.map_or(0, |found| found.value()))
     }
-    let held: Option<SignedRow> = transaction
-        .open_table(STATES)?
-        .get((channel, nonce))?
-        .map(|found| json::decode("states-1", found.value()))
-        .transpose()?;
-    match held {
-        Some(held) if held.digest != row.digest => {
-            let (held, offered) = (held.digest, row.digest);
-            Err(StoreError::AlreadySigned { channel_id: channel, nonce, held, offered })
+
+    /// Whether this state may be signed; what is held of it, if it was recorded before. Writes nothing.
+    pub(crate) fn check(
+        &self,
+        channel_id: ChannelId,
+        row: &SignedRow,
+    ) -> Result<Option<SignedRow>, StoreError> {
+        let (channel, nonce) = (channel_id.get(), row.nonce.get());
+        if let Some(reason) = self.stops.get(channel)? {
+            let reason = reason.value().to_owned();
+            return Err(StoreError::SigningStopped { channel_id: channel, reason });
         }
-        held => Ok(held),
+        let floor = self.floor(channel)?;
+        if nonce < floor {
+            return Err(StoreError::BelowFloor { channel_id: channel, floor, nonce });
+        }
+        let held: Option<SignedRow> = self
+            .states
+            .get((channel, nonce))?
+            .map(|found| json::decode("states-1", found.value()))
+            .transpose()?;
+        match held {
+            Some(held) if held.digest != row.digest => {
+                let (held, offered) = (held.digest, row.digest);
+                Err(StoreError::AlreadySigned { channel_id: channel, nonce, held, offered })
+            }
+            held => Ok(held),
+        }
+    }
+
+    /// Records a state that was checked in this transaction and is not held yet.
+    pub(crate) fn write(
+        &mut self,
+        channel_id: ChannelId,
+        row: &SignedRow,
+    ) -> Result<(), StoreError> {
+        let (channel, nonce) = (channel_id.get(), row.nonce.get());
+        let floor = self.floor(channel)?;
+        let encoded = json::encode("states-1", row)?;
+        self.states.insert((channel, nonce), encoded.as_slice())?;
+        let new_floor = nonce.saturating_sub(STATES_KEPT);
+        if new_floor > floor {
+            self.states.retain_in((channel, 0)..(channel, new_floor), |_key, _row| false)?;
+            self.floors.insert(channel, new_floor)?;
+        }
+        Ok(())
     }
 }
 
@@ -72,20 +111,11 @@ pub(crate) fn record(
     channel_id: ChannelId,
     row: &SignedRow,
 ) -> Result<Recorded, StoreError> {
-    if let Some(held) = check(transaction, channel_id, row)? {
+    let mut tables = Tables::open(transaction)?;
+    if let Some(held) = tables.check(channel_id, row)? {
         return Ok(Recorded::Same(held));
     }
-    let (channel, nonce) = (channel_id.get(), row.nonce.get());
-    let mut floors = transaction.open_table(FLOORS)?;
-    let floor = floors.get(channel)?.map_or(0, |found| found.value());
-    let mut states = transaction.open_table(STATES)?;
-    let encoded = json::encode("states-1", row)?;
-    states.insert((channel, nonce), encoded.as_slice())?;
-    let new_floor = nonce.saturating_sub(STATES_KEPT);
-    if new_floor > floor {
-        states.retain_in((channel, 0)..(channel, new_floor), |_key, _row| false)?;
-        floors.insert(channel, new_floor)?;
-    }
+    tables.write(channel_id, row)?;
     Ok(Recorded::New)
 }
 
