@@ -56,13 +56,18 @@ fn payment_key(channel: ChannelId, payment: &PaymentId) -> Vec<u8> {
     [channel.get().to_be_bytes().as_slice(), &payment.0].concat()
 }
 
+/// Room for most rows: a body that is as long is not moved while it grows.
+const BODY: usize = 2_048;
+
 /// A row as JSON.
 pub(crate) fn put(
     table: NodeTable,
     key: Vec<u8>,
     value: &impl Serialize,
 ) -> Result<NodeChange, RowError> {
-    Ok(NodeChange::Put(table, key, serde_json::to_vec(value)?))
+    let mut body = Vec::with_capacity(BODY);
+    serde_json::to_writer(&mut body, value)?;
+    Ok(NodeChange::Put(table, key, body))
 }
 
 /// Reads one row.

@@ -34,6 +34,7 @@ impl Driver {
         let effects =
             self.coverage.handle(Event::Finalized(channel, state.state().nonce, worth), now);
         self.carry_backups(effects);
+        self.protect_next.insert(channel);
     }
 
     pub(super) async fn tick_backups(&mut self) -> Result<(), NodeError> {
@@ -41,20 +42,21 @@ impl Driver {
         let now = self.now();
         let effects = self.coverage.handle(event, now);
         self.carry_backups(effects);
-        if self.parts.policy.backup.target == 0 {
-            self.protect_without_towers().await?;
-        }
+        self.protect_new().await?;
         self.tick_restores().await
     }
 
-    /// With a target of no towers a final state counts as protected: the person said so, and is told so.
-    async fn protect_without_towers(&mut self) -> Result<(), NodeError> {
-        let channels: Vec<ChannelId> = self.book.channels().keys().copied().collect();
-        for channel in channels {
+    /// With a target of no towers a final state counts as protected: the person said so, and is told so. At once: nothing that
+    /// waits for it waits for a clock.
+    pub(super) async fn protect_new(&mut self) -> Result<(), NodeError> {
+        if self.parts.policy.backup.target > 0 {
+            self.protect_next.clear();
+            return Ok(());
+        }
+        for channel in std::mem::take(&mut self.protect_next) {
             let Some(held) = self.coverage.status(channel).and_then(|status| status.held) else {
                 continue;
             };
-            // A machine that was made anew has been told nothing.
             if self.protected_told.get(&channel) != Some(&held) {
                 self.protected_told.insert(channel, held);
                 self.protected(channel, held).await?;

@@ -185,6 +185,8 @@ pub(crate) struct Driver {
     view_told: Option<u64>,
     /// Without towers: the nonces that counted as protected.
     protected_told: BTreeMap<ChannelId, protocol::Nonce>,
+    /// Without towers: channels with a final state that does not count as protected yet.
+    protect_next: BTreeSet<ChannelId>,
     /// The chain's clock, in seconds.
     chain_s: u64,
     /// The time of the newest final block whose events are all in the book, in seconds.
@@ -235,10 +237,10 @@ impl std::fmt::Debug for Driver {
     }
 }
 
-/// 32 fresh random bytes.
+/// 32 fresh random bytes: of a generator that the operating system seeds again and again, without asking it each time.
 fn fresh() -> [u8; 32] {
     let mut bytes = [0; 32];
-    rand::rngs::OsRng.fill_bytes(&mut bytes);
+    rand::thread_rng().fill_bytes(&mut bytes);
     bytes
 }
 
@@ -308,6 +310,7 @@ impl Driver {
             Owner::Offer => self.on_offer_durable(),
             Owner::Nobody => {}
         }
+        self.protect_new().await?;
         for channel in lanes {
             for (peer, frame) in self.deferred.take(channel) {
                 self.on_frame(peer, frame).await?;
@@ -321,8 +324,10 @@ impl Driver {
         if self.hub.is_some() {
             self.give_hub(protocol::payment::hub::Event::Tick).await?;
         }
-        let channels: Vec<ChannelId> = self.wallets.keys().copied().collect();
-        for channel in channels {
+        // Most channels wait for nothing: they need no clock.
+        let waiting = self.wallets.iter().filter(|(_, wallet)| wallet.waits());
+        let waiting: Vec<ChannelId> = waiting.map(|(channel, _)| *channel).collect();
+        for channel in waiting {
             self.give_wallet(channel, protocol::payment::wallet::Event::Tick).await?;
         }
         self.tick_hellos();

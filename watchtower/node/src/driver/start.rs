@@ -83,6 +83,7 @@ impl Driver {
             view,
             view_told: None,
             protected_told: BTreeMap::new(),
+            protect_next: BTreeSet::new(),
             chain_s: 0,
             final_s: 0,
             caught_up: false,
@@ -188,6 +189,8 @@ impl Driver {
         let signer = self.parts.keys.signer.clone();
         self.view_told = None;
         self.protected_told.remove(&channel);
+        // A machine that is made anew has been told nothing.
+        self.protect_next.insert(channel);
         if let Some(hub) = &mut self.hub {
             if hub.handshake(channel).is_some() {
                 return Ok(());

@@ -2,13 +2,14 @@
 //! made or lost. Told so, it measures: how many final updates a second with so many under way at a time, how long each takes,
 //! and how long one takes when nothing else does.
 //!
-//! The participants are channels of a few other nodes: as many machines as channels, a store and a connection for each node.
+//! The participants are channels of a few other nodes: as many machines as channels, a store and a connection for each node. The
+//! hub has threads of its own, so that what its operator needs is told from what everybody else does in this process.
 //!
 //! ```text
 //! PARTICIPANTS=1000 ROUNDS=10 NODES=4 WINDOW=128 cargo nextest run .. --no-capture -E 'test(over_one_hub)'
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use protocol::Role;
@@ -31,9 +32,27 @@ fn place(at: u64) -> usize {
     usize::try_from(at).unwrap()
 }
 
+/// The threads of this process, by the kernel's names for them.
+fn threads() -> BTreeSet<String> {
+    let all = std::fs::read_dir("/proc/self/task").unwrap();
+    all.map(|one| one.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// The processor time that these threads took, as far as they still live.
+fn processor(threads: &BTreeSet<String>) -> Duration {
+    let of = |thread: &String| {
+        let text = std::fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    Duration::from_nanos(threads.iter().filter_map(of).sum())
+}
+
 struct World {
     _folder: tempfile::TempDir,
     hub: Machine,
+    /// What the hub runs on, and its threads: these and its store's.
+    runtime: tokio::runtime::Runtime,
+    threads: BTreeSet<String>,
     /// Channel `c` is node `c % nodes`' own.
     nodes: Vec<Machine>,
     switch: KillSwitch,
@@ -51,7 +70,19 @@ impl World {
         let mut hub = Machine::new(&folder.path().join("hub"), hub_keys, &channels, None).await;
         let switch = kill_at(0, false);
         hub.know(&channels).await;
-        hub.start(Some(switch.clone())).await;
+        let before = threads();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let counted = switch.clone();
+        let started = runtime.spawn(async move {
+            hub.start(Some(counted)).await;
+            hub
+        });
+        let hub = started.await.unwrap();
+        let threads = threads().difference(&before).cloned().collect();
         let mut machines = Vec::new();
         for (at, keys) in all_keys.into_iter().enumerate() {
             let folder = folder.path().join(format!("node{at}"));
@@ -64,7 +95,7 @@ impl World {
             machine.start(None).await;
             machines.push(machine);
         }
-        Self { _folder: folder, hub, nodes: machines, switch }
+        Self { _folder: folder, hub, runtime, threads, nodes: machines, switch }
     }
 
     fn node(&self, channel: u64) -> &Machine {
@@ -101,6 +132,7 @@ impl World {
         for node in &mut self.nodes {
             assert!(node.kill().await.is_none());
         }
+        self.runtime.shutdown_background();
     }
 }
 
@@ -120,9 +152,15 @@ async fn many_participants_pay_each_other_over_one_hub_and_no_money_is_made_or_l
     let (participants, rounds) = (told("PARTICIPANTS", 20), told("ROUNDS", 3));
     let window = told("WINDOW", 16).min(participants);
     let world = World::start(participants, told("NODES", 2)).await;
-    let began = Instant::now();
+    let (began, before) = (Instant::now(), (processor(&world.threads), processor(&threads())));
     let took = world.pay_around(participants, rounds, window).await;
     let (all, updates) = (began.elapsed(), participants * rounds * 2);
+    let each = |now: Duration, before: Duration| (now - before) / u32::try_from(updates).unwrap();
+    println!(
+        "processor time of each final update: the hub {:?}, everything in this process {:?}",
+        each(processor(&world.threads), before.0),
+        each(processor(&threads()), before.1),
+    );
     println!(
         "{participants} participants, {window} payments under way: {updates} final updates in {all:?}, {:.0} a second; a payment's two updates p50 {:?}, p99 {:?}; all nodes together {} MiB",
         updates as f64 / all.as_secs_f64(),
