@@ -112,6 +112,17 @@ impl Fixture {
 
     /// One update to its end: every message is encoded and decoded; nothing touches a disk.
     pub(super) fn update(&mut self) -> eyre::Result<()> {
+        self.update_with(&mut |_role, record| {
+            std::hint::black_box(record.to_bytes());
+            Ok(())
+        })
+    }
+
+    /// The same; each record is made durable by `persist`.
+    pub(super) fn update_with(
+        &mut self,
+        persist: &mut dyn FnMut(Role, &Record) -> eyre::Result<()>,
+    ) -> eyre::Result<()> {
         self.count += 1;
         let (amount, payment) = (Amount::try_from(1u128)?, PaymentId([0x33; 32]));
         let change = if self.count % 2 == 1 {
@@ -131,7 +142,7 @@ impl Fixture {
             for effect in effects {
                 match effect {
                     Effect::Persist { number, record } => {
-                        std::hint::black_box(record.to_bytes());
+                        persist(to, &record)?;
                         events.push((to, Event::Persisted(number)));
                     }
                     Effect::Send(message) => events.push((

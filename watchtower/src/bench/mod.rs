@@ -4,6 +4,7 @@
 
 mod fixture;
 mod rescue;
+mod updates;
 mod upserts;
 
 use std::io::Write as _;
@@ -14,7 +15,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use eyre::{WrapErr as _, eyre};
 use protocol::backup::{UnverifiedEnvelope, open, seal};
-use protocol::schnorr::Tag;
+use protocol::known_key::KnownKey;
+use protocol::schnorr::{Tag, Verify as _};
 use protocol::{Address, Role};
 use prover::artifacts::{load, load_or_build};
 use prover::service::{ProofJob, ProverConfig, ProverService};
@@ -50,6 +52,7 @@ pub fn run(args: &BenchArgs) -> eyre::Result<()> {
         out.flush()
     };
     signatures(args, &mut tell)?;
+    updates::run(args.runs, &mut tell)?;
     upserts::run(&mut tell)?;
     proofs(args, &mut tell)?;
     rescue::run(args.rescues, &mut tell)?;
@@ -77,6 +80,11 @@ fn signatures(args: &BenchArgs, tell: &mut Tell<'_>) -> eyre::Result<()> {
         &mut times(args.runs, || {
             Ok(key.public_key().verify(Tag::StateParticipant, &digest, &signature)?)
         })?,
+    )?;
+    let known = KnownKey::new(*key.public_key());
+    tell(
+        "Schnorr verification, a channel's own key",
+        &mut times(args.runs, || Ok(known.verify(Tag::StateParticipant, &digest, &signature)?))?,
     )?;
     let (channel, dispute_key) = (fixture.channel, fixture.dispute_key);
     tell(
