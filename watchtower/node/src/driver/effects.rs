@@ -201,6 +201,9 @@ impl Driver {
         tracing::debug!(%channel, nonce = %state.state().nonce, "final");
         #[cfg(test)]
         if let Some(kill) = &self.parts.kill {
+            if let Ok(mut all) = kill.finals_at.lock() {
+                all.push(std::time::Instant::now());
+            }
             kill.finals.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         }
         self.cover(channel, state);

@@ -155,7 +155,7 @@ pub(crate) struct Parts {
 
 /// Kills a driver at one of its turns: how tests crash it.
 #[cfg(test)]
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct KillSwitch {
     /// Which write, from 1.
     at: u64,
@@ -165,6 +165,8 @@ pub(crate) struct KillSwitch {
     seen: Arc<std::sync::atomic::AtomicU64>,
     /// How many states became final.
     finals: Arc<std::sync::atomic::AtomicU64>,
+    /// When each of them did.
+    finals_at: Arc<std::sync::Mutex<Vec<Instant>>>,
 }
 
 /// The driver of one node.

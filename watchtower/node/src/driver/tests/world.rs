@@ -372,7 +372,7 @@ impl Machine {
 
 /// A switch that kills at the `at`-th write, counted from 1; 0 only counts. Before it is handed over, or after it is durable.
 pub(super) fn kill_at(at: u64, after: bool) -> KillSwitch {
-    KillSwitch { at, after, seen: Arc::default(), finals: Arc::default() }
+    KillSwitch { at, after, ..KillSwitch::default() }
 }
 
 impl KillSwitch {
