@@ -1,4 +1,4 @@
-//! A channel key whose signatures are checked again and again: a third of the time, the same verdict.
+//! A channel key whose signatures are checked again and again: half of the time, the same verdict.
 //!
 //! [`PublicKey::verify`] follows the acceptance chain step by step and refuses where one of its additions has no answer.
 //! Here R = s G + e PK is summed from tables by formulas without exceptions, and the verdict is the same:
