@@ -1,4 +1,9 @@
-//! An account that pays and signs: an EVM key that does not print.
+//! An account that pays and signs: an EVM key that does not print, or one that another process holds.
+
+mod external;
+mod typed;
+
+use std::{sync::Arc, time::Duration};
 
 use alloy::{
     consensus::{SignableTransaction as _, TxEip1559, TxEnvelope},
@@ -9,10 +14,15 @@ use alloy::{
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use protocol::backup::{Receipt, ReceiptError, SignedReceipt};
 
+pub use external::SignerError;
+pub use typed::Typed;
+pub(crate) use typed::{account as account_word, number, word};
+
 use crate::fees::Fees;
+use external::External;
 
 /// Why a key cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccountError {
     /// Zero, or not below the group's order.
@@ -21,12 +31,32 @@ pub enum AccountError {
     /// The signing operation failed.
     #[error("the key does not sign")]
     Signing,
+    /// The key is elsewhere, and its signer is shown messages, not digests.
+    #[error("an account with its key elsewhere signs no bare digests")]
+    Bare,
+    /// The key is elsewhere, and its signer has not signed.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
 }
 
-/// An EVM account with its key. The key is wiped when the last clone is dropped, and never printed.
+impl AccountError {
+    /// Whether asking again may help.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Signer(_))
+    }
+}
+
+/// Where the key is.
+#[derive(Clone)]
+enum Holder {
+    Here(PrivateKeySigner),
+    Elsewhere(Arc<External>),
+}
+
+/// An EVM account. A key that is here is wiped when the last clone is dropped, and never printed.
 #[derive(Clone)]
 pub struct Account {
-    signer: PrivateKeySigner,
+    holder: Holder,
 }
 
 impl std::fmt::Debug for Account {
@@ -43,38 +73,81 @@ impl Account {
     pub fn from_bytes(secret: &[u8; 32]) -> Result<Self, AccountError> {
         let signer = PrivateKeySigner::from_bytes(&B256::from(*secret))
             .map_err(|_not_a_key| AccountError::NotAKey)?;
-        Ok(Self { signer })
+        Ok(Self { holder: Holder::Here(signer) })
+    }
+
+    /// The account `address`, whose key a signer at `url` holds (JSON-RPC over HTTP: Clef, web3signer, a node). Each signature
+    /// is waited for up to `patience`: a person may have to agree. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// When the address is none.
+    pub fn elsewhere(url: &str, address: Address, patience: Duration) -> Result<Self, SignerError> {
+        let external = External::new(url, address, patience)?;
+        Ok(Self { holder: Holder::Elsewhere(Arc::new(external)) })
+    }
+
+    /// Whether the key is here, or its signer answers and holds it.
+    ///
+    /// # Errors
+    /// [`SignerError`]: it may be better later.
+    pub async fn probe(&self) -> Result<(), SignerError> {
+        match &self.holder {
+            Holder::Here(_) => Ok(()),
+            Holder::Elsewhere(external) => external.dialect().await.map(|_| ()),
+        }
     }
 
     /// The account's address.
-    pub const fn address(&self) -> Address {
-        self.signer.address()
+    pub fn address(&self) -> Address {
+        match &self.holder {
+            Holder::Here(signer) => signer.address(),
+            Holder::Elsewhere(external) => external.address(),
+        }
+    }
+
+    /// Whether signatures come from another process, and so take time.
+    pub const fn is_elsewhere(&self) -> bool {
+        matches!(self.holder, Holder::Elsewhere(_))
     }
 
     /// Signs a 32-byte digest: r, s (low) and v (27 or 28), 65 bytes, as contracts take it.
     ///
     /// # Errors
-    /// When the key does not sign, which no valid key does.
+    /// When the key is elsewhere ([`Self::sign_typed`] asks there).
     pub fn sign_digest(&self, digest: &B256) -> Result<Bytes, AccountError> {
-        let signature =
-            self.signer.sign_hash_sync(digest).map_err(|_failed| AccountError::Signing)?;
+        let Holder::Here(signer) = &self.holder else { return Err(AccountError::Bare) };
+        let signature = signer.sign_hash_sync(digest).map_err(|_failed| AccountError::Signing)?;
         Ok(Bytes::from(signature.normalized_s().as_bytes().to_vec()))
+    }
+
+    /// Signs a message by EIP-712, as [`Self::sign_digest`], wherever the key is.
+    ///
+    /// # Errors
+    /// When a signer elsewhere does not sign, or signs something else.
+    pub async fn sign_typed(&self, typed: &Typed) -> Result<Bytes, AccountError> {
+        match &self.holder {
+            Holder::Here(_) => self.sign_digest(&typed.digest()),
+            Holder::Elsewhere(external) => Ok(external.sign_typed(typed).await?),
+        }
     }
 
     /// Signs a tower's receipt; the same receipt gives the same bytes again.
     ///
     /// # Errors
-    /// When the receipt names another tower.
+    /// When the receipt names another tower, or the key is elsewhere: a tower signs too many to ask for each.
     pub fn sign_receipt(&self, receipt: Receipt) -> Result<SignedReceipt, ReceiptError> {
-        receipt.sign(self.signer.credential())
+        match &self.holder {
+            Holder::Here(signer) => receipt.sign(signer.credential()),
+            Holder::Elsewhere(_) => Err(ReceiptError::OtherSigner(self.address())),
+        }
     }
 
-    /// Signs a transaction of the chain `chain_id`: its hash and its bytes. The same transaction gives the same bytes
-    /// again (RFC 6979), so only its fields need to be kept.
+    /// Signs a transaction of the chain `chain_id`: its hash and its bytes. A key that is here gives the same bytes for the
+    /// same transaction again (RFC 6979), so only its fields need to be kept.
     ///
     /// # Errors
-    /// When the key does not sign, which no valid key does.
-    pub fn sign(
+    /// When a signer elsewhere does not sign, or signs something else.
+    pub async fn sign(
         &self,
         chain_id: u64,
         transaction: Transaction,
@@ -90,8 +163,12 @@ impl Account {
             access_list: AccessList::default(),
             input: transaction.data,
         };
+        let signer = match &self.holder {
+            Holder::Here(signer) => signer,
+            Holder::Elsewhere(external) => return Ok(external.sign_transaction(&raw).await?),
+        };
         let signature =
-            self.signer.sign_transaction_sync(&mut raw).map_err(|_failed| AccountError::Signing)?;
+            signer.sign_transaction_sync(&mut raw).map_err(|_failed| AccountError::Signing)?;
         let envelope = TxEnvelope::from(raw.into_signed(signature));
         Ok((*envelope.tx_hash(), envelope.encoded_2718().into()))
     }

@@ -1,4 +1,4 @@
-//! Consents that accounts give by EIP-712.
+//! Consents that accounts give by EIP-712: as digests, and in words for a signer elsewhere.
 
 use alloy_primitives::{
     Address, B256,
@@ -13,6 +13,7 @@ use protocol::{
 };
 
 use crate::{
+    account::{Typed, account_word, number, word},
     bindings::{Accept, Close, Exit, Withdraw},
     calls::ExitOrder,
     events::ChannelOpened,
@@ -30,12 +31,12 @@ pub struct Parties {
 }
 
 /// What both parties sign to take money out, as consent number `seq` of the channel.
-pub fn withdraw_digest(
+pub fn withdraw_consent(
     domain: &SessionDomain,
     parties: &Parties,
     seq: u64,
     withdrawal: &Withdrawal,
-) -> B256 {
+) -> Typed {
     let consent = Withdraw {
         channelId: U56::saturating_from(parties.channel.get()),
         participant: parties.participant,
@@ -48,16 +49,38 @@ pub fn withdraw_digest(
         toVip: U112::saturating_from(withdrawal.paid.vip.get()),
         deadline: withdrawal.deadline,
     };
-    consent.eip712_signing_hash(&domain.eip712())
+    let values = vec![
+        number(consent.channelId),
+        account_word(consent.participant),
+        account_word(consent.counterparty),
+        number(consent.seq),
+        number(consent.nonce),
+        number(consent.version),
+        number(consent.balance),
+        number(consent.toParticipant),
+        number(consent.toVip),
+        number(consent.deadline),
+    ];
+    Typed::new(&consent, &domain.eip712(), values)
+}
+
+/// The digest of [`withdraw_consent`].
+pub fn withdraw_digest(
+    domain: &SessionDomain,
+    parties: &Parties,
+    seq: u64,
+    withdrawal: &Withdrawal,
+) -> B256 {
+    withdraw_consent(domain, parties, seq, withdrawal).digest()
 }
 
 /// What both parties sign to end a channel, as consent number `seq` of the channel.
-pub fn close_digest(
+pub fn close_consent(
     domain: &SessionDomain,
     parties: &Parties,
     seq: u64,
     closing: &Closing,
-) -> B256 {
+) -> Typed {
     let consent = Close {
         channelId: U56::saturating_from(parties.channel.get()),
         participant: parties.participant,
@@ -68,7 +91,27 @@ pub fn close_digest(
         toVip: U112::saturating_from(closing.paid.vip.get()),
         deadline: closing.deadline,
     };
-    consent.eip712_signing_hash(&domain.eip712())
+    let values = vec![
+        number(consent.channelId),
+        account_word(consent.participant),
+        account_word(consent.counterparty),
+        number(consent.seq),
+        number(consent.disputeEpoch),
+        number(consent.toParticipant),
+        number(consent.toVip),
+        number(consent.deadline),
+    ];
+    Typed::new(&consent, &domain.eip712(), values)
+}
+
+/// The digest of [`close_consent`].
+pub fn close_digest(
+    domain: &SessionDomain,
+    parties: &Parties,
+    seq: u64,
+    closing: &Closing,
+) -> B256 {
+    close_consent(domain, parties, seq, closing).digest()
 }
 
 /// What a party signs so that somebody else opens a dispute for it with the state of `nonce`. The order's own signature
@@ -93,12 +136,12 @@ pub fn exit_digest(
 /// What the counterparty signs to accept `opened` with this allocation, until `deadline` (seconds, inclusive). It repeats
 /// all of the participant's request, so nothing can be exchanged between consent and acceptance; whoever signs it has
 /// checked the request, recomputed its keys digest, and holds the dispute key durably.
-pub fn accept_digest(
+pub fn accept_consent(
     domain: &SessionDomain,
     opened: &ChannelOpened,
     allocation: Amount,
     deadline: u64,
-) -> B256 {
+) -> Typed {
     let consent = Accept {
         channelId: U56::saturating_from(opened.channel.get()),
         participant: opened.participant,
@@ -117,7 +160,35 @@ pub fn accept_digest(
         acceptBy: opened.accept_by,
         deadline,
     };
-    consent.eip712_signing_hash(&domain.eip712())
+    let values = vec![
+        number(consent.channelId),
+        account_word(consent.participant),
+        account_word(consent.counterparty),
+        account_word(consent.vip),
+        account_word(consent.asset),
+        word(&consent.keysDigest),
+        word(&consent.channelKeysHash),
+        account_word(consent.participantSession),
+        account_word(consent.counterpartySession),
+        word(&consent.disputeHash),
+        word(&consent.salt),
+        number(consent.rate),
+        number(consent.deposit),
+        number(consent.allocation),
+        number(consent.acceptBy),
+        number(consent.deadline),
+    ];
+    Typed::new(&consent, &domain.eip712(), values)
+}
+
+/// The digest of [`accept_consent`].
+pub fn accept_digest(
+    domain: &SessionDomain,
+    opened: &ChannelOpened,
+    allocation: Amount,
+    deadline: u64,
+) -> B256 {
+    accept_consent(domain, opened, allocation, deadline).digest()
 }
 
 /// Keccak-256 of both keys as ten 32-byte words, the participant's first.

@@ -134,7 +134,7 @@ impl Sender {
         let fees = self.fees().await?;
         let nonce = self.rpc.transaction_count(from, At::Pending).await?;
         let transaction = Transaction { nonce, gas_limit, fees, to, value, data };
-        let (hash, bytes) = self.account.sign(self.chain_id, transaction)?;
+        let (hash, bytes) = self.account.sign(self.chain_id, transaction).await?;
         self.rpc.send_raw(&bytes).await?;
         Ok(hash)
     }

@@ -21,8 +21,11 @@ use crate::session::SessionKey;
 /// The salt of every derivation from a seed.
 const SALT: &[u8] = b"vrc seed v1";
 
+/// The name of the EIP-712 domain in which a wallet signs for a seed.
+pub const DOMAIN_NAME: &str = "Virtual Rollup seed";
+
 /// What a wallet shows to the person who signs.
-const NOTICE: &str = "This signature is the secret key of a node. Sign it in your own node and nowhere else: whoever has it has the money of its channels.";
+pub const NOTICE: &str = "This signature is the secret key of a node. Sign it in your own node and nowhere else: whoever has it has the money of its channels.";
 
 /// Why a wallet's signatures give no seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +50,7 @@ pub fn wallet_digest(chain_id: u64, vipe: Address, index: u32) -> B256 {
     let domain = keccak256(
         [
             text("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
-            text("Virtual Rollup seed"),
+            text(DOMAIN_NAME),
             text("1"),
             word(chain_id),
             vipe.into_word(),

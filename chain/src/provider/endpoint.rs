@@ -42,7 +42,7 @@ impl std::fmt::Debug for Endpoint {
     }
 }
 
-pub(super) fn parse_url(url: &str) -> Result<reqwest::Url, RpcError> {
+pub(crate) fn parse_url(url: &str) -> Result<reqwest::Url, RpcError> {
     let parsed: reqwest::Url =
         url.parse().map_err(|error| RpcError::Address { reason: format!("{error}") })?;
     match parsed.scheme() {
@@ -54,7 +54,7 @@ pub(super) fn parse_url(url: &str) -> Result<reqwest::Url, RpcError> {
 }
 
 /// Scheme, host and port: the part of an address that is no secret.
-pub(super) fn shown(url: &reqwest::Url) -> String {
+pub(crate) fn shown(url: &reqwest::Url) -> String {
     let host = url.host_str().unwrap_or_default();
     match url.port() {
         Some(port) => format!("{}://{host}:{port}", url.scheme()),

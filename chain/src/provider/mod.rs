@@ -11,7 +11,7 @@ mod agree;
 mod call;
 mod checked;
 mod connection;
-mod endpoint;
+pub(crate) mod endpoint;
 mod pool;
 mod questions;
 mod score;

@@ -35,7 +35,7 @@ const QUESTIONS_MAX: usize = 8;
 
 impl Submitter {
     /// Carries out what is neither a write nor a report.
-    pub(super) async fn ask(&self, effect: Effect) -> Result<Option<Event>, AccountError> {
+    pub(super) async fn ask(&mut self, effect: Effect) -> Result<Option<Event>, AccountError> {
         Ok(match effect {
             Effect::FindReceipts { id, hashes } => {
                 self.find(&hashes).await.map(|receipts| Event::Found { id, receipts })
@@ -49,12 +49,15 @@ impl Submitter {
                 Some(Event::SimulatedFinal { id, simulation })
             }
             Effect::Sign { id, transaction } => {
-                let (hash, _) = self.account.sign(self.config.chain_id, transaction)?;
-                Some(Event::Signed { id, hash })
+                let signed = self.signed((id, transaction), true).await?;
+                signed.map(|(hash, _)| Event::Signed { id, hash })
             }
             Effect::Send { id, transaction, route } => {
-                let (hash, bytes) = self.account.sign(self.config.chain_id, transaction)?;
-                Some(Event::Sent { id, answer: self.send((id, hash), &bytes, route).await })
+                let answer = match self.signed((id, transaction), false).await? {
+                    Some((hash, bytes)) => self.send((id, hash), &bytes, route).await,
+                    None => SendAnswer::Failed,
+                };
+                Some(Event::Sent { id, answer })
             }
             Effect::Foreign(spend) => {
                 self.note_foreign(spend);

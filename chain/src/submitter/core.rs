@@ -134,6 +134,11 @@ impl Core {
         self.records.contains_key(&id)
     }
 
+    /// Whether an attempt of this obligation has this hash.
+    pub(super) fn has_attempt(&self, id: ObligationId, hash: &B256) -> bool {
+        self.records.get(&id).is_some_and(|record| record.attempt(hash).is_some())
+    }
+
     /// The obligations that have not ended.
     pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
         self.records.values()

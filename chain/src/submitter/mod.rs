@@ -19,6 +19,7 @@ mod health;
 mod message;
 mod plan;
 mod record;
+mod sign;
 
 use std::collections::VecDeque;
 
@@ -86,6 +87,7 @@ pub struct Submitter {
     health: watch::Sender<SubmitHealth>,
     looked_ms: u64,
     abandoned: bool,
+    elsewhere: sign::Elsewhere,
 }
 
 impl Submitter {
@@ -94,7 +96,8 @@ impl Submitter {
         let core = new_core(&account, &config, &Outlets::default());
         let (health, _) = watch::channel(SubmitHealth::default());
         let (outlets, looked_ms, abandoned) = (Outlets::default(), 0, false);
-        Self { rpc, outlets, account, config, core, health, looked_ms, abandoned }
+        let elsewhere = sign::Elsewhere::default();
+        Self { rpc, outlets, account, config, core, health, looked_ms, abandoned, elsewhere }
     }
 
     /// Sends to these as well: before any record is added.

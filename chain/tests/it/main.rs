@@ -16,6 +16,7 @@ mod pending;
 mod pool;
 mod proxy;
 mod reorg;
+mod signer;
 mod startup;
 mod submitter;
 mod submitter_faults;

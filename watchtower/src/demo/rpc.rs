@@ -96,7 +96,7 @@ impl DevChain {
         let nonce = self.rpc.transaction_count(from.address(), At::Pending).await?;
         let transaction =
             Transaction { nonce, gas_limit, fees, to: Some(to), value: U256::ZERO, data };
-        let (_, raw) = from.sign(self.chain_id, transaction)?;
+        let (_, raw) = from.sign(self.chain_id, transaction).await?;
         Ok(self.rpc.send_raw(&raw).await?)
     }
 
