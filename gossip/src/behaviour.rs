@@ -121,6 +121,11 @@ pub(crate) fn build(
     let me = key.public().to_peer_id();
     let limits = &config.limits;
     let yes = config.reachable == Reachable::Yes;
+    // Who speaks it inbound is a tower to the others.
+    let sync = match config.reconciles {
+        true => ProtocolSupport::Full,
+        false => ProtocolSupport::Outbound,
+    };
     let mdns = config.mdns.then(|| mdns::tokio::Behaviour::new(mdns::Config::default(), me));
     Ok(Behaviour {
         bans: allow_block_list::Behaviour::default(),
@@ -146,8 +151,8 @@ pub(crate) fn build(
         ping: ping::Behaviour::default(),
         kad: kademlia(config, key)?,
         gossip: router(config, registry)?,
-        backup: requests(BACKUP, limits),
-        sync: requests(SYNC, limits),
+        backup: requests(BACKUP, limits, ProtocolSupport::Full),
+        sync: requests(SYNC, limits, sync),
         autonat: autonat::v2::client::Behaviour::default(),
         autonat_server: Toggle::from(yes.then(autonat::v2::server::Behaviour::default)),
         relay,
@@ -252,9 +257,13 @@ fn router(config: &Config, registry: &mut Registry) -> Result<Router, StartError
     Ok(router)
 }
 
-fn requests(wire: Wire, limits: &Limits) -> request_response::Behaviour<Codec> {
+fn requests(
+    wire: Wire,
+    limits: &Limits,
+    support: ProtocolSupport,
+) -> request_response::Behaviour<Codec> {
     let settings = request_response::Config::default()
         .with_request_timeout(limits.request_timeout)
         .with_max_concurrent_streams(limits.streams_per_connection);
-    request_response::Behaviour::with_codec(Codec, [(wire, ProtocolSupport::Full)], settings)
+    request_response::Behaviour::with_codec(Codec, [(wire, support)], settings)
 }

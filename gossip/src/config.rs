@@ -49,6 +49,8 @@ pub struct Config {
     pub relay_server: bool,
     /// Look for towers on the local network. Tells everybody there that a tower runs here.
     pub mdns: bool,
+    /// Answer reconciliation, as towers do. A node that only hands over its own backups does not, and no tower counts it as one.
+    pub reconciles: bool,
     /// What carries connections.
     pub carrier: Carrier,
     /// The bounds.
@@ -69,6 +71,7 @@ impl Config {
             reachable: Reachable::default(),
             relay_server: false,
             mdns: false,
+            reconciles: true,
             carrier: Carrier::default(),
             limits: Limits::default(),
         }

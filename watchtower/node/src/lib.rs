@@ -12,8 +12,8 @@
 //! **Invariant:** nothing leaves the machine before the turn that explains it is durable.
 //! **Invariant:** nothing is signed while the node's own view of the chain is stale.
 //!
-//! What is not there yet, and says so where it is asked for: backups over libp2p (towers are handed them by HTTP), consents of
-//! accounts that are contracts, more than one asset for each node, a channel closed by consent *during* a dispute.
+//! What is not there yet, and says so where it is asked for: consents of accounts that are contracts, more than one asset for
+//! each node, a channel closed by consent *during* a dispute.
 
 pub mod api;
 mod book;
@@ -21,6 +21,7 @@ mod driver;
 pub mod error;
 pub mod invite;
 pub mod keys;
+mod notary;
 pub mod policy;
 mod prove;
 mod rows;
@@ -46,12 +47,13 @@ pub use driver::{Command, Request, Site};
 use driver::{Driver, Inputs, Parts};
 use error::NodeError;
 use keys::Keys;
+pub use notary::Notary;
 use policy::Policy;
 pub use prove::Prover;
 pub use rows::RowError;
 pub use sender::Sender;
 pub use text::TextError;
-pub use towers::Worker;
+pub use towers::{Herald, Spread, SpreadError, Worker};
 pub use watch::Watch;
 
 /// Requests of people that may wait; beyond it they are told to come again.
@@ -84,6 +86,8 @@ pub struct Setup {
     pub link: LinkConfig,
     /// The towers' addresses (`http://host:port`).
     pub towers: Vec<String>,
+    /// What spreads backups besides them.
+    pub spread: Spread,
     /// Where the circuit is kept.
     pub circuit: PathBuf,
 }
@@ -93,20 +97,7 @@ pub struct Setup {
 pub struct Node {
     driver: Driver,
     inputs: Inputs,
-    /// Links to other nodes.
-    pub link: LinkLoop,
-    /// Reads the chain.
-    pub watch: Watch,
-    /// Sends to the chain.
-    pub sender: Sender,
-    /// Proves own states.
-    pub prover: Prover,
-    /// One for each tower.
-    pub workers: Vec<Worker>,
-    /// Where requests go in.
-    pub requests: mpsc::Sender<Request>,
-    /// What it tells Prometheus.
-    pub metrics: Arc<metrics::NodeMetrics>,
+    around: Rest,
 }
 
 /// Why a node does not start.
@@ -125,9 +116,9 @@ pub enum StartError {
     /// The metrics.
     #[error("the metrics cannot be set up: {0}")]
     Metrics(#[from] metrics::MetricsError),
-    /// The client for towers.
-    #[error("the client for towers cannot be made: {0}")]
-    Towers(String),
+    /// What carries backups.
+    #[error(transparent)]
+    Towers(#[from] towers::SpreadError),
 }
 
 impl Node {
@@ -141,8 +132,9 @@ impl Node {
         let follower = Follower::open(setup.rpc.clone(), setup.follow, cursor).await?;
         let (handle, link_events, link) =
             gossip::link::open(&setup.link, &setup.keys.identity).map_err(NodeError::from)?;
-        let (towers, workers, answers) =
-            towers::start(&setup.towers).map_err(|error| StartError::Towers(error.to_string()))?;
+        let domain = protocol::Domain::derive(setup.site.chain_id, setup.site.vipe);
+        let towers::Started { towers, workers, herald, answers } =
+            towers::start(&setup.towers, &setup.spread, domain)?;
         // One batch at a time: the next is read when this one is durable.
         let (to_driver, batches) = mpsc::channel(1);
         let (requests, asked) = mpsc::channel(REQUESTS_MAX);
@@ -167,6 +159,11 @@ impl Node {
             wake,
             told,
         };
+        let (sign, to_sign) = mpsc::channel(notary::JOBS_MAX);
+        let (look, to_look) = mpsc::channel(notary::JOBS_MAX);
+        let (tell, from_outside) = mpsc::channel(notary::JOBS_MAX);
+        let (account, rpc) = (setup.keys.account.clone(), setup.rpc.clone());
+        let notary = Notary { account, rpc, to_sign, to_look, told: tell };
         let vip = setup.site.vip;
         let watch = Watch { follower, rpc: setup.rpc.clone(), vip, driver: to_driver };
         let driver = Driver::load(Parts {
@@ -179,22 +176,32 @@ impl Node {
             towers,
             outbox,
             prove,
+            sign,
+            look: Some(look),
             gas_price_max: setup.gas_price_max,
             metrics: Arc::clone(&metrics),
             #[cfg(test)]
             kill: None,
         })?;
-        let inputs =
-            Inputs { link: link_events, batches, requests: asked, towers: answers, sent, proven };
-        Ok(Self { driver, inputs, link, watch, sender, prover, workers, requests, metrics })
+        let inputs = Inputs {
+            link: link_events,
+            batches,
+            requests: asked,
+            towers: answers,
+            sent,
+            proven,
+            told: from_outside,
+        };
+        let around =
+            Rest { link, watch, sender, prover, notary, workers, herald, requests, metrics };
+        Ok(Self { driver, inputs, around })
     }
 
     /// Takes the node apart into its tasks: the driver's future factory, and the rest by their fields.
     #[must_use]
     pub fn tasks(self) -> (Running, Rest) {
-        let Self { driver, inputs, link, watch, sender, prover, workers, requests, metrics } = self;
-        let rest = Rest { link, watch, sender, prover, workers, requests, metrics };
-        (Running { driver, inputs }, rest)
+        let Self { driver, inputs, around } = self;
+        (Running { driver, inputs }, around)
     }
 }
 
@@ -226,8 +233,12 @@ pub struct Rest {
     pub sender: Sender,
     /// Proves own states.
     pub prover: Prover,
+    /// Asks outside: for the account's consents, where its key is elsewhere, and about others' accounts.
+    pub notary: Notary,
     /// One for each tower.
     pub workers: Vec<Worker>,
+    /// Speaks in the towers' gossip, where that is wanted.
+    pub herald: Option<Herald>,
     /// Where requests go in.
     pub requests: mpsc::Sender<Request>,
     /// What it tells Prometheus.

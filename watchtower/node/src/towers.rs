@@ -6,8 +6,10 @@
 //!
 //! **Invariant:** a receipt is handed on only if its signature is good and it covers the envelope that was sent.
 //! **Invariant:** no envelope and no question holds up the others of its tower.
+//! **Invariant:** what merely spreads an envelope ([`Spread`]) gives no receipt that counts.
 
 mod line;
+mod spread;
 mod talk;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +27,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use line::Line;
+use spread::network;
+pub use spread::{Herald, Spread, SpreadError};
 use talk::{Failure, Offered, fetch, offer};
 
 /// Offers to one tower at a time, and as many questions.
@@ -66,6 +70,8 @@ pub(crate) enum Answer {
 #[derive(Debug)]
 pub(crate) struct Towers {
     jobs: Vec<mpsc::Sender<Job>>,
+    /// What spreads envelopes and receipts nothing.
+    spread: Option<mpsc::Sender<Job>>,
 }
 
 impl Towers {
@@ -73,8 +79,17 @@ impl Towers {
         self.jobs.len()
     }
 
-    /// To every tower; how many have too much to do already.
+    /// Whether there is anybody to hand envelopes to.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.jobs.is_empty() && self.spread.is_none()
+    }
+
+    /// To every tower, and to what spreads them; how many of the towers have too much to do already.
     pub(crate) fn all(&self, job: &Job) -> usize {
+        if let Some(spread) = &self.spread {
+            // Best effort: what is not spread is handed over all the same.
+            let _ = spread.try_send(job.clone());
+        }
         self.jobs.iter().filter(|jobs| jobs.try_send(job.clone()).is_err()).count()
     }
 
@@ -95,7 +110,8 @@ impl Towers {
 /// One tower's worker; does nothing until it is run.
 #[derive(Debug)]
 pub struct Worker {
-    at: usize,
+    /// Its place in the list; none for one that shares this machine's disk, whose receipts protect nothing.
+    at: Option<usize>,
     url: String,
     http: reqwest::Client,
     jobs: mpsc::Receiver<Job>,
@@ -106,29 +122,52 @@ pub struct Worker {
     rest_until: Instant,
 }
 
-/// Workers for the towers at these addresses.
+/// What the node is told, and by whom its envelopes are carried.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) towers: Towers,
+    pub(crate) workers: Vec<Worker>,
+    pub(crate) herald: Option<Herald>,
+    pub(crate) answers: mpsc::Receiver<Answer>,
+}
+
+/// Workers for the towers at these addresses, and what else spreads their envelopes.
 pub(crate) fn start(
     urls: &[String],
-) -> Result<(Towers, Vec<Worker>, mpsc::Receiver<Answer>), reqwest::Error> {
+    spread: &Spread,
+    domain: protocol::Domain,
+) -> Result<Started, SpreadError> {
     let (answers, heard) = mpsc::channel(ANSWERS_MAX);
     let http = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).build()?;
     let (mut all, mut workers) = (Vec::new(), Vec::new());
     for (at, url) in urls.iter().enumerate() {
         let (sender, jobs) = mpsc::channel(JOBS_MAX);
         all.push(sender);
-        workers.push(Worker {
-            at,
-            url: url.trim_end_matches('/').to_owned(),
-            http: http.clone(),
-            jobs,
-            answers: answers.clone(),
-            line: Line::default(),
-            fetching: BTreeSet::new(),
-            pause: PAUSE_FIRST,
-            rest_until: Instant::now(),
-        });
+        workers.push(Worker::new((Some(at), url.as_str()), http.clone(), jobs, answers.clone()));
     }
-    Ok((Towers { jobs: all }, workers, heard))
+    let (sender, jobs) = mpsc::channel(JOBS_MAX);
+    let mut herald = None;
+    let spread = match spread {
+        Spread::Nowhere => None,
+        Spread::Tower(url) => {
+            // On this machine: no proxy of the world outside is asked for it.
+            let near = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).no_proxy().build()?;
+            workers.push(Worker::new((None, url.as_str()), near, jobs, answers));
+            Some(sender)
+        }
+        Spread::Gossip(bootstrap) => {
+            herald = Some(network(bootstrap, domain, jobs)?);
+            Some(sender)
+        }
+    };
+    let towers = Towers { jobs: all, spread };
+    Ok(Started { towers, workers, herald, answers: heard })
+}
+
+/// Workers for these towers alone.
+#[cfg(test)]
+pub(crate) fn listed(urls: &[String]) -> Started {
+    start(urls, &Spread::Nowhere, protocol::Domain::derive(1, Address::ZERO)).unwrap()
 }
 
 #[cfg(test)]
@@ -142,6 +181,25 @@ impl Worker {
 }
 
 impl Worker {
+    fn new(
+        (at, url): (Option<usize>, &str),
+        http: reqwest::Client,
+        jobs: mpsc::Receiver<Job>,
+        answers: mpsc::Sender<Answer>,
+    ) -> Self {
+        Self {
+            at,
+            url: url.trim_end_matches('/').to_owned(),
+            http,
+            jobs,
+            answers,
+            line: Line::default(),
+            fetching: BTreeSet::new(),
+            pause: PAUSE_FIRST,
+            rest_until: Instant::now(),
+        }
+    }
+
     /// Works until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
         let (mut offers, mut fetches) = (FuturesUnordered::new(), FuturesUnordered::new());
@@ -198,8 +256,10 @@ impl Worker {
             Ok(receipt) => {
                 self.pause = PAUSE_FIRST;
                 self.line.done(id);
-                // A node that is gone wants no receipts.
-                let _ = self.answers.send(Answer::Receipt(self.at, Box::new(receipt))).await;
+                if let Some(at) = self.at {
+                    // A node that is gone wants no receipts.
+                    let _ = self.answers.send(Answer::Receipt(at, Box::new(receipt))).await;
+                }
             }
             Err(Failure::Never(error)) => {
                 tracing::warn!(tower = self.url, channel = %id, error, "the tower will not take this backup");
@@ -232,9 +292,10 @@ impl Worker {
         channel: ChannelId,
         found: Result<Vec<UnverifiedEnvelope>, String>,
     ) {
+        let Some(tower) = self.at else { return };
         match found {
             Ok(envelopes) => {
-                let answer = Answer::Fetched { tower: self.at, channel, envelopes };
+                let answer = Answer::Fetched { tower, channel, envelopes };
                 let _ = self.answers.send(answer).await;
             }
             Err(error) => {

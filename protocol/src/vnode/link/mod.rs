@@ -73,10 +73,15 @@ pub enum Refusal {
     /// The hub's pool has too little idle capital.
     #[error("the hub's pool has too little idle capital for its side of the channel")]
     Liquidity,
+    /// The account is a contract: this node verifies consents by ECDSA alone.
+    #[error(
+        "the account is a contract, whose consents (ERC-1271) the other node cannot verify: use an account with a key"
+    )]
+    Contract,
 }
 
 impl Refusal {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::OtherVault,
         Self::Possession,
         Self::Deposit,
@@ -86,6 +91,7 @@ impl Refusal {
         Self::Busy,
         Self::Stale,
         Self::Liquidity,
+        Self::Contract,
     ];
 
     fn byte(self) -> u8 {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use store::{NodeChange, NodeTable};
 
 use super::Driver;
-use super::consent::{Pending, Terms, frame};
+use super::consent::{Pending, Terms};
 use super::open::step;
 use crate::error::{ApiError, NodeError};
 use crate::rows;
@@ -134,7 +134,7 @@ impl Driver {
 
     pub(super) fn ask_consent(&self, channel: ChannelId) {
         let Some(pending) = self.consents.get(&channel) else { return };
-        self.tell(channel, &frame(channel, pending));
+        self.tell_consent(channel, pending);
     }
 
     /// Participant: both have signed; to the chain with it, and what is credited comes home.

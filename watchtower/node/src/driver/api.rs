@@ -121,6 +121,15 @@ pub(super) type Answer = Result<Value, ApiError>;
 impl Driver {
     pub(super) async fn on_request(&mut self, request: Request) -> Result<(), NodeError> {
         let Request { command, answer } = request;
+        if let Command::History { channel, all: true } = command {
+            let (history, store) = (self.show_history(channel), self.parts.store.clone());
+            // As many at a time as the API lets in; the driver goes on meanwhile, and whoever asked may be gone.
+            drop(tokio::task::spawn_blocking(move || {
+                let read = history.with_archives(&store).map_err(|error| ApiError::from(&error));
+                let _ = answer.send(read);
+            }));
+            return Ok(());
+        }
         let outcome = self.answer(command).await;
         match outcome {
             Ok(value) => {
@@ -152,7 +161,7 @@ impl Driver {
                 self.pay(channel, &to, amount, key.as_deref()).await?
             }
             Command::Invoice { channel, amount } => self.invoice(channel, amount),
-            Command::History { channel, all } => self.show_history(channel, all)?,
+            Command::History { channel, .. } => Ok(self.show_history(channel).value()),
             Command::Export { payment } => self.export(payment)?,
             Command::Withdraw { channel, amount, key } => match self.live_channel(channel) {
                 Ok(channel) => {
@@ -215,6 +224,12 @@ impl Driver {
             return Err(ApiError::not_now(
                 "the channel is being compared with its backups or restored: nothing is signed until that is done",
             ));
+        }
+        if let Some(dispute) = self.book.get(id).and_then(|own| own.dispute.as_ref()) {
+            return Err(ApiError::refused(format!(
+                "a dispute of channel {id} is open until {} (seconds since 1970): nothing is signed by consent meanwhile. If it is stale, this node overrides it; after the deadline it is settled, and what is due is collected by itself (see `watchtower channels`)",
+                dispute.deadline
+            )));
         }
         if !self.is_live(id) || !self.wallets.contains_key(&id) {
             return Err(ApiError::refused(format!("channel {id} is not live")));

@@ -106,7 +106,7 @@ impl Driver {
 
     /// Seals the newest final state and hands it to every tower.
     fn publish(&mut self, channel: ChannelId) {
-        if self.parts.towers.count() == 0 {
+        if self.parts.towers.is_empty() {
             return;
         }
         let (Some(own), Some(key)) = (self.book.get(channel), self.dispute_keys.get(&channel))

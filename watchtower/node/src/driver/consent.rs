@@ -10,8 +10,9 @@
 //!
 //! **Invariant:** a consent is durable before its signature leaves, and the same request gets the same bytes again.
 
-use alloy_primitives::{B256, Bytes, Signature};
-use chain::consent::{Parties, close_digest, withdraw_digest};
+use alloy_primitives::{Bytes, Signature};
+use chain::account::Typed;
+use chain::consent::{Parties, close_consent, withdraw_consent};
 use protocol::payment::{hub, wallet};
 use protocol::vipe::{Closing, Payout, Withdrawal};
 use protocol::vnode::link::{CONSENT_LEN, Consent, Frame, Refusal};
@@ -57,7 +58,7 @@ pub(crate) struct Pending {
     pub(crate) seq: u64,
     /// What is agreed.
     pub(crate) terms: Terms,
-    /// Our signature.
+    /// Our signature; empty while a signer elsewhere has not given it.
     pub(crate) mine: Bytes,
     /// The other one, once it is here.
     pub(crate) theirs: Option<Bytes>,
@@ -65,7 +66,7 @@ pub(crate) struct Pending {
     asked_ms: u64,
 }
 
-fn consent_key(channel: ChannelId) -> Vec<u8> {
+pub(super) fn consent_key(channel: ChannelId) -> Vec<u8> {
     [b"consent/".as_slice(), &channel.get().to_be_bytes()].concat()
 }
 
@@ -152,7 +153,7 @@ impl Driver {
         Ok(Closing { epoch: 0, paid: self.settled_payout(channel)?, deadline })
     }
 
-    fn digest(&self, channel: ChannelId, seq: u64, terms: &Terms) -> Option<B256> {
+    pub(super) fn words(&self, channel: ChannelId, seq: u64, terms: &Terms) -> Option<Typed> {
         let known = &self.book.get(channel)?.channel;
         let parties = Parties {
             channel,
@@ -161,12 +162,12 @@ impl Driver {
         };
         let domain = known.session_domain();
         Some(match terms {
-            Terms::Withdraw(terms) => withdraw_digest(&domain, &parties, seq, terms),
-            Terms::Close(terms) => close_digest(&domain, &parties, seq, terms),
+            Terms::Withdraw(terms) => withdraw_consent(&domain, &parties, seq, terms),
+            Terms::Close(terms) => close_consent(&domain, &parties, seq, terms),
         })
     }
 
-    /// Signs, durably, and holds the channel.
+    /// Signs, durably, and holds the channel. A signature that another process gives comes later: the channel is held for it.
     pub(super) async fn consent(
         &mut self,
         channel: ChannelId,
@@ -174,10 +175,12 @@ impl Driver {
         theirs: Option<Bytes>,
     ) -> Result<Option<Pending>, NodeError> {
         let Some(seq) = self.book.get(channel).map(|own| own.seq) else { return Ok(None) };
-        let signed = self
-            .digest(channel, seq, &terms)
-            .and_then(|digest| self.parts.keys.account.sign_digest(&digest).ok());
-        let Some(mine) = signed else { return Ok(None) };
+        let Some(words) = self.words(channel, seq, &terms) else { return Ok(None) };
+        let mine = match self.signature(&words) {
+            Some(signature) => signature,
+            None if self.parts.keys.account.is_elsewhere() => Bytes::new(),
+            None => return Ok(None),
+        };
         let pending = Pending { seq, terms, mine, theirs, asked_ms: 0 };
         self.refusals.remove(&channel);
         // Held from here on: nothing comes between the check above and the signature.
@@ -229,7 +232,7 @@ impl Driver {
                 self.execute(channel, &held, row).await
             }
             (Some(held), Role::Counterparty) => {
-                self.tell(channel, &frame(channel, &held));
+                self.tell_consent(channel, &held);
                 Ok(())
             }
             (None, Role::Participant) => Ok(()),
@@ -260,7 +263,7 @@ impl Driver {
             return Ok(());
         }
         if let Some(pending) = self.consent(channel, theirs, Some(signature)).await? {
-            self.tell(channel, &frame(channel, &pending));
+            self.tell_consent(channel, &pending);
         }
         Ok(())
     }
@@ -268,11 +271,11 @@ impl Driver {
     fn is_theirs(&self, channel: ChannelId, seq: u64, terms: &Terms, signature: &[u8]) -> bool {
         let Some(own) = self.book.get(channel) else { return false };
         let account = own.channel.party(self.parts.role.other()).account;
-        let Some(digest) = self.digest(channel, seq, terms) else { return false };
+        let Some(words) = self.words(channel, seq, terms) else { return false };
         // Accounts that are contracts (ERC-1271) are not asked: their consents are refused here.
         Signature::from_raw(signature)
             .ok()
-            .and_then(|signature| signature.recover_address_from_prehash(&digest).ok())
+            .and_then(|signature| signature.recover_address_from_prehash(&words.digest()).ok())
             .is_some_and(|found| found == account)
     }
 
@@ -329,7 +332,10 @@ impl Driver {
     }
 
     pub(super) async fn let_go(&mut self, channel: ChannelId) -> Result<(), NodeError> {
-        if self.consents.remove(&channel).is_some() {
+        if let Some(gone) = self.consents.remove(&channel) {
+            if let Some(words) = self.words(channel, gone.seq, &gone.terms) {
+                self.unwanted(&words.digest());
+            }
             let gone = NodeChange::Remove(NodeTable::Orders, consent_key(channel));
             self.store(vec![gone]).await?;
         }

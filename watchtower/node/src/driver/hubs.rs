@@ -5,7 +5,7 @@
 
 use alloy_primitives::{Address, B256, U256};
 use chain::calls::Vip;
-use chain::consent::accept_digest;
+use chain::consent::accept_consent;
 use gossip::Peer;
 use protocol::backup::DisputeKey;
 use protocol::hash::Digest;
@@ -64,7 +64,13 @@ impl Driver {
             // It asks again.
             return Ok(());
         }
-        let (digest, asked) = match self.judge(&ask) {
+        let judged = self.judge(&ask).and_then(|judged| match self.is_contract(ask.account) {
+            // It is asked again, and the chain has answered by then.
+            None => Err(Refusal::Stale),
+            Some(true) => Err(Refusal::Contract),
+            Some(false) => Ok(judged),
+        });
+        let (digest, asked) = match judged {
             Ok(judged) => judged,
             Err(refusal) => {
                 tracing::info!(%peer, account = %ask.account, %refusal, "a channel is not offered");
@@ -184,7 +190,12 @@ impl Driver {
 
     pub(super) async fn consider(&mut self, channel: ChannelId) -> Result<(), NodeError> {
         match self.acceptance(channel) {
-            Ok(errand) => self.begin_errand(errand, Vec::new()).await,
+            Ok(Some(errand)) => self.begin_errand(errand, Vec::new()).await,
+            Ok(None) => {
+                // It is looked at again.
+                self.signing.accepting.insert(channel);
+                Ok(())
+            }
             Err(reason) => {
                 tracing::warn!(%channel, reason, "not accepted; its participant can cancel whole");
                 Ok(())
@@ -193,7 +204,7 @@ impl Driver {
     }
 
     /// Checks everything that the participant fixed, and signs the consent.
-    fn acceptance(&self, channel: ChannelId) -> Result<Errand, String> {
+    fn acceptance(&mut self, channel: ChannelId) -> Result<Option<Errand>, String> {
         let own = self.book.get(channel).ok_or("it is not known")?;
         let (policy, site, keys) = (&self.parts.policy.hub, self.parts.site, &self.parts.keys);
         let (known, opened) = (&own.channel, &own.opened);
@@ -226,15 +237,19 @@ impl Driver {
         if opened.accept_by <= self.chain_s {
             return Err("its time to be accepted is over".to_owned());
         }
+        if !self.can_allocate(asked.allocation) {
+            // Others were accepted meanwhile; capital may come back before its time is over.
+            tracing::warn!(%channel, "the pool has too little idle capital to accept it now");
+            return Ok(None);
+        }
         DisputeKey::of(known, Role::Counterparty, keys.signer.channel_key())
             .map_err(|error| error.to_string())?;
-        let digest =
-            accept_digest(&known.session_domain(), opened, asked.allocation, opened.accept_by);
-        let consent = keys.account.sign_digest(&digest).map_err(|error| error.to_string())?;
-        let call = Vip::new(vip).accept(channel, asked.allocation, opened.accept_by, consent);
-        let deadline = Some(opened.accept_by);
-        let steps = vec![Step { call, repeat_safe: true, deadline }];
-        Ok(Errand::new(accept_name(channel), steps))
+        let (allocation, accept_by) = (asked.allocation, opened.accept_by);
+        let words = accept_consent(&known.session_domain(), opened, allocation, accept_by);
+        let Some(consent) = self.signature(&words) else { return Ok(None) };
+        let call = Vip::new(vip).accept(channel, allocation, accept_by, consent);
+        let steps = vec![Step { call, repeat_safe: true, deadline: Some(accept_by) }];
+        Ok(Some(Errand::new(accept_name(channel), steps)))
     }
 }
 

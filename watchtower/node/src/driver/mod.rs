@@ -26,12 +26,14 @@ mod frames;
 mod funds;
 mod hold;
 mod hubs;
+mod kinds;
 mod leave;
 mod open;
 mod pay;
 mod proofs;
 mod restore;
 mod show;
+mod signing;
 mod start;
 mod strangers;
 #[cfg(test)]
@@ -63,6 +65,7 @@ use crate::book::Book;
 use crate::error::{ApiError, NodeError};
 use crate::invite::Invitation;
 use crate::keys::Keys;
+use crate::notary::Told;
 use crate::policy::Policy;
 use crate::sender::Errand;
 use crate::towers::{Answer, Names, Towers};
@@ -116,6 +119,7 @@ pub(crate) struct Inputs {
     pub(crate) towers: mpsc::Receiver<Answer>,
     pub(crate) sent: mpsc::Receiver<()>,
     pub(crate) proven: mpsc::Receiver<proofs::Proven>,
+    pub(crate) told: mpsc::Receiver<Told>,
 }
 
 /// The addresses of the contracts and of the hub's own pool.
@@ -147,6 +151,8 @@ pub(crate) struct Parts {
     pub(crate) towers: Towers,
     pub(crate) outbox: watch::Sender<u64>,
     pub(crate) prove: mpsc::Sender<ProveJob>,
+    pub(crate) sign: mpsc::Sender<::chain::account::Typed>,
+    pub(crate) look: Option<mpsc::Sender<Address>>,
     pub(crate) gas_price_max: u128,
     pub(crate) metrics: Arc<metrics::NodeMetrics>,
     #[cfg(test)]
@@ -218,6 +224,9 @@ pub(crate) struct Driver {
     /// What exits must hear with the next tick.
     late: Vec<(ChannelId, protocol::vnode::exit::Event)>,
     exits: BTreeMap<ChannelId, leave::Leaving>,
+    signing: signing::Signing,
+    accepting_ms: u64,
+    kinds: kinds::Kinds,
     /// Payments ordered whose notes may still be on their way to the disk, by reference.
     ordered: BTreeMap<[u8; 32], ChannelId>,
     restores: BTreeMap<ChannelId, restore::Restoring>,
@@ -284,6 +293,7 @@ impl Driver {
                 Some(answer) = inputs.towers.recv(), if room => self.on_tower(answer).await?,
                 Some(()) = inputs.sent.recv() => self.look_at_errands().await?,
                 Some(proven) = inputs.proven.recv() => self.on_proven(proven).await?,
+                Some(told) = inputs.told.recv() => self.on_told(told).await?,
                 Some(event) = inputs.link.recv(), if room => {
                     self.on_link(event).await?;
                     // More of the same while they are there, without asking the others each time.
@@ -337,6 +347,7 @@ impl Driver {
         self.tick_openings().await?;
         self.tick_asked().await?;
         self.tick_consents().await?;
+        self.tick_signing().await?;
         self.tick_exits().await?;
         self.tick_collections().await?;
         self.tick_figures();

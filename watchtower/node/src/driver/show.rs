@@ -7,7 +7,7 @@ use protocol::vnode::link::Refusal;
 use protocol::zksc::PaymentId;
 use protocol::{Amount, ChannelId, Role};
 use serde_json::{Value, json};
-use store::NodeTable;
+use store::{NodeTable, Store};
 
 use super::open::Opening;
 use super::{Driver, consent};
@@ -68,6 +68,7 @@ impl Driver {
             "worth": total, "signs": view.is_ok(), "why_not": view.err(),
             "openings": self.openings.values().map(opening).collect::<Vec<_>>(),
             "pool_idle": self.idle.map(|idle| idle.to_string()),
+            "signer_trouble": self.signing.trouble,
             "orders": orders, "turns_on_their_way": self.turns.len(),
         })
     }
@@ -155,11 +156,8 @@ impl Driver {
         payment(channel, one, stage.unwrap_or(one.stage))
     }
 
-    pub(super) fn show_history(
-        &self,
-        channel: Option<ChannelId>,
-        all: bool,
-    ) -> Result<Result<Value, ApiError>, NodeError> {
+    /// Payments, and, where those of old are wanted, the channels whose archive has them: it is read elsewhere.
+    pub(super) fn show_history(&self, channel: Option<ChannelId>) -> History {
         if let Some(hub) = &self.hub {
             let ours = |one: &&hub::HubPayment| {
                 let fields = one.terms.fields();
@@ -178,10 +176,10 @@ impl Driver {
                     })
                 })
                 .collect();
-            return Ok(Ok(json!({"payments": open})));
+            return History { shown: (0..).zip(open).collect(), archives: Vec::new() };
         }
         let now = self.now();
-        let mut shown: Vec<(u64, Value)> = Vec::new();
+        let (mut shown, mut archives) = (Vec::new(), Vec::new());
         for (id, wallet) in &self.wallets {
             if channel.is_some_and(|wanted| wanted != *id) {
                 continue;
@@ -190,18 +188,9 @@ impl Driver {
                 let stage = wallet.stage(&one.terms.id(), now).unwrap_or(one.stage);
                 shown.push((order(one), payment(*id, one, stage)));
             }
-            if all {
-                let old =
-                    rows::all::<Payment>(&self.parts.store, NodeTable::Archive, &rows::key(*id))?;
-                shown.extend(old.iter().map(|(_, one)| (order(one), payment(*id, one, one.stage))));
-            }
+            archives.push(*id);
         }
-        shown.sort_by_key(|(place, _)| *place);
-        // The newest ones, where there are too many.
-        let skipped = shown.len().saturating_sub(SHOWN_MAX);
-        let payments: Vec<Value> =
-            shown.into_iter().skip(skipped).map(|(_, value)| value).collect();
-        Ok(Ok(json!({"payments": payments})))
+        History { shown, archives }
     }
 
     /// The debt note of a payment, with both channels as the chain has them: all that a third party needs to verify it.
@@ -252,4 +241,31 @@ fn order(one: &Payment) -> u64 {
 /// Whether the hub's refusal passes by itself: this node asks again, and may well be answered otherwise.
 fn passes(refusal: &Refusal) -> bool {
     matches!(refusal, Refusal::Busy | Refusal::Stale)
+}
+
+/// Payments with their places in the order, oldest first, and where those of old are.
+#[derive(Debug)]
+pub(super) struct History {
+    shown: Vec<(u64, Value)>,
+    archives: Vec<ChannelId>,
+}
+
+impl History {
+    /// With those of old: reads as much as there is, so not in the driver.
+    pub(super) fn with_archives(mut self, store: &Store) -> Result<Value, NodeError> {
+        for id in std::mem::take(&mut self.archives) {
+            let old = rows::all::<Payment>(store, NodeTable::Archive, &rows::key(id))?;
+            self.shown.extend(old.iter().map(|(_, one)| (order(one), payment(id, one, one.stage))));
+        }
+        Ok(self.value())
+    }
+
+    /// The newest ones, where there are too many.
+    pub(super) fn value(mut self) -> Value {
+        self.shown.sort_by_key(|(place, _)| *place);
+        let skipped = self.shown.len().saturating_sub(SHOWN_MAX);
+        let payments: Vec<Value> =
+            self.shown.into_iter().skip(skipped).map(|(_, value)| value).collect();
+        json!({"payments": payments})
+    }
 }

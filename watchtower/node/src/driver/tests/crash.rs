@@ -24,11 +24,11 @@ const AT_ONCE: usize = 12;
 
 /// Who dies, when, and whether everybody dies with it.
 #[derive(Debug, Clone, Copy)]
-struct Fate {
-    victim: usize,
-    write: u64,
-    after: bool,
-    everybody: bool,
+pub(super) struct Fate {
+    pub(super) victim: usize,
+    pub(super) write: u64,
+    pub(super) after: bool,
+    pub(super) everybody: bool,
 }
 
 fn pay() -> Command {
@@ -80,7 +80,7 @@ async fn agree(all: &[Machine; 3]) -> bool {
 }
 
 /// A victim that has died comes back, and with it whoever died too. Whether it had.
-async fn revive(all: &mut [Machine; 3], fate: Fate) -> bool {
+pub(super) async fn revive(all: &mut [Machine], fate: Fate) -> bool {
     if !all[fate.victim].is_dead() {
         return false;
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use gossip::Peer;
 use gossip::link::testing::{Asked, Wire};
 use gossip::link::{LinkEvent, LinkHandle};
+use protocol::vipe::Withdrawal;
 use protocol::vnode::link::Frame;
 use protocol::zksc::State;
 use protocol::zksc::handshake::Message;
@@ -23,6 +24,7 @@ struct Inner {
     kept: BTreeSet<(Peer, Peer)>,
     up: BTreeSet<(Peer, Peer)>,
     signed: BTreeMap<(ChannelId, Nonce, bool), State>,
+    consents: BTreeMap<(ChannelId, u64), Withdrawal>,
     states: usize,
 }
 
@@ -69,6 +71,11 @@ impl Inner {
             Frame::Handshake(_, Message::Final(state)) | Frame::Latest(_, Some(state)) => {
                 saw(Role::Counterparty, &state.state);
                 saw(Role::Participant, &state.state);
+            }
+            Frame::Withdraw(consent) => {
+                let key = (consent.channel, consent.seq);
+                let first = *self.consents.entry(key).or_insert(consent.terms);
+                assert_eq!(first, consent.terms, "two consents under one number");
             }
             _ => {}
         }

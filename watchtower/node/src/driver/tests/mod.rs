@@ -3,6 +3,7 @@
 
 mod again;
 mod crash;
+mod crash_consent;
 mod fates;
 mod figures;
 mod hall;

@@ -51,7 +51,7 @@ impl Single {
         let role = keys.signer.role();
         let (link, wire) = handle(keys.identity.peer(), Vec::new());
         let urls: Vec<String> = (0..towers).map(|at| format!("http://127.0.0.1:1/{at}")).collect();
-        let (towers, workers, answers) = towers::start(&urls).unwrap();
+        let towers::Started { towers, workers, answers, .. } = towers::listed(&urls);
         let (prove, jobs) = mpsc::channel(1);
         let mut driver = Driver::load(Parts {
             role,
@@ -63,6 +63,8 @@ impl Single {
             towers,
             outbox: watch::channel(0).0,
             prove,
+            sign: mpsc::channel(1).0,
+            look: None,
             gas_price_max: 1,
             metrics: Arc::new(metrics::NodeMetrics::new().unwrap()),
             kill: None,
@@ -76,6 +78,7 @@ impl Single {
             towers: answers,
             sent: mpsc::channel(1).1,
             proven: mpsc::channel(1).1,
+            told: mpsc::channel(1).1,
         };
         Self { driver, inputs, wire, jobs, workers }
     }

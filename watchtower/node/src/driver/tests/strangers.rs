@@ -76,3 +76,23 @@ async fn a_hub_accepts_only_the_account_that_asked() {
     let names: Vec<_> = hub.driver.errands.keys().cloned().collect();
     assert_eq!(names, ["accept channel 1"]);
 }
+
+#[tokio::test]
+async fn an_opening_waits_for_capital_that_others_have_taken_meanwhile() {
+    let two = Two::new();
+    let mut hub = hub_of(&two).await;
+    let peer = Identity::from_secret(&[77; 32]).unwrap().peer();
+    hub.driver.on_ask(peer, ask_of(&two, 1)).await.unwrap();
+    let rate = U256::from(hub.driver.parts.policy.hub.rate.get());
+    let opened = ChannelOpened { rate, ..two.own.opened.clone() };
+    let events = vec![at(1, Event::ChannelOpened(Box::new(opened)))];
+    let taken = Some(U256::from(SIDE - 1));
+    let batch = crate::driver::Delivery { idle: taken, ..delivery(events) };
+    hub.driver.on_batch(batch).await.unwrap();
+    assert!(hub.driver.errands.is_empty(), "the pool has too little now");
+    hub.driver.idle = Some(U256::from(SIDE));
+    hub.driver.accepting_ms = 0;
+    hub.driver.tick_signing().await.unwrap();
+    let names: Vec<_> = hub.driver.errands.keys().cloned().collect();
+    assert_eq!(names, ["accept channel 1"], "and accepts it once it has enough");
+}

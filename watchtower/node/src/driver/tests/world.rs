@@ -149,10 +149,6 @@ pub(super) fn policy() -> Policy {
     Policy { backup, view_age_max_ms: 600_000, ..Policy::default() }
 }
 
-fn batch() -> Delivery {
-    delivery(Vec::new())
-}
-
 /// The next block of the test's chain, final, with these events.
 pub(super) fn delivery(added: Vec<ChainEvent>) -> Delivery {
     let number = HEIGHT.fetch_add(1, Ordering::Relaxed);
@@ -270,14 +266,12 @@ impl Machine {
     /// Starts it from its disk.
     pub(super) async fn start(&mut self, kill: Option<KillSwitch>) {
         let stop = CancellationToken::new();
-        let (handle, link_events, link) = self.link(&stop);
-        let (towers, _workers, answers) = towers::start(&[]).unwrap();
+        let (handle, link_events, linked) = self.link(&stop);
+        let towers::Started { towers, answers, .. } = towers::listed(&[]);
         let (send_batches, batches) = mpsc::channel(4);
         let (requests, asked) = mpsc::channel(16_384);
-        let (outbox, _wake) = watch::channel(0);
-        let (_told, sent) = mpsc::channel(1);
-        let (prove, _jobs) = mpsc::channel(1);
-        let (_proven, proven) = mpsc::channel(1);
+        let ((_sent, sent), (_proven, proven)) = (mpsc::channel(1), mpsc::channel(1));
+        let ((prove, _jobs), (_told, told)) = (mpsc::channel(1), mpsc::channel(1));
         let mut places = handle.places();
         let driver = Driver::load(Parts {
             role: self.role,
@@ -287,30 +281,33 @@ impl Machine {
             store: self.store(),
             link: handle,
             towers,
-            outbox,
+            outbox: watch::channel(0).0,
             prove,
+            sign: mpsc::channel(1).0,
+            look: None,
             gas_price_max: 1,
             metrics: Arc::new(metrics::NodeMetrics::new().unwrap()),
             kill,
         })
         .unwrap();
-        let inputs =
-            Inputs { link: link_events, batches, requests: asked, towers: answers, sent, proven };
+        let (link, asked, towers) = (link_events, asked, answers);
+        let inputs = Inputs { link, batches, requests: asked, towers, sent, proven, told };
         #[expect(clippy::disallowed_methods, reason = "a test has no Tasks")]
         let driver = tokio::spawn(Box::pin(driver.run(stop.clone(), inputs)));
-        self.running = Some(Running { requests, batches: send_batches, stop, driver, link });
+        let (batches, link) = (send_batches, linked);
+        self.running = Some(Running { requests, batches, stop, driver, link });
         if self.role == Role::Counterparty && self.listen.is_none() {
             places.wait_for(|places| !places.is_empty()).await.unwrap();
             self.listen = Some(places.borrow()[0].to_string());
         }
-        self.see_block().await;
+        self.see(Vec::new()).await;
     }
 
-    /// The chain moves: nothing is signed before the first block.
-    pub(super) async fn see_block(&self) {
+    /// The chain moves, with these events: nothing is signed before the first block.
+    pub(super) async fn see(&self, events: Vec<ChainEvent>) {
         if let Some(running) = &self.running {
             // A driver that was killed sees nothing.
-            let _ = running.batches.send(batch()).await;
+            let _ = running.batches.send(delivery(events)).await;
         }
     }
 
