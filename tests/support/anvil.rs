@@ -13,12 +13,16 @@ pub(crate) struct Anvil {
 
 impl Anvil {
     pub(crate) fn start(more: &[&str]) -> Self {
-        let path =
-            std::env::var("ANVIL").expect("ANVIL names the anvil binary (./test.sh e2e sets it)");
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|socket| socket.local_addr())
             .expect("a free port")
             .port();
+        Self::start_at(port, more)
+    }
+
+    pub(crate) fn start_at(port: u16, more: &[&str]) -> Self {
+        let path =
+            std::env::var("ANVIL").expect("ANVIL names the anvil binary (./test.sh e2e sets it)");
         let mut command = Command::new(&path);
         command
             .args(["--port", &port.to_string(), "--hardfork", "osaka", "--enable-tx-gas-limit"])

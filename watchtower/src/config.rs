@@ -7,6 +7,7 @@
 mod chain;
 mod layers;
 mod network;
+mod node;
 mod submit;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use chain::{ChainConfig, Deployed, VerifyMode};
 pub use layers::{ConfigError, KEYS, Kind, Layers, load};
 pub use network::NetworkConfig;
+pub use node::{NodeConfig, NodeRole};
 pub use submit::SubmitConfig;
 
 /// Everything that can be chosen about a tower.
@@ -37,6 +39,8 @@ pub struct Config {
     pub intake: IntakeConfig,
     /// The network between towers.
     pub network: NetworkConfig,
+    /// The node beside the tower.
+    pub node: NodeConfig,
     /// The store.
     pub store: StoreConfig,
     /// When an override is worth it.
@@ -62,6 +66,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             intake: IntakeConfig::default(),
             network: NetworkConfig::default(),
+            node: NodeConfig::default(),
             store: StoreConfig::default(),
             decision: DecisionConfig::default(),
             prover: ProverConfig::default(),
@@ -87,6 +92,15 @@ pub struct AccountConfig {
     pub collect_to: Option<Address>,
     /// The least balance to start with, in gwei.
     pub balance_min_gwei: u64,
+    /// For nodes: another process that holds the key, spoken to by JSON-RPC over HTTP; then there is no keystore.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signer: Option<String>,
+    /// The account that the signer signs for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<Address>,
+    /// The most time for one signature: a person may have to agree.
+    #[serde(with = "humantime_serde")]
+    pub signer_timeout: Duration,
 }
 
 impl Default for AccountConfig {
@@ -97,6 +111,9 @@ impl Default for AccountConfig {
             collect_to: None,
             // An override of 3.5 million gas at 10 gwei is 0.035 ETH.
             balance_min_gwei: 50_000_000,
+            signer: None,
+            address: None,
+            signer_timeout: Duration::from_secs(30),
         }
     }
 }
@@ -285,6 +302,15 @@ impl Config {
         self.data_dir.join(&self.account.keystore)
     }
 
+    /// The folder of the node that commands talk to: the one beside the tower where there is one.
+    #[must_use]
+    pub fn node_folder(&self) -> PathBuf {
+        match self.node.role {
+            NodeRole::None => self.data_dir.clone(),
+            NodeRole::Participant | NodeRole::Hub => self.data_dir.join(&self.node.folder),
+        }
+    }
+
     /// Where the circuit is.
     #[must_use]
     pub fn artifacts_path(&self) -> PathBuf {
@@ -300,6 +326,12 @@ impl Config {
             Err(ConfigError::Invalid { key, reason: reason.to_owned() })
         };
         self.chain.validate()?;
+        if self.account.signer.is_some() != self.account.address.is_some() {
+            return invalid("account.signer", "and account.address go together");
+        }
+        if self.account.signer_timeout < Duration::from_secs(1) {
+            return invalid("account.signer_timeout", "must be at least 1s");
+        }
         if !(1..=4_096).contains(&self.http.requests_max) {
             return invalid("http.requests_max", "must be between 1 and 4096");
         }
@@ -329,6 +361,7 @@ impl Config {
         }
         self.submit.validate()?;
         self.network.validate()?;
+        self.node.validate()?;
         if !(Duration::from_millis(100)..=Duration::from_secs(600)).contains(&self.shutdown.grace) {
             return invalid("shutdown.grace", "must be between 100ms and 10m");
         }

@@ -19,6 +19,10 @@ use zeroize::{Zeroize as _, Zeroizing};
 /// The environment variable that may hold the keystore's password.
 pub const PASSWORD_VARIABLE: &str = "WATCHTOWER_KEYSTORE_PASSWORD";
 
+/// The variable that may hold the key of a node's account itself, where there is no encrypted file: for containers whose secrets
+/// come so. Towers do not read it.
+pub const ACCOUNT_VARIABLE: &str = "WATCHTOWER_ACCOUNT_KEY";
+
 /// The only permissions a file with a secret may have: read and write for its owner.
 const PRIVATE: u32 = 0o600;
 

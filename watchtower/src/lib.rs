@@ -33,3 +33,4 @@ pub mod status;
 pub mod tasks;
 pub mod telemetry;
 mod top;
+pub mod virtual_node;

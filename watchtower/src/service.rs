@@ -27,6 +27,7 @@ use chain::provider::startup::StartupError;
 use protocol::{Address, Domain};
 use store::{Facts, Store, StoreError};
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::checks::check_vault;
 use self::checks::{Checked, check_chain};
@@ -204,6 +205,16 @@ impl Tower {
     /// What failed, or what did not stop.
     pub async fn run(self, signals: &mut mpsc::Receiver<()>) -> Result<(), TaskError> {
         let outcome = self.tasks.run(signals, self.grace).await;
+        tracing::info!("the tower has stopped");
+        outcome
+    }
+
+    /// [`Tower::run`] until a token says so.
+    ///
+    /// # Errors
+    /// As [`Tower::run`].
+    pub async fn run_until(self, stop: &CancellationToken) -> Result<(), TaskError> {
+        let outcome = self.tasks.run_until(stop, self.grace).await;
         tracing::info!("the tower has stopped");
         outcome
     }

@@ -208,6 +208,27 @@ impl Tasks {
         outcome.and(Err(TaskError::Aborted { names }))
     }
 
+    /// [`Tasks::run`] until a token says so, with nothing that aborts before the grace is over.
+    ///
+    /// # Errors
+    /// As [`Tasks::run`].
+    pub async fn run_until(
+        self,
+        stop: &CancellationToken,
+        grace: Duration,
+    ) -> Result<(), TaskError> {
+        let (tell, mut signals) = mpsc::channel(1);
+        let relay = async {
+            stop.cancelled().await;
+            let _ = tell.send(()).await;
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            outcome = self.run(&mut signals, grace) => outcome,
+            () = relay => Ok(()),
+        }
+    }
+
     fn name_of(&self, ended: &Result<(Id, Result<(), TaskFailure>), JoinError>) -> &'static str {
         self.names.get(&id_of(ended)).map_or("unnamed", |(_, name)| *name)
     }

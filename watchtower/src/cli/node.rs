@@ -13,7 +13,8 @@ pub enum NodeCommand {
     ///
     /// Needs an account with ether for gas (`watchtower keys new`), a chain's node (`--rpc`) and a vault (`--deployment`). Makes
     /// the seed in the data folder at the first start: back that file up, with it and the chain everything else is restored.
-    /// The other commands (`open`, `pay`, ..) talk to it, from the same --data-dir.
+    /// The other commands (`open`, `pay`, ..) talk to it, from the same --data-dir. Backups are handed to each --tower for its
+    /// receipt; with --bootstrap they are published in the towers' gossip as well.
     Run(RunArgs),
 }
 

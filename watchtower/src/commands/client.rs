@@ -21,13 +21,13 @@ const SETTLE_MAX: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 pub(crate) fn execute(config: &Config, command: &ClientCommand) -> Result<(), CommandError> {
-    let client = Client::of(&config.data_dir)?;
+    let client = Client::of(&config.node_folder())?;
     super::runtime()?.block_on(run(&client, command))
 }
 
 /// Prints the hub's invitation.
 pub(crate) fn invitation(config: &Config, shown: &Shown) -> Result<(), CommandError> {
-    let client = Client::of(&config.data_dir)?;
+    let client = Client::of(&config.node_folder())?;
     let answer = super::runtime()?.block_on(client.get("/v1/invitation"))?;
     show_text(shown, &answer, "invitation")
 }
@@ -53,7 +53,7 @@ pub(crate) fn allocate(
     wait: bool,
     common: &Common,
 ) -> Result<(), CommandError> {
-    let client = Client::of(&config.data_dir)?;
+    let client = Client::of(&config.node_folder())?;
     let path = format!("/v1/channels/{channel}/allocations");
     super::runtime()?.block_on(put_in(&client, (&path, amount), order, wait, common))
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::node::{API_ADDRESS, API_TOKEN, read_token};
 use crate::error::CommandError;
+use crate::virtual_node::{API_ADDRESS, API_TOKEN, read_token};
 
 /// A running node, as its folder says how to reach it.
 #[derive(Debug)]

@@ -41,6 +41,9 @@ pub const KEYS: &[(&str, Kind)] = &[
     ("account.password_file", Kind::Text),
     ("account.collect_to", Kind::Text),
     ("account.balance_min_gwei", Kind::Number),
+    ("account.signer", Kind::Text),
+    ("account.address", Kind::Text),
+    ("account.signer_timeout", Kind::Text),
     ("http.listen", Kind::Text),
     ("http.requests_max", Kind::Number),
     ("http.request_timeout", Kind::Text),
@@ -61,6 +64,19 @@ pub const KEYS: &[(&str, Kind)] = &[
     ("network.per_ip_max", Kind::Number),
     ("network.shards", Kind::Text),
     ("network.sync_interval", Kind::Text),
+    ("node.role", Kind::Text),
+    ("node.folder", Kind::Text),
+    ("node.keystore", Kind::Text),
+    ("node.password_file", Kind::Text),
+    ("node.signer", Kind::Text),
+    ("node.address", Kind::Text),
+    ("node.api", Kind::Text),
+    ("node.link", Kind::List),
+    ("node.announce", Kind::List),
+    ("node.towers", Kind::List),
+    ("node.policy", Kind::Text),
+    ("node.asset", Kind::Text),
+    ("node.vip", Kind::Text),
     ("decision.profit_min_gwei", Kind::Number),
     ("decision.count_fee", Kind::Flag),
     ("decision.override_gas", Kind::Number),
@@ -82,8 +98,9 @@ pub const KEYS: &[(&str, Kind)] = &[
 /// The prefix of our variables.
 const PREFIX: &str = "WATCHTOWER_";
 
-/// Variables with our prefix that are read elsewhere: the file's path, and the one secret.
-const OTHER_VARIABLES: &[&str] = &["WATCHTOWER_CONFIG", crate::keys::PASSWORD_VARIABLE];
+/// Variables with our prefix that are read elsewhere: the file's path, and the secrets.
+const OTHER_VARIABLES: &[&str] =
+    &["WATCHTOWER_CONFIG", crate::keys::PASSWORD_VARIABLE, crate::keys::ACCOUNT_VARIABLE];
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]

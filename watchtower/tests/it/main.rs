@@ -7,6 +7,7 @@
 )]
 
 mod alarmed;
+mod beside;
 mod cli;
 mod deploy;
 #[path = "../../store/tests/it/disk.rs"]

@@ -1,0 +1,331 @@
+//! Nodes beside what they need, with real processes: a node inside a tower, a key that another process holds, and the towers'
+//! gossip.
+#![allow(clippy::expect_used, reason = "a failed expectation is a failed test")]
+#![allow(clippy::panic, reason = "a test that fails panics")]
+
+#[path = "support/anvil.rs"]
+mod anvil;
+mod support;
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use support::{Server, watchtower};
+
+const PASSWORD: &str = "nothing of value";
+/// Accounts of the public development mnemonic: the last one operates the pool.
+const HUB: (&str, &str) = (
+    "2a871d0798f97d79848a013d4936a73bf4cc922c825d33c1cf7073dff6d409c6",
+    "0xa0Ee7A142d267C1f36714E4a8F75612F20a79720",
+);
+const ALICE: (&str, &str) = (
+    "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
+    "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+);
+const TOWER_KEY: &str = "7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6";
+const SECOND_KEY: &str = "47e179ec197488593b187f80a00eb0da91f1b9d0b13f8733639f19c30a34926a";
+
+fn port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|socket| socket.local_addr())
+        .expect("a free port")
+        .port()
+}
+
+/// A process without output that ends with its test.
+struct Quiet(Child);
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !done() {
+        assert!(Instant::now() < deadline, "{what} did not happen");
+        std::thread::park_timeout(Duration::from_millis(200));
+    }
+}
+
+/// A chain with everybody endowed, in a folder of its own.
+struct World {
+    folder: tempfile::TempDir,
+    rpc: String,
+    _chain: Server,
+}
+
+impl World {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut devnet = Command::new(watchtower());
+        devnet.current_dir(folder.path()).args(["devnet", "--port", "0", "--endow", "1000000000"]);
+        devnet.args(["--deploy", "deployment.json", "--window-s", "20"]);
+        let (chain, line) = Server::start(&mut devnet, "rpc ", "Ctrl-C");
+        let rpc = line.split_whitespace().last().expect("the line ends with the address");
+        let rpc = rpc.to_owned();
+        let policy = "[backup]\ntarget = 1\nrestore_quorum = 1\nhold_after_restore_s = 0\n";
+        std::fs::write(folder.path().join("policy.toml"), policy).expect("written");
+        Self { folder, rpc, _chain: chain }
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(watchtower());
+        command.current_dir(self.folder.path()).env("WATCHTOWER_KEYSTORE_PASSWORD", PASSWORD);
+        command
+    }
+
+    fn import(&self, folder: &str, key: &str) {
+        use std::io::Write as _;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        std::fs::create_dir_all(self.path(folder)).expect("made");
+        let file = self.path(folder).join("key.hex");
+        let mut options = std::fs::OpenOptions::new();
+        let mut open =
+            options.write(true).create(true).truncate(true).mode(0o600).open(&file).expect("made");
+        open.write_all(key.as_bytes()).expect("written");
+        let import = self
+            .command()
+            .args(["keys", "import", &format!("{folder}/key.hex"), "--data-dir", folder])
+            .output()
+            .expect("the program runs");
+        assert!(import.status.success(), "{}", String::from_utf8_lossy(&import.stderr));
+    }
+
+    /// Runs something in the background; its log is beside everything else.
+    fn run(&self, name: &str, arguments: &[&str]) -> Quiet {
+        self.run_with(name, arguments, None)
+    }
+
+    fn run_with(&self, name: &str, arguments: &[&str], key: Option<&str>) -> Quiet {
+        let log = std::fs::File::create(self.path(&format!("{}.log", name.replace('/', "-"))));
+        let mut command = self.command();
+        command
+            .args(arguments)
+            .args(["--rpc", &self.rpc, "--deployment", "deployment.json", "--data-dir", name])
+            .args(["--set", "chain.poll_interval=200ms", "--set", "submit.block_time=1s"])
+            .args(["--set", "submit.send_lead=0s"])
+            .stdout(Stdio::null())
+            .stderr(log.expect("a log"));
+        if let Some(key) = key {
+            command.env("WATCHTOWER_ACCOUNT_KEY", key);
+        }
+        Quiet(command.spawn().expect("it starts"))
+    }
+
+    fn log(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(&format!("{name}.log"))).unwrap_or_default()
+    }
+
+    /// The answer of a command, if it succeeds.
+    fn try_ask(&self, who: &str, command: &[&str]) -> Result<String, String> {
+        let output = self
+            .command()
+            .args(command)
+            .args(["--data-dir", who])
+            .output()
+            .expect("the program runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        match output.status.success() {
+            true => Ok(text),
+            false => Err(format!("{text}\n{}", String::from_utf8_lossy(&output.stderr))),
+        }
+    }
+
+    fn ask(&self, who: &str, command: &[&str]) -> String {
+        self.try_ask(who, command).unwrap_or_else(|error| {
+            let log = self.log(&who.replace('/', "-"));
+            panic!("{who}: {command:?}: {error}\n{log}")
+        })
+    }
+
+    /// A payment from a participant's first channel to a second one of its own: two final states.
+    fn pay_oneself(&self, who: &str, invitation: &str) {
+        self.ask(who, &["open", invitation, "--deposit", "1000", "--another", "--wait"]);
+        self.ask(who, &["pay", "2", "--amount", "10", "--channel", "1", "--wait"]);
+    }
+
+    fn status(&self, who: &str) -> Option<Value> {
+        serde_json::from_str(&self.try_ask(who, &["status", "--json"]).ok()?).ok()
+    }
+}
+
+fn is_ready(port: u16) -> bool {
+    let url = format!("http://127.0.0.1:{port}");
+    let mut health = Command::new(watchtower());
+    health.args(["health", &url]).stdout(Stdio::null()).stderr(Stdio::null());
+    health.status().is_ok_and(|status| status.success())
+}
+
+#[test]
+fn e2e_a_tower_runs_a_node_inside_and_neither_stops_the_other() {
+    let world = World::start();
+    world.import("tower", TOWER_KEY);
+    world.import("tower/node", ALICE.0);
+    world.import("second", SECOND_KEY);
+    world.import("hub", HUB.0);
+    let (first, second, api, hub_port) = (port(), port(), port(), port());
+    let (listen, other) = (format!("127.0.0.1:{first}"), format!("http://127.0.0.1:{second}"));
+    // The node cannot have its port: it fails to start, and the tower does not mind.
+    let taken = TcpListener::bind(("127.0.0.1", api)).expect("it was free");
+    let (api_key, towers) = (format!("node.api=127.0.0.1:{api}"), format!("node.towers={other}"));
+    let _tower = world.run(
+        "tower",
+        &["run", "--listen", &listen, "--set", "node.role=participant", "--set", &api_key]
+            .into_iter()
+            .chain(["--set", &towers, "--set", "node.policy=policy.toml"])
+            .collect::<Vec<_>>(),
+    );
+    let second_listen = format!("127.0.0.1:{second}");
+    let _second = world.run("second", &["run", "--listen", &second_listen]);
+    let place = format!("/ip4/127.0.0.1/tcp/{hub_port}");
+    let hub = ["hub", "run", "--policy", "policy.toml", "--tower", &other, "--link", &place];
+    let _hub = world.run("hub", &hub);
+    until("the tower", || is_ready(first));
+    until("the node's failure is told", || {
+        world.log("tower").contains("this part failed; the other one goes on")
+    });
+    assert!(is_ready(first), "the tower goes on");
+    drop(taken);
+    until("the node, which comes again by itself", || world.status("tower/node").is_some());
+    until("the hub", || world.status("hub").is_some());
+    let invitation = world.ask("hub", &["hub", "invitation"]);
+    let alice = "tower/node";
+    world.ask(alice, &["open", invitation.trim(), "--deposit", "500000000", "--wait"]);
+    // Found by the tower's own folder, too, for whoever says that there is a node.
+    world.ask("tower", &["fund", "1000", "--wait", "--set", "node.role=participant"]);
+    world.ask(alice, &["withdraw", "1000", "--wait"]);
+    world.pay_oneself(alice, invitation.trim());
+    world.ask(alice, &["backup", "status", "--wait"]);
+    // The tower around it has published the state, and its own receipt was not counted.
+    let status = world.ask(alice, &["backup", "status", "--json"]);
+    let status: Value = serde_json::from_str(&status).expect("JSON");
+    assert_eq!(status["towers"], 1, "the tower around it protects nothing: {status}");
+    let url = format!("http://127.0.0.1:{first}/v1/backups/1/participant");
+    until("the tower holds its own node's backup", || {
+        let curl = Command::new("curl").args(["-sf", &url]).stdout(Stdio::null()).status();
+        curl.is_ok_and(|status| status.success())
+    });
+    world.ask(alice, &["close", "--channel", "1", "--wait"]);
+}
+
+#[test]
+fn e2e_a_tower_and_its_node_do_not_share_an_account() {
+    let world = World::start();
+    world.import("tower", TOWER_KEY);
+    world.import("tower/node", TOWER_KEY);
+    let output = world
+        .command()
+        .args(["run", "--data-dir", "tower", "--set", "node.role=participant"])
+        .args(["--rpc", &world.rpc, "--deployment", "deployment.json"])
+        .output()
+        .expect("the program runs");
+    assert_eq!(output.status.code(), Some(3));
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains("node.keystore is the tower's own account"), "{words}");
+}
+
+#[test]
+fn e2e_a_key_from_the_environment_runs_a_node() {
+    let world = World::start();
+    let arguments = ["node", "run", "--policy", "policy.toml"];
+    let _alice = world.run_with("alice", &arguments, Some(ALICE.0));
+    until("the node", || world.status("alice").is_some());
+    let status = world.status("alice").expect("it answers");
+    assert_eq!(status["account"].as_str().map(str::to_lowercase), Some(ALICE.1.to_lowercase()));
+    assert!(!world.path("alice/account.json").exists(), "the key is in no file");
+}
+
+#[test]
+fn e2e_keys_that_another_process_holds_open_withdraw_and_close() {
+    let world = World::start();
+    // Its accounts are those of the same mnemonic; nothing else of it is used.
+    let mut signer = Some(anvil::Anvil::start(&[]));
+    let url = signer.as_ref().map(|signer| signer.url.clone()).expect("it runs");
+    let at = url.rsplit(':').next().expect("a port").to_owned();
+    world.import("tower", TOWER_KEY);
+    let (tower, hub_port) = (port(), port());
+    let listen = format!("127.0.0.1:{tower}");
+    let _tower = world.run("tower", &["run", "--listen", &listen]);
+    let (tower, place) = (format!("http://{listen}"), format!("/ip4/127.0.0.1/tcp/{hub_port}"));
+    let signs = format!("account.signer={url}");
+    let (of_hub, of_alice) =
+        (format!("account.address={}", HUB.1), format!("account.address={}", ALICE.1));
+    let both = ["--policy", "policy.toml", "--tower", &tower, "--set", &signs];
+    let patience = ["--set", "account.signer_timeout=2s"];
+    let run = |name: &str, head: &[&str]| {
+        let arguments: Vec<&str> = head.iter().chain(&both).chain(&patience).copied().collect();
+        world.run(name, &arguments)
+    };
+    let _hub = run("hub", &["hub", "run", "--link", &place, "--set", &of_hub]);
+    let _alice = run("alice", &["node", "run", "--set", &of_alice, "--seed-from-account", "0"]);
+    for who in ["hub", "alice"] {
+        until(who, || world.status(who).is_some());
+        assert!(!world.path(who).join("account.json").exists(), "there is no key here");
+    }
+    let invitation = world.ask("hub", &["hub", "invitation"]);
+    world.ask("alice", &["open", invitation.trim(), "--deposit", "500000000", "--wait"]);
+    world.ask("alice", &["withdraw", "1000", "--wait"]);
+    // The signer is away: what was ordered waits, and nothing else breaks.
+    drop(signer.take());
+    world.ask("alice", &["withdraw", "2000", "--order", "second"]);
+    until("the trouble is told", || world.log("alice").contains("waits for the account's signer"));
+    assert!(world.status("alice").is_some());
+    let _again = anvil::Anvil::start_at(at.parse().expect("a port"), &[]);
+    world.ask("alice", &["withdraw", "2000", "--order", "second", "--wait"]);
+    world.ask("alice", &["close", "--wait"]);
+    let channels = world.ask("alice", &["channels"]);
+    let paid = channels.lines().find(|line| line.trim_start().starts_with("paid"));
+    assert!(paid.is_some_and(|line| line.contains("499997000")), "{channels}");
+}
+
+#[test]
+fn e2e_a_node_in_the_towers_gossip_reaches_towers_that_it_does_not_know() {
+    let world = World::start();
+    world.import("first", TOWER_KEY);
+    world.import("second", SECOND_KEY);
+    world.import("hub", HUB.0);
+    world.import("alice", ALICE.0);
+    let (ports, p2p) = ([port(), port()], [port(), port()]);
+    let place = |at: usize| format!("/ip4/127.0.0.1/tcp/{}", p2p[at]);
+    let tower = |name: &str, at: usize, more: &[&str]| {
+        let (listen, p2p) = (format!("127.0.0.1:{}", ports[at]), place(at));
+        let base = ["run", "--listen", &listen, "--listen-p2p", &p2p];
+        let reachable = ["--set", "network.reachable=true"];
+        world.run(name, &base.iter().chain(&reachable).chain(more).copied().collect::<Vec<_>>())
+    };
+    let _first = tower("first", 0, &[]);
+    until("the first tower", || is_ready(ports[0]));
+    let name = world.log("first");
+    let name = name.split("peer=").nth(1).and_then(|rest| rest.split_whitespace().next());
+    let bootstrap = format!("{}/p2p/{}", place(0), name.expect("it tells its name"));
+    let _second = tower("second", 1, &["--bootstrap", &bootstrap]);
+    until("the second tower", || is_ready(ports[1]));
+    let hub_place = format!("/ip4/127.0.0.1/tcp/{}", port());
+    // Nobody receipts anything: the towers' addresses are not known, only where their gossip is joined.
+    let policy = "[backup]\ntarget = 0\nrestore_quorum = 0\n";
+    std::fs::write(world.path("policy.toml"), policy).expect("written");
+    let _hub = world.run("hub", &["hub", "run", "--policy", "policy.toml", "--link", &hub_place]);
+    let alice = ["node", "run", "--policy", "policy.toml", "--bootstrap", &bootstrap];
+    let _alice = world.run("alice", &alice);
+    until("the nodes", || world.status("hub").is_some() && world.status("alice").is_some());
+    let invitation = world.ask("hub", &["hub", "invitation"]);
+    world.ask("alice", &["open", invitation.trim(), "--deposit", "500000000", "--wait"]);
+    world.pay_oneself("alice", invitation.trim());
+    for port in ports {
+        let url = format!("http://127.0.0.1:{port}/v1/backups/1/participant");
+        until("both towers hold it", || {
+            let curl = Command::new("curl").args(["-sf", &url]).stdout(Stdio::null()).status();
+            curl.is_ok_and(|status| status.success())
+        });
+    }
+}
