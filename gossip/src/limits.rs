@@ -46,6 +46,11 @@ fn group(ip: IpAddr) -> IpAddr {
     }
 }
 
+/// Where a peer of another machine comes from, as one address.
+pub(crate) fn home(remote: &Multiaddr) -> Option<IpAddr> {
+    ip_of(remote).filter(|ip| !ip.is_loopback()).map(group)
+}
+
 impl PerIp {
     pub(crate) fn new(max: usize) -> Self {
         Self { max, spares_loopback: false, of: HashMap::new(), count: HashMap::new() }

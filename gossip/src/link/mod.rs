@@ -78,6 +78,8 @@ impl Default for LinkConfig {
 pub enum LinkEvent {
     /// A peer is connected.
     Up(Peer),
+    /// Where a connected peer comes from, if it is another machine: an address, or an IPv6 subscriber's /64.
+    Home(Peer, std::net::IpAddr),
     /// A peer is gone. What was on its way to it may be lost.
     Down(Peer),
     /// A frame of a peer.

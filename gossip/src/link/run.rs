@@ -21,7 +21,7 @@ use crate::codec::{Codec, Frame, Wire};
 use crate::error::StartError;
 use crate::fresh_port;
 use crate::identity::Identity;
-use crate::limits::PerIp;
+use crate::limits::{PerIp, home};
 use crate::names::{Peer, Place};
 
 /// How often lost peers that are to be kept are dialled.
@@ -186,11 +186,14 @@ impl LinkLoop {
                 tracing::info!(%place, "nodes may dial");
                 self.places.send_modify(|places| places.push(place));
             }
-            SwarmEvent::ConnectionEstablished { peer_id, num_established, .. }
+            SwarmEvent::ConnectionEstablished { peer_id, num_established, endpoint, .. }
                 if num_established.get() == 1 =>
             {
                 self.outbound.up(peer_id);
                 self.tell(peer_id, LinkEvent::Up(Peer(peer_id)));
+                if let Some(ip) = home(endpoint.get_remote_address()) {
+                    self.tell(peer_id, LinkEvent::Home(Peer(peer_id), ip));
+                }
             }
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
                 self.outbound.down(&peer_id);

@@ -28,6 +28,10 @@ impl Driver {
                 }
                 Ok(())
             }
+            LinkEvent::Home(peer, ip) => {
+                self.strangers.comes_from(peer, ip);
+                Ok(())
+            }
             LinkEvent::Down(peer) => {
                 tracing::info!(%peer, "disconnected");
                 self.strangers.forget(peer);

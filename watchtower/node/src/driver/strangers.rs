@@ -2,9 +2,11 @@
 //!
 //! A peer may be anybody, and as many as it likes. What it can make this node do for nothing is counted here.
 //!
-//! **Invariant:** openings asked for cost a bounded number of verifications and writes a second, whoever asks.
+//! **Invariant:** openings asked for cost a bounded number of verifications and writes a second, whoever asks; one address has
+//! a fifth of it at most.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use gossip::Peer;
 
@@ -12,6 +14,8 @@ use gossip::Peer;
 const STRIKES_MAX: u32 = 16;
 /// Openings of one peer: so many at once, and one more each second.
 const ASKS_OF_ONE: u64 = 4;
+/// Openings of one address (an IPv6 /64 counts as one), whatever peers it has: a fifth of all.
+const ASKS_OF_HOME: (u64, u64) = (40, 10);
 /// Openings of all peers: so many at once.
 const ASKS_OF_ALL: u64 = 200;
 /// So many more each second: a hub's verifications and writes for strangers.
@@ -52,13 +56,17 @@ impl Bucket {
 pub(super) struct Strangers {
     strikes: BTreeMap<Peer, u32>,
     asks: BTreeMap<Peer, Bucket>,
+    /// Where connected peers come from; this machine's own are not in it.
+    homes: BTreeMap<Peer, IpAddr>,
+    of_homes: BTreeMap<IpAddr, Bucket>,
     all: Bucket,
 }
 
 impl Strangers {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new() -> Self {
         let all = Bucket::full(ASKS_OF_ALL, 0);
-        Self { strikes: BTreeMap::new(), asks: BTreeMap::new(), all }
+        let (homes, of_homes) = (BTreeMap::new(), BTreeMap::new());
+        Self { strikes: BTreeMap::new(), asks: BTreeMap::new(), homes, of_homes, all }
     }
 
     /// The peer said something false; true when that is enough.
@@ -77,12 +85,30 @@ impl Strangers {
             self.asks.clear();
         }
         let own = self.asks.entry(peer).or_insert_with(|| Bucket::full(ASKS_OF_ONE, now));
-        own.take((ASKS_OF_ONE, 1), now) && self.all.take((ASKS_OF_ALL, ASKS_A_SECOND), now)
+        own.take((ASKS_OF_ONE, 1), now)
+            && self.may_home_ask(peer, now)
+            && self.all.take((ASKS_OF_ALL, ASKS_A_SECOND), now)
+    }
+
+    fn may_home_ask(&mut self, peer: Peer, now: u64) -> bool {
+        let Some(home) = self.homes.get(&peer) else { return true };
+        if self.of_homes.len() >= PEERS_MAX {
+            self.of_homes.clear();
+        }
+        let (most, _) = ASKS_OF_HOME;
+        let share = self.of_homes.entry(*home).or_insert_with(|| Bucket::full(most, now));
+        share.take(ASKS_OF_HOME, now)
+    }
+
+    /// A peer is connected from there.
+    pub(super) fn comes_from(&mut self, peer: Peer, home: IpAddr) {
+        self.homes.insert(peer, home);
     }
 
     /// The peer is gone.
     pub(super) fn forget(&mut self, peer: Peer) {
         self.strikes.remove(&peer);
+        self.homes.remove(&peer);
     }
 }
 
@@ -115,6 +141,19 @@ mod tests {
         };
         assert_eq!(at(&mut strangers, 0), 200);
         assert_eq!(at(&mut strangers, 1_000), 50);
+    }
+
+    #[test]
+    fn one_address_takes_no_more_than_its_share_whatever_peers_it_has() {
+        let mut strangers = Strangers::new();
+        let home = IpAddr::from([203, 0, 113, 7]);
+        (1..=200).for_each(|seed| strangers.comes_from(peer(seed), home));
+        let at = |strangers: &mut Strangers, now| {
+            (1..=200).filter(|seed| strangers.may_ask(peer(*seed), now)).count()
+        };
+        assert_eq!(at(&mut strangers, 0), 40);
+        assert!(strangers.may_ask(peer(250), 0), "others have their share");
+        assert_eq!(at(&mut strangers, 1_000), 10);
     }
 
     #[test]
