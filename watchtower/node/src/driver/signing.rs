@@ -156,12 +156,13 @@ impl Driver {
         }
     }
 
-    /// Consents whose signature another process gives: asked for, and once there, durable and told.
+    /// Consents whose signature another process gives: asked for, and once there, durable and told. Not while a dispute is seen:
+    /// it may have come since they were agreed on.
     pub(super) async fn sign_consents(&mut self) -> Result<(), NodeError> {
         let unsigned: Vec<(ChannelId, Pending)> = self
             .consents
             .iter()
-            .filter(|(_, one)| one.mine.is_empty())
+            .filter(|(channel, one)| one.mine.is_empty() && self.is_live(**channel))
             .map(|(channel, one)| (*channel, one.clone()))
             .collect();
         for (channel, pending) in unsigned {
