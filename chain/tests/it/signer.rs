@@ -63,7 +63,10 @@ fn messages() -> Vec<Typed> {
 #[tokio::test]
 async fn a_signer_elsewhere_gives_the_same_signatures_as_the_key() {
     if std::env::var("ANVIL").is_err() {
-        println!("SKIPPED: the embedded chain holds no accounts that sign");
+        #[allow(clippy::print_stderr, reason = "what is not shown must be said")]
+        {
+            eprintln!("SKIPPED: the embedded chain holds no accounts that sign");
+        }
         return;
     }
     let world = World::start().await;
@@ -104,7 +107,9 @@ async fn signer(says: Says) -> String {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let app = Router::new().route("/", post(answer)).with_state(says);
     #[expect(clippy::disallowed_methods, reason = "a test has no Tasks")]
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    tokio::spawn(async move {
+        axum::serve(listener, app).await.unwrap();
+    });
     url
 }
 

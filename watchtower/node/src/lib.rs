@@ -118,7 +118,7 @@ pub enum StartError {
     Metrics(#[from] metrics::MetricsError),
     /// What carries backups.
     #[error(transparent)]
-    Towers(#[from] towers::SpreadError),
+    Towers(#[from] SpreadError),
 }
 
 impl Node {

@@ -36,7 +36,7 @@ fn execute(
 async fn until_told(config: &Config, plan: Plan) -> Result<(), CommandError> {
     let mut watchers = JoinSet::new();
     let mut signals = tasks::signals(&mut watchers).map_err(system("cannot listen for signals"))?;
-    let node = virtual_node::start(config, plan).await?;
+    let node = Box::pin(virtual_node::start(config, plan)).await?;
     node.run(&mut signals, config.shutdown.grace).await?;
     tracing::info!("the node has stopped");
     Ok(())

@@ -93,7 +93,7 @@ async fn keep_tower((tower, config, account): (Tower, Config, Account), stop: Ca
             Some(tower) => Ok(tower),
             None => tokio::select! {
                 () = stop.cancelled() => return,
-                tower = Tower::start(&config, account.clone()) => tower,
+                tower = Box::pin(Tower::start(&config, account.clone())) => tower,
             },
         };
         let outcome = match tower {
@@ -112,7 +112,7 @@ async fn keep_node(config: Config, plan: Plan, stop: CancellationToken) {
         let began = Instant::now();
         let node = tokio::select! {
             () = stop.cancelled() => return,
-            node = super::start(&config, plan.clone()) => node,
+            node = Box::pin(super::start(&config, plan.clone())) => node,
         };
         let outcome = match node {
             Ok(tasks) => {
