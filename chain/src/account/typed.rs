@@ -54,7 +54,7 @@ impl Typed {
 }
 
 /// A whole number, as signers read it whatever its size.
-pub(crate) fn number(value: impl ToString) -> Value {
+pub(crate) fn number(value: impl ToString + Copy) -> Value {
     Value::String(value.to_string())
 }
 

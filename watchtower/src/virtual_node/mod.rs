@@ -166,7 +166,7 @@ fn spawn(tasks: &mut Tasks, node: Node, (listener, token): (TcpListener, Token),
     if let Some(herald) = rest.herald {
         // Best effort by its nature: the node goes on without it.
         tasks.spawn_apart(Stage::Prover, "herald", |stop| async move {
-            herald.run(stop).await;
+            Box::pin(herald.run(stop)).await;
             Ok(())
         });
     }

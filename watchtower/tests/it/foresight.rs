@@ -103,7 +103,7 @@ async fn a_waiting_dispute_with_a_key_that_is_not_the_channels_prepares_and_show
         value: call.value,
         data: call.data,
     };
-    let (_, bytes) = account.sign(CHAIN_ID, transaction).unwrap();
+    let (_, bytes) = account.sign(CHAIN_ID, transaction).await.unwrap();
     world.rpc.send_raw(&bytes).await.unwrap();
     let hinted = |_, status: &Value| status["pending"]["hints"] == 1;
     tower.wait("/v1/status", 60, hinted).await;

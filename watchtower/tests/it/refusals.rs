@@ -8,7 +8,7 @@ use watchtower::service::{StartError, Tower};
 use crate::world::World;
 
 async fn refused(world: &World, flags: &[(&str, &str)]) -> StartError {
-    match Tower::start(&world.config(flags), world.tower.clone()).await {
+    match Box::pin(Tower::start(&world.config(flags), world.tower.clone())).await {
         Ok(_tower) => panic!("started with {flags:?}"),
         Err(error) => error,
     }

@@ -165,13 +165,13 @@ impl Driver {
             .filter(|(channel, one)| one.mine.is_empty() && self.is_live(**channel))
             .map(|(channel, one)| (*channel, one.clone()))
             .collect();
-        for (channel, pending) in unsigned {
+        for (channel, mut pending) in unsigned {
             let words = self.words(channel, pending.seq, &pending.terms);
             let Some(mine) = words.and_then(|words| self.signature(&words)) else { continue };
-            let signed = Pending { mine, ..pending };
-            self.consents.insert(channel, signed.clone());
-            self.store(vec![rows::put(NodeTable::Orders, consent_key(channel), &signed)?]).await?;
-            self.tell_consent(channel, &signed);
+            pending.mine = mine;
+            self.consents.insert(channel, pending.clone());
+            self.store(vec![rows::put(NodeTable::Orders, consent_key(channel), &pending)?]).await?;
+            self.tell_consent(channel, &pending);
         }
         Ok(())
     }
