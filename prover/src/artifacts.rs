@@ -18,6 +18,7 @@ mod serializer;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use alloy_primitives::{B256, b256, hex, keccak256};
 use plonky2::fri::oracle::PolynomialBatch;
@@ -69,7 +70,11 @@ pub fn load_or_build(directory: &Path) -> Result<LiveStateCircuit, ArtifactError
     }
 }
 
-/// Writes the circuit's file into `directory`, which is created if need be.
+/// How many such files this process began to write.
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
+
+/// Writes the circuit's file into `directory`, which is created if need be. Any number may do so at once: the file is one of
+/// theirs, whole, and they are all the same.
 ///
 /// # Errors
 /// [`ArtifactError::Io`], [`ArtifactError::Serialize`], or that the prover's data cannot be completed.
@@ -81,7 +86,9 @@ pub fn store(circuit: &LiveStateCircuit, directory: &Path) -> Result<PathBuf, Ar
         move |source| ArtifactError::Io { path, source }
     };
     fs::create_dir_all(directory).map_err(failed(directory))?;
-    let beside = path.with_extension(format!("{}.tmp", std::process::id()));
+    // Never two writers of one name: others may write the same file, also in this process (a tower and the node inside it).
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let beside = path.with_extension(format!("{}-{number}.tmp", std::process::id()));
     let written = File::create(&beside).and_then(|mut file| {
         file.write_all(&bytes)?;
         file.sync_all()
@@ -239,6 +246,18 @@ mod tests {
             1,
             "no temporary file is left over"
         );
+
+        for _ in 0..20 {
+            std::thread::scope(|scope| {
+                let writers: Vec<_> =
+                    (0..4).map(|_| scope.spawn(|| store(&built, directory.path()))).collect();
+                writers
+                    .into_iter()
+                    .for_each(|writer| assert_eq!(writer.join().unwrap().unwrap(), path));
+            });
+        }
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
 
         let loaded = load(directory.path()).unwrap();
         assert_eq!(loaded.verifier_data(), built.verifier_data());
