@@ -79,7 +79,7 @@ pub enum Command {
     /// Needs a funded account (`watchtower keys new`), a node (`--rpc`) and a vault (`--deployment`). Ready when /readyz
     /// answers 200. Killing it at any moment loses nothing: the next run goes on where this one was.
     ///
-    /// With a section [node] in its configuration (or --set node.role=participant, or hub) a node runs in the same process, with a
+    /// With a section named node in its configuration (or --set node.role=participant, or hub) a node runs in the same process, with a
     /// folder, an account and an API of its own; either goes on when the other one fails.
     Run,
     /// Look at everything that a tower needs, and say what to mend: clock, disk, ports, nodes of the chain, contracts, gas, peers.

@@ -72,7 +72,7 @@ pub enum NodeChange {
     Signed(ChannelId, SignedRow),
     /// A write of the tower's part, in the same transaction: the cursor and an obligation.
     Tower(Box<crate::Change>),
-    /// A tower's receipt, as [`Store::put_receipt`] keeps it.
+    /// A tower's receipt for a backup: of each slot and tower the newest.
     Receipt(Slot, Address, Box<ReceiptRow>),
 }
 
