@@ -1,6 +1,8 @@
 //! What the network asks of the tower behind it.
 
-use protocol::network::wire::{BackupRequest, BackupResponse, SyncRequest, SyncResponse, Topic};
+use protocol::network::wire::{
+    BackupRequest, BackupResponse, Refusal, SyncRequest, SyncResponse, Topic,
+};
 
 use crate::names::Peer;
 
@@ -61,4 +63,23 @@ pub trait Intake: Send + Sync + 'static {
         from: Peer,
         request: SyncRequest,
     ) -> impl Future<Output = Reply<SyncResponse>> + Send;
+}
+
+/// What stands behind the network of a node, which asks and speaks and takes nothing: no message goes on, every request is
+/// refused, and nobody is blamed for either.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TakesNothing;
+
+impl Intake for TakesNothing {
+    async fn gossiped(&self, _from: Peer, _topic: Topic, _bytes: Vec<u8>) -> Verdict {
+        Verdict::Ignore
+    }
+
+    async fn backup(&self, _from: Peer, _request: BackupRequest) -> Reply<BackupResponse> {
+        Reply::just(BackupResponse::Refused(Refusal::NotKept))
+    }
+
+    async fn sync(&self, _from: Peer, _request: SyncRequest) -> Reply<SyncResponse> {
+        Reply::just(SyncResponse::Refused(Refusal::NotKept))
+    }
 }

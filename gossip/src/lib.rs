@@ -49,7 +49,7 @@ pub use counters::{Counter, Counters};
 pub use error::{PublishError, RequestError, StartError};
 pub use handle::{Handle, PeerInfo, Status, Submitted};
 pub use identity::{Identity, IdentityError, verify};
-pub use intake::{Intake, Reply, Verdict};
+pub use intake::{Intake, Reply, TakesNothing, Verdict};
 pub use names::{NameError, Peer, Place};
 
 use event_loop::{EventLoop, Parts};

@@ -9,14 +9,12 @@ use alloy_primitives::{Address, B256};
 use eyre::{bail, ensure};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use gossip::{Config, Handle, Identity, Intake, Network, Peer, Place, Reply, Submitted, Verdict};
+use gossip::{Config, Handle, Identity, Network, Peer, Place, Submitted, TakesNothing};
 use protocol::Domain;
 use protocol::backup::Envelope;
 use protocol::network::placement::{Directory, Standing};
 use protocol::network::replicate::{self, Effect, Event, Now, Outcome, Replicator, Status};
-use protocol::network::wire::{
-    BackupRequest, BackupResponse, NodeKey, Refusal, SyncRequest, SyncResponse, Topic,
-};
+use protocol::network::wire::{BackupRequest, BackupResponse, NodeKey};
 use protocol::zksc::Channel;
 use rand::Rng as _;
 use tokio::task::JoinSet;
@@ -26,24 +24,6 @@ use super::rpc::LOOK_EVERY;
 
 /// How long the towers have to be found, and to give their receipts.
 const WITHIN: Duration = Duration::from_secs(120);
-
-/// A node takes nothing from others: it only asks.
-#[derive(Debug)]
-struct OnlyAsks;
-
-impl Intake for OnlyAsks {
-    async fn gossiped(&self, _from: Peer, _topic: Topic, _bytes: Vec<u8>) -> Verdict {
-        Verdict::Ignore
-    }
-
-    async fn backup(&self, _from: Peer, _request: BackupRequest) -> Reply<BackupResponse> {
-        Reply::just(BackupResponse::Refused(Refusal::NotKept))
-    }
-
-    async fn sync(&self, _from: Peer, _request: SyncRequest) -> Reply<SyncResponse> {
-        Reply::just(SyncResponse::Refused(Refusal::NotKept))
-    }
-}
 
 /// A node that is connected to towers; it leaves when it is dropped.
 pub(super) struct Submitter {
@@ -64,7 +44,8 @@ impl Submitter {
         let mut config = Config::new(domain);
         config.bootstrap =
             places.iter().map(|place| place.parse::<Place>()).collect::<Result<_, _>>()?;
-        let (handle, network) = Network::open(config, &Identity::ephemeral(), Arc::new(OnlyAsks))?;
+        let (handle, network) =
+            Network::open(config, &Identity::ephemeral(), Arc::new(TakesNothing))?;
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(network.run(stop.clone()));

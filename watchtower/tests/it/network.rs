@@ -6,12 +6,9 @@ use std::time::Duration;
 
 use alloy_primitives::Bytes;
 use chain::account::Account;
-use gossip::{Config, Handle, Identity, Intake, Network, Peer, Place, Reply, Submitted, Verdict};
+use gossip::{Config, Handle, Identity, Network, Peer, Place, Submitted, TakesNothing};
 use protocol::backup::Envelope;
-use protocol::network::wire::{
-    BackupRequest, BackupResponse, Refusal, SyncRequest, SyncResponse, Topic,
-    UnverifiedAnnouncement,
-};
+use protocol::network::wire::{BackupRequest, BackupResponse, Refusal, UnverifiedAnnouncement};
 use protocol::network::{Shard, Slot};
 use protocol::testing::Pair;
 use protocol::{Address, Domain, Role};
@@ -82,23 +79,6 @@ async fn a_backup_handed_to_one_tower_reaches_the_others_and_one_that_was_away_r
     }
 }
 
-/// A node, which submits and takes nothing.
-struct Nothing;
-
-impl Intake for Nothing {
-    async fn gossiped(&self, _from: Peer, _topic: Topic, _bytes: Vec<u8>) -> Verdict {
-        Verdict::Ignore
-    }
-
-    async fn backup(&self, _from: Peer, _request: BackupRequest) -> Reply<BackupResponse> {
-        Reply::just(BackupResponse::Refused(Refusal::NotKept))
-    }
-
-    async fn sync(&self, _from: Peer, _request: SyncRequest) -> Reply<SyncResponse> {
-        Reply::just(SyncResponse::Refused(Refusal::NotKept))
-    }
-}
-
 /// A node that is connected to the tower at `place`.
 async fn node(world: &World, place: &str) -> (Handle, Peer, CancellationToken) {
     node_as(world, place, &Identity::ephemeral()).await
@@ -114,7 +94,7 @@ pub(crate) async fn node_as(
     let tower = place.peer().unwrap();
     let mut config = Config::new(domain(world));
     config.bootstrap = vec![place];
-    let (handle, network) = Network::open(config, identity, Arc::new(Nothing)).unwrap();
+    let (handle, network) = Network::open(config, identity, Arc::new(TakesNothing)).unwrap();
     let stop = CancellationToken::new();
     #[expect(clippy::disallowed_methods, reason = "the harness is not the program")]
     tokio::spawn(network.run(stop.clone()));

@@ -7,11 +7,9 @@
 
 use std::sync::Arc;
 
-use gossip::{Handle, Identity, Intake, Network, Peer, Place, Reply, Verdict};
+use gossip::{Handle, Identity, Network, Place, TakesNothing};
 use protocol::Domain;
-use protocol::network::wire::{
-    BackupRequest, BackupResponse, Refusal, SyncRequest, SyncResponse, Topic,
-};
+use protocol::network::wire::Topic;
 use protocol::network::{Shard, ShardSet};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -51,7 +49,7 @@ pub enum SpreadError {
 /// Speaks in the towers' gossip; does nothing until it is run.
 #[derive(Debug)]
 pub struct Herald {
-    network: Network<OnlySpeaks>,
+    network: Network<TakesNothing>,
     voice: Voice,
 }
 
@@ -76,7 +74,7 @@ pub(super) fn network(
     config.limits.connections_max = CONNECTIONS_MAX;
     // It listens nowhere.
     config.limits.inbound_max = 0;
-    let (handle, network) = Network::open(config, &Identity::ephemeral(), Arc::new(OnlySpeaks))?;
+    let (handle, network) = Network::open(config, &Identity::ephemeral(), Arc::new(TakesNothing))?;
     Ok(Herald { network, voice: Voice { handle, domain, jobs } })
 }
 
@@ -102,23 +100,5 @@ impl Voice {
                 tracing::debug!(%error, "an envelope is not published: the towers are handed it all the same");
             }
         }
-    }
-}
-
-/// A node takes nothing from towers.
-#[derive(Debug)]
-struct OnlySpeaks;
-
-impl Intake for OnlySpeaks {
-    async fn gossiped(&self, _from: Peer, _topic: Topic, _bytes: Vec<u8>) -> Verdict {
-        Verdict::Ignore
-    }
-
-    async fn backup(&self, _from: Peer, _request: BackupRequest) -> Reply<BackupResponse> {
-        Reply::just(BackupResponse::Refused(Refusal::NotKept))
-    }
-
-    async fn sync(&self, _from: Peer, _request: SyncRequest) -> Reply<SyncResponse> {
-        Reply::just(SyncResponse::Refused(Refusal::NotKept))
     }
 }
