@@ -5,13 +5,16 @@
 
 #[path = "support/anvil.rs"]
 mod anvil;
+#[path = "support/process.rs"]
+mod process;
 mod support;
 
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use process::{Quiet, port};
 use serde_json::Value;
 use support::{Server, watchtower};
 
@@ -27,23 +30,6 @@ const ALICE: (&str, &str) = (
 );
 const TOWER_KEY: &str = "7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6";
 const SECOND_KEY: &str = "47e179ec197488593b187f80a00eb0da91f1b9d0b13f8733639f19c30a34926a";
-
-fn port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|socket| socket.local_addr())
-        .expect("a free port")
-        .port()
-}
-
-/// A process without output that ends with its test.
-struct Quiet(Child);
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn until(what: &str, mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(120);

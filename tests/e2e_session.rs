@@ -4,26 +4,21 @@
 #![allow(clippy::panic, reason = "a test that fails panics")]
 #![allow(clippy::print_stdout, reason = "what the session and the fuzzer told, for whoever looks")]
 
+#[path = "support/process.rs"]
+mod process;
 mod support;
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use process::{Quiet, port};
 use support::{Server, watchtower};
 
 const PASSWORD: &str = "nothing of value";
 /// Accounts of the public development mnemonic: the last one operates the pool.
 const HUB_KEY: &str = "2a871d0798f97d79848a013d4936a73bf4cc922c825d33c1cf7073dff6d409c6";
 const ALICE_KEY: &str = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
-
-fn port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|socket| socket.local_addr())
-        .expect("a free port")
-        .port()
-}
 
 #[test]
 fn e2e_the_session_of_ten_minutes_plays_itself() {
@@ -41,16 +36,6 @@ fn e2e_the_session_of_ten_minutes_plays_itself() {
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     for step in ["ten payments", "backed up", "disk is lost", "closes", "a dispute", "done"] {
         assert!(text.contains(step), "the session has no step about {step}");
-    }
-}
-
-/// A process without output that ends with its test.
-struct Quiet(Child);
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

@@ -126,17 +126,19 @@ async fn play(fate: Fate, switch: KillSwitch) -> bool {
     crashes == 1
 }
 
-/// How many durable writes the victim makes when nothing happens to it.
-async fn writes(victim: usize) -> u64 {
-    let fate = Fate { victim, write: 0, after: false, everybody: false };
-    let switch = kill_at(0, false);
-    play(fate, switch.clone()).await;
-    switch.seen()
-}
-
-async fn play_all(victim: usize) {
-    let writes = writes(victim).await;
-    assert!(writes >= WRITES_MIN, "{writes} durable writes");
+/// Plays every fate of this victim: killed at each of its durable writes, of which there are at least `writes_min`, before and
+/// after it, alone and with everybody. `play` says whether the victim came to its write.
+pub(super) async fn play_all<P, F>(victim: usize, writes_min: u64, play: P)
+where
+    P: Fn(Fate, KillSwitch) -> F,
+    F: Future<Output = bool>,
+{
+    // How many there are when nothing happens to it.
+    let (nothing, switch) =
+        (Fate { victim, write: 0, after: false, everybody: false }, kill_at(0, false));
+    play(nothing, switch.clone()).await;
+    let writes = switch.seen();
+    assert!(writes >= writes_min, "{writes} durable writes");
     let fates = (1..=writes).flat_map(|write| {
         [(false, false), (true, false), (false, true), (true, true)]
             .map(|(after, everybody)| Fate { victim, write, after, everybody })
@@ -146,21 +148,21 @@ async fn play_all(victim: usize) {
     let count = crashed.iter().filter(|crashed| **crashed).count();
     println!("victim {victim}: {writes} durable writes, {count} crashes");
     // Which writes share a turn may differ from run to run, by one or two of them.
-    let least = usize::try_from(WRITES_MIN * 4).unwrap();
+    let least = usize::try_from(writes_min * 4).unwrap();
     assert!(count >= least, "{count} crashes of {}", crashed.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hub_that_dies_at_any_durable_write_of_a_payment_pays_it_once() {
-    play_all(0).await;
+    play_all(0, WRITES_MIN, play).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payer_that_dies_at_any_durable_write_of_its_payment_pays_once() {
-    play_all(1).await;
+    play_all(1, WRITES_MIN, play).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payee_that_dies_at_any_durable_write_of_a_payment_is_paid_once() {
-    play_all(2).await;
+    play_all(2, WRITES_MIN, play).await;
 }

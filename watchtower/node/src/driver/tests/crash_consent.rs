@@ -8,22 +8,19 @@
 use alloy_primitives::B256;
 use chain::cursor::BlockId;
 use chain::events::{ChainEvent, Event, LedgerAppended, Withdrawn};
-use futures::StreamExt as _;
 use protocol::testing::{amount, nonce};
 use protocol::{EscrowVersion, Role};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::crash::{Fate, revive};
+use super::crash::{Fate, play_all, revive};
 use super::hall::Hall;
-use super::world::{Machine, SIDE, id, keys, kill_at, own};
+use super::world::{Machine, SIDE, id, keys, own};
 use crate::driver::{Command, KillSwitch};
 
 const TAKEN: u128 = 1_000;
 /// Fewer durable writes than either party makes for one withdrawal would show that the switch does not work.
 const WRITES_MIN: u64 = 3;
-/// Worlds at the same time: they mostly wait.
-const AT_ONCE: usize = 12;
 
 fn withdraw() -> Command {
     Command::Withdraw { channel: None, amount: amount(TAKEN), key: Some("rent".to_owned()) }
@@ -116,30 +113,12 @@ async fn play(fate: Fate, switch: KillSwitch) -> bool {
     crashes == 1
 }
 
-async fn play_all(victim: usize) {
-    let nothing = Fate { victim, write: 0, after: false, everybody: false };
-    let switch = kill_at(0, false);
-    play(nothing, switch.clone()).await;
-    let writes = switch.seen();
-    assert!(writes >= WRITES_MIN, "{writes} durable writes");
-    let fates = (1..=writes).flat_map(|write| {
-        [(false, false), (true, false), (false, true), (true, true)]
-            .map(|(after, everybody)| Fate { victim, write, after, everybody })
-    });
-    let plays = fates.map(|fate| play(fate, kill_at(fate.write, fate.after)));
-    let crashed: Vec<bool> = futures::stream::iter(plays).buffer_unordered(AT_ONCE).collect().await;
-    let count = crashed.iter().filter(|crashed| **crashed).count();
-    println!("victim {victim}: {writes} durable writes, {count} crashes");
-    let least = usize::try_from(WRITES_MIN * 4).unwrap();
-    assert!(count >= least, "{count} crashes of {}", crashed.len());
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hub_that_dies_at_any_durable_write_of_a_withdrawal_consents_once() {
-    play_all(0).await;
+    play_all(0, WRITES_MIN, play).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_participant_that_dies_at_any_durable_write_of_a_withdrawal_is_paid_out_once() {
-    play_all(1).await;
+    play_all(1, WRITES_MIN, play).await;
 }
