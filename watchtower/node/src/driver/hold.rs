@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use store::{NodeChange, NodeTable};
 
 use super::Driver;
+use super::consent::GOOD_FOR_MAX_S;
 use crate::book::Standing;
 use crate::error::NodeError;
 use crate::rows;
@@ -72,8 +73,11 @@ impl Driver {
 
     /// Begins a pause, durably.
     pub(super) async fn hold(&mut self, channel: ChannelId) -> Result<(), NodeError> {
-        if self.parts.policy.backup.hold_after_restore_s == 0 {
-            tracing::warn!(%channel, "hold_after_restore_s is zero: a consent that this node has forgotten may contradict what it signs now");
+        let pause_s = self.parts.policy.backup.hold_after_restore_s;
+        if pause_s < GOOD_FOR_MAX_S {
+            tracing::warn!(%channel, pause_s, needed_s = GOOD_FOR_MAX_S, "hold_after_restore_s is short: a consent that this node has forgotten may contradict what it signs after the pause");
+        }
+        if pause_s == 0 {
             return Ok(());
         }
         self.set_hold(channel, Hold { end: None }).await

@@ -67,8 +67,9 @@ impl Signing {
             None => false,
         };
         if self.wanted.len() >= WAITING_MAX {
-            // What expired while it was refused is never asked for again.
-            self.wanted.retain(|_, one| !matches!(one, Wanted::Refused { .. }));
+            // What expired while it was refused, or before its signature was taken, is never asked for again; what is still wanted
+            // is.
+            self.wanted.retain(|_, one| matches!(one, Wanted::Asked));
         }
         if (pause || self.wanted.len() < WAITING_MAX) && self.jobs.try_send(typed.clone()).is_ok() {
             if !pause {
@@ -206,5 +207,22 @@ mod tests {
         assert_eq!(signing.take(&one, 30_000), Some(signature));
         assert_eq!(signing.take(&one, 30_001), None, "it is taken once, and then asked for anew");
         assert!(asked.try_recv().is_ok());
+    }
+    #[test]
+    fn signatures_that_nobody_takes_any_more_leave_their_room_to_others() {
+        let (jobs, mut asked) = mpsc::channel(WAITING_MAX + 1);
+        let mut signing = Signing::new(jobs);
+        let most = u32::try_from(WAITING_MAX).unwrap();
+        for index in 0..most {
+            let one = typed(index);
+            assert_eq!(signing.take(&one, 0), None);
+            // Half of them are signed, the others refused.
+            let outcome = if index % 2 == 0 { Ok(Bytes::new()) } else { Err("no".to_owned()) };
+            signing.heard(one.digest(), outcome, 0);
+        }
+        while asked.try_recv().is_ok() {}
+        let next = typed(most);
+        assert_eq!(signing.take(&next, 1), None);
+        assert_eq!(asked.try_recv().unwrap().digest(), next.digest());
     }
 }
