@@ -132,6 +132,7 @@ impl LinkLoop {
                 }
                 Some(command) = self.commands.recv() => self.on_command(command),
                 event = self.swarm.select_next_some() => self.on_event(event),
+                peer = self.outbound.gathered() => self.send(&peer),
                 _ = redial.tick() => self.redial(),
             }
         }
