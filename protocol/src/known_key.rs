@@ -26,7 +26,7 @@ use crate::hash::Digest;
 use crate::keys::PublicKey;
 use crate::schnorr::{Signature, SignatureError, Tag, Verify, challenge};
 
-/// A channel key and, from its first signature on, its tables: 5 KiB.
+/// A channel key and, from its first signature on, its tables: 10 KiB.
 pub struct KnownKey {
     key: PublicKey,
     tables: OnceLock<Option<Box<KnownPoint>>>,

@@ -2,14 +2,14 @@
 //!
 //! ```text
 //!   of G   generator[i][d] = d 256^i G      one addition for each of the 40 bytes of s
-//!   of P   blocks[j][d] = d 2^(32 j) P      e has 128 bits: four blocks of eight digits of four bits
+//!   of P   blocks[j][d] = d 2^(16 j) P      e has 128 bits: eight blocks of four digits of four bits
 //!
 //!   acc = 0
-//!   for k = 7, 6, ..., 0:  acc = 16 acc;  acc = acc + blocks[j][digit k of block j of e], for every j
+//!   for k = 3, 2, 1, 0:  acc = 16 acc;  acc = acc + blocks[j][digit k of block j of e], for every j
 //!   acc = acc + generator[i][byte i of s], for every i
 //! ```
 //!
-//! 72 additions and 28 doublings by formulas without exceptions; the acceptance chain ([`super::chain`]) has 160 and 160.
+//! 72 additions and 12 doublings by formulas without exceptions; the acceptance chain ([`super::chain`]) has 160 and 160.
 //! What follows from that for acceptance, [`crate::known_key`] says.
 //!
 //! **Invariant:** public values only: digits choose what is read and what is left out.
@@ -22,10 +22,10 @@ use super::point::{Point, TablePoint};
 use super::scalar::Scalar;
 use crate::F;
 
-/// Blocks of a challenge, of 32 bits each.
-const BLOCKS: usize = 4;
+/// Blocks of a challenge, of 16 bits each.
+const BLOCKS: usize = 8;
 /// Four-bit digits of a block.
-const DIGITS: usize = 8;
+const DIGITS: usize = 4;
 /// Values of a four-bit digit.
 const NIBBLE: usize = 16;
 /// Values of a byte.
@@ -54,18 +54,18 @@ fn multiples<const N: usize>(point: &Point) -> [Point; N] {
     multiples
 }
 
-/// A point and its tables: 5 KiB.
+/// A point and its tables: 10 KiB.
 pub(crate) struct KnownPoint {
     blocks: [[TablePoint; NIBBLE]; BLOCKS],
 }
 
 impl KnownPoint {
-    /// Makes the tables: about the cost of half a verification by the acceptance chain.
+    /// Makes the tables: about the cost of a verification by the acceptance chain.
     pub(crate) fn new(point: &Point) -> Self {
         let mut power = *point;
         let blocks = core::array::from_fn(|_block| {
             let table = Point::normalise(&multiples::<NIBBLE>(&power));
-            power = (0..32).fold(power, |power, _bit| power.double());
+            power = (0..16).fold(power, |power, _bit| power.double());
             table
         });
         Self { blocks }
@@ -98,11 +98,11 @@ fn add<const N: usize>(sum: &Point, table: &[TablePoint; N], digit: u8) -> Point
 /// The digits of a challenge, lowest first: of each place those of all blocks.
 fn digits(e: &[F; 2]) -> [[u8; BLOCKS]; DIGITS] {
     let [e0, e1] = e.map(|element| element.to_canonical_u64());
-    let blocks = [e0, e0 >> 32, e1, e1 >> 32];
+    let all = u128::from(e0) | u128::from(e1) << 64;
     let mut digits = [[0; BLOCKS]; DIGITS];
-    for (row, shift) in digits.iter_mut().zip((0..32_u32).step_by(4)) {
-        for (digit, block) in row.iter_mut().zip(blocks) {
-            *digit = (block >> shift) as u8 & 15;
+    for (row, place) in digits.iter_mut().zip((0_u32..).step_by(4)) {
+        for (digit, block) in row.iter_mut().zip((0_u32..).step_by(16)) {
+            *digit = (all >> block.wrapping_add(place)) as u8 & 15;
         }
     }
     digits
