@@ -5,8 +5,8 @@
 //! readers ------------------------------------> a snapshot, without troubling the writer
 //! ```
 //!
-//! Batching comes for free: while one commit runs, the next batch gathers. Under load ([`SIBLINGS`]) the writer gives it a moment
-//! more ([`GATHER`]): a commit costs as much for one job as for many. Who is alone never waits. A job decides and writes inside the same
+//! Batching comes for free: while one commit runs, the next batch gathers. Under load ([`SIBLINGS`], [`CROWD`]) the writer gives it
+//! a moment more: a commit costs as much for one job as for many. Who is alone never waits. A job decides and writes inside the same
 //! transaction, so a check and the record that it protects cannot be torn apart.
 //!
 //! **Invariant:** no job is answered with success before the transaction that holds its writes is on disk.
@@ -34,10 +34,14 @@ pub(crate) const BATCH_MAX: usize = 1_024;
 
 /// So many jobs in one commit show that more are on their way.
 const SIBLINGS: usize = 4;
+/// So many show that the processor is what everybody waits for.
+const CROWD: usize = 16;
 /// So many jobs wait for no more.
 const ENOUGH: usize = 64;
 /// How long a commit waits for more jobs under load: less than a sync takes on most disks.
 const GATHER: Duration = Duration::from_millis(2);
+/// How long in a crowd, which waits longer than this for its turn anyway.
+const GATHER_CROWD: Duration = Duration::from_millis(6);
 
 /// How much of the file the engine keeps in memory unless told otherwise, in bytes. The operating system keeps what else there
 /// is room for; more here saves a copy now and then.
@@ -220,10 +224,10 @@ fn commit<T>(
     Ok(value)
 }
 
-/// Waits a moment for more jobs.
-fn gather(queue: &mut mpsc::Receiver<Box<dyn Job>>, batch: &mut Vec<Box<dyn Job>>) {
+/// Waits a moment for more jobs, after a commit of so many.
+fn gather(queue: &mut mpsc::Receiver<Box<dyn Job>>, batch: &mut Vec<Box<dyn Job>>, before: usize) {
     // On a thread of its own; waking up early does no harm.
-    std::thread::park_timeout(GATHER);
+    std::thread::park_timeout(if before < CROWD { GATHER } else { GATHER_CROWD });
     while batch.len() < BATCH_MAX
         && let Ok(job) = queue.try_recv()
     {
@@ -248,7 +252,7 @@ impl Writer {
                 let (mut batch, mut before) = (Vec::with_capacity(BATCH_MAX), 0);
                 while queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
                     if before >= SIBLINGS && batch.len() < ENOUGH {
-                        gather(&mut queue, &mut batch);
+                        gather(&mut queue, &mut batch, before);
                     }
                     before = batch.len();
                     engine.run_batch(std::mem::take(&mut batch));
