@@ -1,7 +1,6 @@
 //! One update of a channel with nothing beside it: every record durable before what follows from it, on this disk.
 //!
-//! Four durable turns one after another: the proposal and the final state at the participant, the partial and the final state at
-//! the counterparty. Beside it what one such turn costs, most of which is the disk's sync. No network.
+//! Three durable turns one after another: the partial and the final state at the counterparty, the final state at the participant. Beside it what one such turn costs, most of which is the disk's sync. No network.
 
 use std::path::Path;
 use std::time::Instant;

@@ -57,6 +57,8 @@ impl Hub {
                 });
                 if ended {
                     self.forget(id, turn);
+                    turn.payments.remove(&id);
+                    turn.ended.insert(id);
                 }
             }
             // A hub's own messages.

@@ -165,6 +165,8 @@ struct Turn<'a> {
     inner: Vec<(ChannelId, u64)>,
     lanes: BTreeSet<ChannelId>,
     payments: BTreeSet<PaymentId>,
+    /// The payments that their payers are done with: if that is forgotten, they say so again.
+    ended: BTreeSet<PaymentId>,
 }
 
 impl<'a> Turn<'a> {
@@ -177,6 +179,7 @@ impl<'a> Turn<'a> {
             inner: Vec::new(),
             lanes: BTreeSet::new(),
             payments: BTreeSet::new(),
+            ended: BTreeSet::new(),
         }
     }
 }
@@ -193,6 +196,8 @@ pub struct Hub {
     limits: BTreeMap<ChannelId, PayerLimits>,
     fresh_until: Option<Millis>,
     ahead: Ahead<(ChannelId, u64), Effect>,
+    /// Forgotten, and not taken off the disk yet: with the next batch, at the latest with the clock.
+    ended: BTreeSet<PaymentId>,
 }
 
 impl Hub {
@@ -214,6 +219,7 @@ impl Hub {
             limits: BTreeMap::new(),
             fresh_until: None,
             ahead: Ahead::new(),
+            ended: BTreeSet::new(),
         }
     }
 
@@ -299,7 +305,10 @@ impl Hub {
             }
             Event::Ending(id, ending) => self.on_ending(id, ending, &mut turn)?,
             Event::Stop(id) => self.feed(id, handshake::Event::Stop, &mut turn)?,
-            Event::Tick => self.on_tick(&mut turn)?,
+            Event::Tick => {
+                self.on_tick(&mut turn)?;
+                turn.payments.append(&mut self.ended);
+            }
         }
         Ok(self.finish(turn))
     }
@@ -342,11 +351,13 @@ impl Hub {
 
     /// One batch for everything that changed; what follows from it waits.
     fn finish(&mut self, turn: Turn<'_>) -> Vec<Effect> {
-        let Turn { mut out, then, inner, lanes, payments, .. } = turn;
+        let Turn { mut out, then, inner, lanes, mut payments, ended, .. } = turn;
+        self.ended.extend(ended);
         if lanes.is_empty() && payments.is_empty() {
             out.extend(self.ahead.follow(then));
             return out;
         }
+        payments.append(&mut self.ended);
         let stored = |lane: &Lane| {
             let handshake = *lane.handshake.record();
             LaneRecord { handshake, history: lane.history.clone(), last: lane.last }.stored()

@@ -160,7 +160,7 @@ fn nothing_is_signed_on_a_stale_view() {
 #[test]
 fn whatever_happens_every_payment_ends_once_and_no_money_is_made_or_lost() {
     let (mut crashes, mut received, mut refused) = (0, 0, 0);
-    for seed in 0..56 {
+    for seed in 0..72 {
         let mut world = World::new(seed, 3, Faults::NONE);
         world.fund();
         world.faults = Faults { lose: 10, repeat: 15, crash: 2, offline: 10 };

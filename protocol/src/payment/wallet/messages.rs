@@ -79,7 +79,7 @@ impl Wallet {
                 if let Some(one) = found.filter(|one| one.stage == Stage::Proposed && !one.accepted)
                 {
                     one.accepted = true;
-                    turn.changed.insert(id);
+                    turn.noted.insert(id);
                 }
             }
             Message::Refused { payment, reason, next } => {
@@ -94,7 +94,8 @@ impl Wallet {
                 if let Some(one) = found.filter(incoming).filter(|one| one.stage == Stage::Received)
                 {
                     one.receipt_kept = true;
-                    self.close(id, turn);
+                    self.end(id);
+                    turn.noted.insert(id);
                 }
             }
             Message::Request(_) | Message::Done(_) => {}
@@ -270,23 +271,33 @@ impl Wallet {
         self.timers.insert(id, Timer::start(turn.at, self.config.handshake.retry_first));
     }
 
-    /// The payment has come to `stage`.
+    /// The payment has come to `stage`. What the next start would find out again is merely noted.
     pub(super) fn go(&mut self, id: PaymentId, stage: Stage, turn: &mut Turn<'_>) {
         if let Some(payment) = self.book.payments.get_mut(&id) {
             payment.stage = stage;
-            turn.changed.insert(id);
             turn.then.push(Effect::Changed(id, stage));
+            let outgoing = payment.direction == Direction::Outgoing;
+            match stage {
+                Stage::Protected if outgoing => turn.noted.insert(id),
+                Stage::Received if !outgoing => turn.noted.insert(id),
+                _ => turn.changed.insert(id),
+            };
         }
     }
 
     /// Nothing more will happen to the payment.
     pub(super) fn close(&mut self, id: PaymentId, turn: &mut Turn<'_>) {
+        self.end(id);
+        turn.changed.insert(id);
+    }
+
+    /// [`Wallet::close`], written or not.
+    fn end(&mut self, id: PaymentId) {
         self.timers.remove(&id);
         self.open.remove(&id);
         if let Some(payment) = self.book.payments.get_mut(&id) {
             self.book.head.closed = self.book.head.closed.saturating_add(1);
             payment.closed = Some(self.book.head.closed);
-            turn.changed.insert(id);
         }
     }
 }

@@ -9,11 +9,15 @@
 //! The wallet drives the participant's end of the handshake: one update at a time, money that comes in before money that
 //! goes out. What it decides and what the handshake signs are one record and become durable together.
 //!
+//! What the hub would simply say again to a wallet that forgot it, and a receipt, which the wallet would simply sign again, are
+//! written with the next record that must be: no message waits for them.
+//!
 //! **Invariant:** a payment is debited at most once, and only while what is in flight with it is at most `max_in_flight`.
 //!
 //! **Invariant:** nothing is signed while the node's view of the chain is stale.
 //!
-//! **Invariant:** every effect waits until the record that explains it is durable.
+//! **Invariant:** every effect waits until the record that it rests on is durable: the orders, every state that is signed, every
+//! final state, and every word on which the hub forgets a payment.
 
 mod messages;
 pub mod record;
@@ -159,6 +163,8 @@ struct Turn<'a> {
     inner: Option<u64>,
     /// The payments that changed.
     changed: BTreeSet<PaymentId>,
+    /// The payments of which something changed that may be forgotten.
+    noted: BTreeSet<PaymentId>,
     /// Whether what they have in common changed.
     dirty: bool,
 }
@@ -181,6 +187,8 @@ pub struct Wallet {
     protected: Nonce,
     timers: BTreeMap<PaymentId, Timer>,
     ahead: Ahead<u64, Effect>,
+    /// The payments of which something is not written yet that may be forgotten.
+    noted: BTreeSet<PaymentId>,
 }
 
 impl Wallet {
@@ -220,6 +228,7 @@ impl Wallet {
             protected: Nonce::ZERO,
             timers: BTreeMap::new(),
             ahead: Ahead::new(),
+            noted: BTreeSet::new(),
         };
         Ok((wallet, effects.into_iter().filter_map(outward).collect()))
     }
@@ -304,6 +313,7 @@ impl Wallet {
             then: Vec::new(),
             inner: None,
             changed: BTreeSet::new(),
+            noted: BTreeSet::new(),
             dirty: false,
         };
         self.dispatch(event, &mut turn)?;
@@ -352,12 +362,14 @@ impl Wallet {
         }
     }
 
-    /// Gives the handshake one event; its record travels with this turn's.
+    /// Gives the handshake one event; its record travels with this turn's, and what needs none waits for what this turn writes.
     fn feed(&mut self, event: handshake::Event, turn: &mut Turn<'_>) -> Result<(), PayError> {
+        let is_durable = matches!(event, handshake::Event::Persisted(_));
         for effect in self.handshake.handle(event, turn.at, turn.hedge)? {
             match effect {
                 handshake::Effect::Persist { number, .. } => turn.inner = Some(number),
-                other => turn.out.extend(outward(other)),
+                other if is_durable => turn.out.extend(outward(other)),
+                other => turn.then.extend(outward(other)),
             }
         }
         Ok(())
@@ -365,11 +377,13 @@ impl Wallet {
 
     /// One batch for everything that changed; what follows from it waits.
     fn finish(&mut self, turn: Turn<'_>) -> Vec<Effect> {
-        let Turn { mut out, then, inner, mut changed, dirty, .. } = turn;
+        let Turn { mut out, then, inner, mut changed, noted, dirty, .. } = turn;
+        self.noted.extend(noted);
         if inner.is_none() && changed.is_empty() && !dirty {
             out.extend(self.ahead.follow(then));
             return out;
         }
+        changed.append(&mut self.noted);
         for old in self.book.outdated() {
             self.book.payments.remove(&old);
             self.open.remove(&old);

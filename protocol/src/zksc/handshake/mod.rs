@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   participant                                      counterparty
-//!     Update --persist--> Propose  ------------------->  verify
+//!     Update              Propose  ------------------->  verify
 //!                         Partial  <-------------------  sign --persist
 //!     verify, sign --persist--> Final  --------------->  verify --persist
 //!                         Ack      <-------------------  Finalized: back up
@@ -13,10 +13,13 @@
 //! [`Effect::Persist`] it answers [`Event::Persisted`] once the record is durable; the machine holds everything else back
 //! until then. After a crash it resumes from the last durable [`Record`].
 //!
+//! What a party says without signing a state, it may forget: a proposal is made again, or brought back by the counterparty, who
+//! signs one state at a nonce; a final state that was acknowledged is sent once more. Both are written with the next record.
+//!
 //! A participant that came back with an older record is told by its first message: the counterparty answers what is past
 //! with the newest final state and what is outstanding after it. The participant checks both as anything else and goes on.
 //!
-//! **Invariant:** a record is durable before a signature that it contains leaves the machine.
+//! **Invariant:** a record is durable before the signature of a state that it contains leaves the machine.
 //!
 //! **Invariant:** a party never signs two states with one nonce. What was signed is sent again byte for byte.
 //!

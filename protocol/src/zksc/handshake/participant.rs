@@ -106,7 +106,7 @@ impl Participant {
         let proposal = Proposal::sign(state, transition, shared.signer.channel_key(), hedge);
         shared.record.pending = Pending::Proposed(proposal);
         shared.start_wait(now);
-        Ok(shared.persist(vec![Effect::Send(Message::Propose(Box::new(proposal)))]))
+        Ok(vec![Effect::Send(Message::Propose(Box::new(proposal)))])
     }
 
     fn on_abandon(&mut self) -> Result<Vec<Effect>, Refusal> {
@@ -117,8 +117,7 @@ impl Participant {
             return Err(Refusal::Unexpected);
         }
         shared.record.pending = Pending::None;
-        let recovered = shared.end_wait(shared.record.base.nonce);
-        Ok(shared.persist(recovered.into_iter().collect()))
+        Ok(shared.end_wait(shared.record.base.nonce).into_iter().collect())
     }
 
     /// The counterparty signed. Its answer may be a repetition of one that was finished before.
@@ -201,7 +200,6 @@ impl Participant {
             return Err(Refusal::Unexpected);
         }
         shared.record.pending = Pending::None;
-        let recovered = shared.end_wait(ack.nonce);
-        Ok(shared.persist(recovered.into_iter().collect()))
+        Ok(shared.end_wait(ack.nonce).into_iter().collect())
     }
 }

@@ -69,6 +69,14 @@ impl Machine {
     }
 }
 
+/// What a record holds of signed states: a proposal and an acknowledgement may be forgotten.
+fn held(mut record: Record) -> Record {
+    if !matches!(record.pending, Pending::Outstanding(..)) {
+        record.pending = Pending::None;
+    }
+    record
+}
+
 /// The two nodes and everything between them.
 #[derive(Debug)]
 pub struct World {
@@ -238,18 +246,20 @@ impl World {
             let first = (state, bytes.clone());
             let first = self.sent.entry((role, what, state.nonce.get())).or_insert(first);
             let forgot = role == Role::Participant && self.rollbacks > 0;
-            // Who forgot a proposal may make another; who forgot a state may sign it anew, and no other.
-            let sound =
-                *first == (state, bytes) || forgot && (what == "proposal" || first.0 == state);
+            // A proposal is forgotten with a crash: another may be made. Who forgot a state may sign it anew, and no other.
+            let again = what == "proposal" && self.crashes > 0;
+            let sound = *first == (state, bytes)
+                || again
+                || forgot && (what == "proposal" || first.0 == state);
             if !sound {
                 self.fail(&format!("the {role} signed two things as {what} {}", state.nonce));
             }
         }
-        // What is on the disk is what was sent: otherwise a crash now would make the node sign anew.
+        // What was signed is on the disk before anything is sent: otherwise a crash now would make the node sign anew.
         let disk = self.disks.get(&role).expect("both have disks");
         let record = Record::from_bytes(disk, role, &self.pair.channel).expect("a sound disk");
         let machine = self.machines.get(&role).expect("both run");
-        if record != *machine.record() {
+        if held(record) != held(*machine.record()) {
             self.fail(&format!("the {role} sent before its record was durable"));
         }
         self.network.push((role.other(), bytes));

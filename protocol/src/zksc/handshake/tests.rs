@@ -45,11 +45,9 @@ impl Both {
         Self { pair: pair.clone(), participant, counterparty }
     }
 
-    /// The participant proposes, with its record durable; the message.
+    /// The participant proposes; the message.
     fn propose(&mut self, transition: Transition) -> Message {
         let effects = self.participant.handle(Event::Update(transition), 0, &HEDGE).unwrap();
-        let [Effect::Persist { number, .. }] = effects.as_slice() else { panic!("{effects:?}") };
-        let effects = self.participant.handle(Event::Persisted(*number), 0, &HEDGE).unwrap();
         let [Effect::Send(message)] = effects.as_slice() else { panic!("{effects:?}") };
         message.clone()
     }
@@ -113,19 +111,22 @@ fn an_update_ends_with_the_same_final_state_on_both_sides() {
 }
 
 #[test]
-fn nothing_leaves_before_the_record_is_durable() {
-    let mut both = Both::open();
-    let effects = both.participant.handle(Event::Update(pay(1)), 0, &HEDGE).unwrap();
-    assert!(matches!(effects.as_slice(), [Effect::Persist { .. }]));
-    assert_eq!(both.participant.handle(Event::Tick, 1_000_000, &HEDGE), Ok(vec![]));
-    assert_eq!(both.participant.handle(Event::Persisted(0), 0, &HEDGE), Ok(vec![]));
+fn no_signature_of_a_state_leaves_before_the_record_is_durable() {
     let mut both = Both::open();
     let proposal = both.propose(pay(1));
     let event = Event::Message(proposal);
     let effects = both.counterparty.handle(event.clone(), 0, &HEDGE).unwrap();
-    assert!(matches!(effects.as_slice(), [Effect::Persist { .. }]));
+    let [Effect::Persist { number, .. }] = effects[..] else { panic!("{effects:?}") };
     assert_eq!(both.counterparty.handle(event, 0, &HEDGE), Err(Refusal::Busy));
     assert_eq!(both.counterparty.handle(Event::Tick, 1_000_000, &HEDGE), Ok(vec![]));
+    let other = both.counterparty.handle(Event::Persisted(number - 1), 0, &HEDGE);
+    assert_eq!(other, Ok(vec![]), "that is another record");
+    let partial = sent(both.counterparty.handle(Event::Persisted(number), 0, &HEDGE).unwrap());
+    let event = Event::Message(partial);
+    let effects = both.participant.handle(event.clone(), 0, &HEDGE).unwrap();
+    assert!(matches!(effects.as_slice(), [Effect::Persist { .. }]));
+    assert_eq!(both.participant.handle(event, 0, &HEDGE), Err(Refusal::Busy));
+    assert_eq!(both.participant.handle(Event::Tick, 1_000_000, &HEDGE), Ok(vec![]));
 }
 
 #[test]
@@ -192,9 +193,10 @@ fn nothing_is_signed_once_the_node_decided_to_exit_or_saw_a_dispute() {
     let mut both = Both::open();
     let proposal = both.propose(pay(1));
     let partial = sent(both.answer(proposal, 0).unwrap());
-    both.participant.handle(Event::Stop, 0, &HEDGE).unwrap();
+    let effects = both.participant.handle(Event::Stop, 0, &HEDGE).unwrap();
+    let [Effect::Persist { number, .. }] = effects[..] else { panic!("{effects:?}") };
     assert_eq!(both.take(partial, 0), Err(Refusal::Busy), "the decision is not durable yet");
-    both.participant.handle(Event::Persisted(4), 0, &HEDGE).unwrap();
+    both.participant.handle(Event::Persisted(number), 0, &HEDGE).unwrap();
     let record = Record::from_bytes(
         &both.participant.record().to_bytes(),
         Role::Participant,

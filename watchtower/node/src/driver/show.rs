@@ -219,15 +219,20 @@ impl Driver {
     /// A hub's answer to a note.
     fn export_answer(&self, id: PaymentId) -> Result<Value, ApiError> {
         let open = self.hub.as_ref().and_then(|hub| hub.payments().get(&id)).cloned();
-        // Ended ones are archived under their id: the answer to a note is the hub's to give for as long as it keeps its disk.
-        let archived = match open {
-            Some(_) => None,
-            None => rows::get::<hub::HubPayment>(&self.parts.store, NodeTable::Archive, &id.0)
-                .map_err(ApiError::busy)?,
+        // Ended ones are archived under their id, with the next turn: the answer to a note is the hub's to give for as long as it
+        // keeps its disk.
+        let stored = |table| {
+            rows::get::<hub::HubPayment>(&self.parts.store, table, &id.0).map_err(ApiError::busy)
         };
-        let one = open
-            .or(archived)
-            .ok_or_else(|| ApiError::missing(format!("this hub knows no payment {id}")))?;
+        let mut found = open;
+        for table in [NodeTable::Archive, NodeTable::Payments] {
+            found = match found {
+                Some(found) => Some(found),
+                None => stored(table)?,
+            };
+        }
+        let one =
+            found.ok_or_else(|| ApiError::missing(format!("this hub knows no payment {id}")))?;
         let answer: Option<note::Answer> = one.answer();
         Ok(json!({"answer": answer, "stage": one.stage}))
     }

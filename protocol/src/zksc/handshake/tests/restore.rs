@@ -19,6 +19,34 @@ fn another_proposal_at_an_outstanding_nonce_is_answered_with_what_is_outstanding
 }
 
 #[test]
+fn a_proposal_and_an_acknowledgement_that_are_forgotten_are_made_up_for() {
+    let mut both = Both::open();
+    let before = both.participant.record().to_bytes();
+    let first = both.propose(pay(1));
+    let restart = |both: &mut Both, bytes: &[u8]| {
+        let record = Record::from_bytes(bytes, Role::Participant, &both.pair.channel).unwrap();
+        *both = Both::from(&both.pair.clone(), record, *both.counterparty.record());
+    };
+    restart(&mut both, &before);
+    assert_eq!(*both.participant.record().pending(), Pending::None);
+    // The counterparty signed the first one meanwhile: it is what the second one gets.
+    both.answer(first, 0).unwrap();
+    let second = both.propose(pay(2));
+    let outstanding = sent(both.answer(second, 0).unwrap());
+    let state = both.take(outstanding, 0).unwrap();
+    let unconfirmed = both.participant.record().to_bytes();
+    let ack = sent(both.answer(sent(state), 0).unwrap());
+    assert_eq!(both.take(ack, 0), Ok(vec![]));
+    restart(&mut both, &unconfirmed);
+    let again = sent(both.participant.handle(Event::Tick, 1_000, &HEDGE).unwrap());
+    let ack = sent(both.answer(again, 0).unwrap());
+    both.take(ack, 0).unwrap();
+    let (one, two) = (both.participant.record(), both.counterparty.record());
+    assert_eq!((one.latest(), one.pending()), (two.latest(), &Pending::None));
+    assert_eq!((one.base().nonce, one.base().balance), (nonce(2), amount(Pair::SIDE - 1)));
+}
+
+#[test]
 fn a_participant_that_lost_its_disk_gets_the_newest_state_from_the_counterparty() {
     let mut both = Both::open();
     let old = *both.participant.record();
