@@ -6,6 +6,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use watchtower::cli::Cli;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match watchtower::commands::execute(&Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,6 +17,10 @@ use protocol::Role;
 use super::world::{Machine, SIDE, id, keys, kill_at, own, wait_for};
 use crate::driver::{Command, KillSwitch};
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Pays one unit from channel `from` to channel `to`, under a name.
 fn pay(from: u64, to: u64, name: String) -> Command {
     let amount = Some(protocol::testing::amount(1));
@@ -156,6 +160,10 @@ async fn many_participants_pay_each_other_over_one_hub_and_no_money_is_made_or_l
     let took = world.pay_around(participants, rounds, window).await;
     let (all, updates) = (began.elapsed(), participants * rounds * 2);
     let each = |now: Duration, before: Duration| (now - before) / u32::try_from(updates).unwrap();
+    println!("the hub's durable turns of each final update: {:.2}", {
+        let turns = world.switch.seen.load(std::sync::atomic::Ordering::SeqCst);
+        turns as f64 / updates as f64
+    });
     println!(
         "processor time of each final update: the hub {:?}, everything in this process {:?}",
         each(processor(&world.threads), before.0),
