@@ -48,10 +48,15 @@ struct World {
 
 impl World {
     fn start() -> Self {
+        Self::with_window("20")
+    }
+
+    /// Disputes are open for so many seconds; an announced close takes effect after a quarter of that.
+    fn with_window(window_s: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut devnet = Command::new(watchtower());
         devnet.current_dir(folder.path()).args(["devnet", "--port", "0", "--endow", "1000000000"]);
-        devnet.args(["--deploy", "deployment.json", "--window-s", "20"]);
+        devnet.args(["--deploy", "deployment.json", "--window-s", window_s]);
         let (chain, line) = Server::start(&mut devnet, "rpc ", "Ctrl-C");
         let rpc = line.split_whitespace().last().expect("the line ends with the address");
         let rpc = rpc.to_owned();
@@ -274,6 +279,39 @@ fn e2e_keys_that_another_process_holds_open_withdraw_and_close() {
     let channels = world.ask("alice", &["channels"]);
     let paid = channels.lines().find(|line| line.trim_start().starts_with("paid"));
     assert!(paid.is_some_and(|line| line.contains("499997000")), "{channels}");
+}
+
+#[test]
+fn e2e_a_dispute_is_ended_by_consent_before_its_window_is_over() {
+    let world = World::with_window("200");
+    world.import("hub", HUB.0);
+    world.import("alice", ALICE.0);
+    let policy = "[backup]\ntarget = 0\nrestore_quorum = 0\n";
+    std::fs::write(world.path("policy.toml"), policy).expect("written");
+    let place = format!("/ip4/127.0.0.1/tcp/{}", port());
+    let _hub = world.run("hub", &["hub", "run", "--policy", "policy.toml", "--link", &place]);
+    let _alice = world.run("alice", &["node", "run", "--policy", "policy.toml"]);
+    until("the nodes", || world.status("hub").is_some() && world.status("alice").is_some());
+    let invitation = world.ask("hub", &["hub", "invitation"]);
+    world.ask("alice", &["open", invitation.trim(), "--deposit", "500000000", "--wait"]);
+    world.pay_oneself("alice", invitation.trim());
+    let channel = || {
+        let all = world.ask("alice", &["channels", "--json"]);
+        let all: Value = serde_json::from_str(&all).expect("JSON");
+        all["channels"][0].clone()
+    };
+    // A dispute with a real proof; what is agreed instead of waiting for its window is what that state pays.
+    world.ask("alice", &["exit", "--channel", "1", "--now"]);
+    until("the dispute", || channel()["standing"] == "disputed");
+    let opened = channel()["dispute"].clone();
+    assert!(opened["agreed"].is_null(), "{opened}");
+    world.ask("alice", &["close", "--channel", "1", "--wait"]);
+    let closed = channel();
+    let (agreed, paid) = (&closed["dispute"]["agreed"], &closed["paid"]);
+    assert_eq!((&closed["standing"], &paid[0]), (&"over".into(), &"499999990".into()), "{closed}");
+    assert_eq!((&agreed["participant"], &agreed["vip"]), (&paid[0], &paid[1]), "{closed}");
+    let deadline = |dispute: &Value| dispute["deadline"].as_u64().expect("a time");
+    assert!(deadline(&closed["dispute"]) < deadline(&opened), "{opened} {closed}");
 }
 
 #[test]

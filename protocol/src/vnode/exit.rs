@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{Amount, Nonce, Role},
     vipe::{Ledger, Standing},
+    vnode::close::CloseInDispute,
     zksc::{
         FinalState,
         handshake::{ExitAdvice, Millis},
@@ -40,12 +41,20 @@ pub struct ExitPolicy {
     pub close_for: Millis,
     /// Whether the node strikes down a stale dispute by itself, as a tower would.
     pub override_stale: bool,
+    /// Whether the node ends a dispute by consent.
+    pub close_in_dispute: CloseInDispute,
 }
 
 impl Default for ExitPolicy {
     /// Nothing is disputed without an order; a stale dispute is struck down.
     fn default() -> Self {
-        Self { automatic: false, claim_min: Amount::ZERO, close_for: 600_000, override_stale: true }
+        Self {
+            automatic: false,
+            claim_min: Amount::ZERO,
+            close_for: 600_000,
+            override_stale: true,
+            close_in_dispute: CloseInDispute::Honest,
+        }
     }
 }
 

@@ -3,12 +3,14 @@
 //! - [`dispute`]: one look at one dispute: is it worth an override, and why not
 //! - [`rescue`]: the whole life of one dispute at a tower, step by durable step
 //! - [`coverage`]: which backups are due, what towers promised, and whether they keep it
+//! - [`close`]: ending a dispute by consent
 //! - [`exit`]: when a node leaves a channel, by written policy
 //! - [`restore`]: the way back from a seed alone
 //! - [`link`]: what two nodes of a channel say to each other on the wire
 //! - [`turn`]: how long a tower waits for the others before it sends the same override
 //! - [`view`]: whether the view of the chain may be signed on
 
+pub mod close;
 pub mod coverage;
 pub mod dispute;
 pub mod exit;

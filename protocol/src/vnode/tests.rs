@@ -8,6 +8,7 @@ use crate::{
     zksc::FinalState,
 };
 
+mod close;
 mod coverage;
 mod exit;
 mod link;

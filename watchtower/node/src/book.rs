@@ -14,8 +14,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use alloy_primitives::Address;
-use chain::events::{ChainEvent, ChannelOpened, Event, Withdrawn};
-use protocol::vipe::{Ledger, Rate};
+use chain::events::{ChainEvent, ChannelOpened, Event, OverrideKind, Withdrawn};
+use protocol::vipe::{Ledger, Payout, Rate};
 use protocol::zksc::Channel;
 use protocol::zksc::channel::{ChannelTerms, PartyTerms};
 use protocol::{Amount, ChannelId, Nonce, Role};
@@ -54,8 +54,14 @@ pub(crate) struct Dispute {
     pub(crate) nonce: Nonce,
     /// What the disputer would be paid.
     pub(crate) claim: Amount,
+    /// The most that the disputer itself put forward.
+    #[serde(default)]
+    pub(crate) peak: Amount,
     /// Overrides are accepted before this, in seconds.
     pub(crate) deadline: u64,
+    /// What both parties are paid by a close that is announced, instead of what stands.
+    #[serde(default)]
+    pub(crate) agreed: Option<Payout>,
 }
 
 /// One of the node's channels.
@@ -83,10 +89,18 @@ pub(crate) struct Own {
     /// The chain's events do not add up: nothing is signed on it any more.
     #[serde(default)]
     pub(crate) broken: bool,
-    /// The nonce that the channel ended with, once it is over by a dispute.
+    /// The nonce that the channel ended with, once it is over by a dispute whose end was not agreed on.
     pub(crate) settled: Option<Nonce>,
     /// What the participant and the pool were paid at the end.
     pub(crate) paid: Option<(Amount, Amount)>,
+}
+
+impl Own {
+    /// The dispute that is open, once it is final; as it stands, final or not.
+    pub(crate) fn open_dispute(&self) -> Option<&Dispute> {
+        let epoch = self.dispute_final.filter(|_| self.standing == Standing::Disputed)?.epoch;
+        self.dispute.as_ref().filter(|dispute| dispute.epoch == epoch)
+    }
 }
 
 /// Something that the machines must hear.
@@ -102,6 +116,8 @@ pub(crate) enum Fact {
     Withdrawn(ChannelId),
     /// A dispute is seen, or it changed.
     Disputed(ChannelId),
+    /// The close that ends the dispute is announced, final.
+    Announced(ChannelId),
     /// A reorganisation took the dispute back.
     Undisputed(ChannelId),
     /// The chain contradicts itself about this channel.
@@ -252,9 +268,18 @@ impl Book {
                 heed(&mut own.dispute_final, event);
                 return Vec::new();
             }
+            Event::CloseAnnounced(announced) => {
+                heed(&mut own.dispute_final, event);
+                own.seq = announced.seq.saturating_add(1);
+                Fact::Announced(id)
+            }
             Event::Settled(settled) => {
                 own.standing = Standing::Over;
-                own.settled = own.dispute_final.map(|dispute| dispute.nonce);
+                // What was agreed on is what the newest state pays, whichever stood.
+                own.settled = own
+                    .dispute_final
+                    .filter(|dispute| dispute.agreed.is_none())
+                    .map(|dispute| dispute.nonce);
                 own.paid = Some((settled.to_participant, settled.to_vip));
                 Fact::Over(id)
             }
@@ -334,12 +359,22 @@ fn heed(dispute: &mut Option<Dispute>, event: &Event) -> bool {
                 epoch: opened.epoch,
                 nonce: opened.nonce,
                 claim: opened.claim,
+                peak: opened.claim,
                 deadline: opened.deadline,
+                agreed: None,
             });
             true
         }
         (Event::Overridden(by), Some(dispute)) => {
             (dispute.nonce, dispute.claim, dispute.deadline) = (by.nonce, by.claim, by.deadline);
+            if by.kind == OverrideKind::Raise {
+                dispute.peak = dispute.peak.max(by.claim);
+            }
+            true
+        }
+        (Event::CloseAnnounced(by), Some(dispute)) if by.epoch == dispute.epoch => {
+            dispute.deadline = by.deadline;
+            dispute.agreed = Some(Payout { participant: by.to_participant, vip: by.to_vip });
             true
         }
         _ => false,

@@ -223,7 +223,8 @@ pub enum ClientCommand {
         #[command(flatten)]
         common: Common,
     },
-    /// End a channel with the hub's consent: both are paid at once. One transaction and a claim.
+    /// End a channel with the hub's consent: both are paid at once, or, in a dispute, once the announced close takes effect.
+    /// One transaction and a claim.
     Close {
         /// The channel; not needed when there is one
         #[arg(long)]

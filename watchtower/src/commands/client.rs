@@ -296,7 +296,7 @@ async fn agree(
 ) -> Result<(), CommandError> {
     progress(
         common,
-        "asks the hub for its consent, then one transaction and a claim; the channel pauses until it is final",
+        "asks the hub for its consent, then one transaction and a claim; the channel pauses until it is final, or, in a dispute, until the announced close takes effect",
     );
     let deadline = Instant::now() + SETTLE_MAX;
     let mut answer = loop {

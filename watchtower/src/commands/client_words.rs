@@ -123,6 +123,14 @@ pub(crate) fn channel(one: &Value) -> String {
             text(&one["hub_fee"]["millionths"])
         ));
     }
+    if one["standing"] == "disputed" && !one["dispute"]["agreed"].is_null() {
+        let agreed = &one["dispute"]["agreed"];
+        out.push_str(&format!(
+            "agreed: {} to the participant, {} to the pool\n",
+            text(&agreed["participant"]),
+            text(&agreed["vip"])
+        ));
+    }
     if one["restoring"] == true {
         out.push_str("it is being restored: nothing is signed until that is done\n");
     }
@@ -221,7 +229,9 @@ pub(crate) fn is_of_consent(order: &Value, answer: &Value) -> bool {
         Some(seq) => format!("withdraw channel {channel} consent {seq}"),
         None => format!("close channel {channel} consent"),
     };
-    name.strip_prefix(&own).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+    // A close in a dispute is paid by the settlement.
+    (answer.get("consent").is_none() && name == format!("collect asset of channel {channel}"))
+        || name.strip_prefix(&own).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
 }
 
 #[cfg(test)]
@@ -252,5 +262,8 @@ mod tests {
         let close = json!({"channel": 1});
         assert!(is_of_consent(&order("close channel 1 consent 3 until 9"), &close));
         assert!(!is_of_consent(&order("close channel 10 consent 3 until 9"), &close));
+        assert!(is_of_consent(&order("collect asset of channel 1"), &close));
+        assert!(!is_of_consent(&order("collect asset of channel 1"), &withdrawal));
+        assert!(!is_of_consent(&order("collect asset of channel 10"), &close));
     }
 }

@@ -78,10 +78,19 @@ pub enum Refusal {
         "the account is a contract, whose consents (ERC-1271) the other node cannot verify: use an account with a key"
     )]
     Contract,
+    /// The close names another dispute than the one that stands, or one where none does.
+    #[error("the close names another dispute than the one that the other node sees")]
+    OtherDispute,
+    /// The dispute's deadline is too near.
+    #[error("the dispute's deadline is too near for a close: it is settled then")]
+    TooLate,
+    /// The other node's policy does not end this dispute by consent.
+    #[error("the other node's policy does not end this dispute by consent")]
+    Unwilling,
 }
 
 impl Refusal {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 13] = [
         Self::OtherVault,
         Self::Possession,
         Self::Deposit,
@@ -92,6 +101,9 @@ impl Refusal {
         Self::Stale,
         Self::Liquidity,
         Self::Contract,
+        Self::OtherDispute,
+        Self::TooLate,
+        Self::Unwilling,
     ];
 
     fn byte(self) -> u8 {

@@ -11,7 +11,12 @@ fn advice(claim: u128) -> Box<ExitAdvice> {
 }
 
 fn automatic() -> ExitPolicy {
-    ExitPolicy { automatic: true, claim_min: amount(100), close_for: 60_000, override_stale: true }
+    ExitPolicy {
+        automatic: true,
+        claim_min: amount(100),
+        close_for: 60_000,
+        ..ExitPolicy::default()
+    }
 }
 
 fn exit(role: Role, policy: ExitPolicy) -> Exit {

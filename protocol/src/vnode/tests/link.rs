@@ -45,6 +45,7 @@ fn frames() -> Vec<Frame> {
         })),
         Frame::Refused(None, Refusal::Deposit),
         Frame::Refused(Some(channel), Refusal::Stale),
+        Frame::Refused(Some(channel), Refusal::Unwilling),
         Frame::Latest(channel, None),
         Frame::Withdraw(Box::new(Consent { channel, seq, terms: withdrawal, signature })),
         Frame::Close(Box::new(Consent {

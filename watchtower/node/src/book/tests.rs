@@ -1,7 +1,8 @@
 use alloy_primitives::{B256, U256};
 use chain::cursor::BlockId;
 use chain::events::{
-    ChainEvent, DisputeOpened, Event, LedgerAppended, Overridden, OverrideKind, Settled,
+    ChainEvent, CloseAnnounced, DisputeOpened, Event, LedgerAppended, Overridden, OverrideKind,
+    Settled,
 };
 use protocol::testing::{Pair, amount, nonce};
 use protocol::{Amount, ChannelId, EscrowVersion};
@@ -210,6 +211,41 @@ fn a_settlement_is_with_the_last_override_that_is_final() {
     let all = [story.dispute(7), overridden(&mut story, 8), settled(&mut story, 9)];
     story.book.apply(&[], &all, Some(9));
     assert_eq!(story.own().settled, Some(nonce(8)));
+}
+
+#[test]
+fn a_close_that_is_announced_brings_the_deadline_nearer_and_ends_the_channel_with_what_was_agreed()
+{
+    let mut story = Story::new();
+    story.live();
+    let dispute = story.dispute(7);
+    story.book.apply(&[], &[dispute], Some(7));
+    let (participant, vip) = (amount(2), amount(3));
+    let close = |epoch| {
+        let (channel, seq, deadline) = (ChannelId::MIN, 4, 8);
+        let (to_participant, to_vip) = (participant, vip);
+        let announced = CloseAnnounced { channel, seq, epoch, to_participant, to_vip, deadline };
+        Event::CloseAnnounced(announced)
+    };
+    let (other, announced) = (story.event(8, close(2)), story.event(8, close(1)));
+    let before = story.own().dispute;
+    assert_eq!(story.book.apply(&[], std::slice::from_ref(&other), Some(7)), []);
+    assert_eq!((story.own().dispute, story.book.apply(&[other], &[], Some(7))), (before, vec![]));
+    let facts = story.book.apply(&[], std::slice::from_ref(&announced), Some(7));
+    assert_eq!(facts, [Fact::Disputed(ChannelId::MIN)]);
+    let now = story.own().dispute.unwrap();
+    assert_eq!((now.deadline, now.agreed), (8, Some(Payout { participant, vip })));
+    assert_eq!(story.own().seq, 0, "not final");
+    let facts = story.book.apply(std::slice::from_ref(&announced), &[], Some(7));
+    assert_eq!((facts, story.own().dispute), (vec![Fact::Disputed(ChannelId::MIN)], before));
+    let facts = story.book.apply(&[], &[announced], Some(8));
+    assert!(facts.contains(&Fact::Announced(ChannelId::MIN)), "{facts:?}");
+    assert_eq!(story.own().seq, 5);
+    let all = [overridden(&mut story, 9), settled(&mut story, 10)];
+    story.book.apply(&[], &all, Some(10));
+    let own = story.own();
+    assert_eq!((own.dispute.unwrap().peak, own.dispute.unwrap().claim), (amount(4), amount(1)));
+    assert_eq!(own.settled, None, "what stood is not what was paid");
 }
 
 #[test]

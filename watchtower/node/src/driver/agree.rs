@@ -2,6 +2,7 @@
 
 use alloy_primitives::keccak256;
 use chain::calls::Vipe;
+use protocol::vipe::Closing;
 use protocol::vnode::link::Refusal;
 use protocol::{Amount, ChannelId};
 use serde::{Deserialize, Serialize};
@@ -103,33 +104,48 @@ impl Driver {
         Ok(!executed && !pending)
     }
 
-    /// Participant: a person, or the exit, wants the channel closed by consent.
+    /// Participant: a person, or the exit, wants the channel closed by consent; a person also a channel in a dispute.
     pub(super) async fn close(
         &mut self,
         channel: ChannelId,
     ) -> Result<Result<(), ApiError>, NodeError> {
+        let open = self.book.get(channel).and_then(|own| own.dispute);
         if let Some(pending) = self.consents.get(&channel) {
-            return Ok(match pending.terms {
-                Terms::Close(_) => Ok(()),
-                Terms::Withdraw(_) => Err(already()),
-            });
+            let same = matches!(pending.terms, Terms::Close(terms) if terms.epoch == open.map_or(0, |one| one.epoch));
+            return Ok(if same { Ok(()) } else { Err(already()) });
+        }
+        if self.announced(channel).is_some() {
+            return Ok(Ok(()));
         }
         if let Some(why) = self.why_held(channel) {
             return Ok(Err(ApiError::refused(why)));
         }
-        let deadline = self.chain_s.saturating_add(GOOD_FOR_S);
-        match self.closing(channel, deadline) {
-            Ok(terms) => {
-                if let Some(seq) = self.book.get(channel).map(|own| own.seq) {
-                    let key = newest_key(channel, seq);
-                    self.store(vec![rows::put(NodeTable::Notes, key, &deadline)?]).await?;
-                }
-                self.consent(channel, Terms::Close(terms), None).await?;
-                self.ask_consent(channel);
-                Ok(Ok(()))
-            }
-            Err(refusal) => Ok(Err(here(refusal))),
+        let terms = match self.closing_terms(channel) {
+            Ok(terms) => terms,
+            Err(error) => return Ok(Err(error)),
+        };
+        if let Some(seq) = self.book.get(channel).map(|own| own.seq) {
+            let key = newest_key(channel, seq);
+            self.store(vec![rows::put(NodeTable::Notes, key, &terms.deadline)?]).await?;
         }
+        self.consent(channel, Terms::Close(terms), None).await?;
+        self.ask_consent(channel);
+        Ok(Ok(()))
+    }
+
+    /// What a close would say now, or why there is none, for people.
+    fn closing_terms(&self, channel: ChannelId) -> Result<Closing, ApiError> {
+        let deadline = self.chain_s.saturating_add(GOOD_FOR_S);
+        let Some(own) = self.book.get(channel).filter(|own| own.dispute.is_some()) else {
+            return self.closing(channel, deadline).map_err(here);
+        };
+        let Some(dispute) = own.open_dispute() else {
+            return Err(ApiError::not_now("the dispute is not final yet: try again when it is"));
+        };
+        // Of no use after the dispute.
+        let deadline = deadline.min(dispute.deadline.saturating_sub(1));
+        let terms = self.closing_in_dispute(channel, deadline).map_err(here)?;
+        terms.map_err(|refusal| ApiError::refused(refusal.to_string()))
     }
 
     pub(super) fn ask_consent(&self, channel: ChannelId) {
@@ -154,7 +170,10 @@ impl Driver {
         };
         let deadline = pending.terms.deadline();
         let mut steps = vec![Step { call, repeat_safe: true, deadline: Some(deadline) }];
-        steps.push(step(vipe.claim_asset(site.asset, account), true));
+        // A close in a dispute is announced: nothing is credited before it takes effect.
+        if pending.terms.epoch() == 0 {
+            steps.push(step(vipe.claim_asset(site.asset, account), true));
+        }
         // With its deadline: the number of one that ran out is the next one's.
         let name = format!("{word} channel {channel} consent {} until {deadline}", pending.seq);
         self.begin_errand(Errand::new(name, steps), vec![row]).await?;

@@ -6,7 +6,7 @@ use protocol::{Amount, ChannelId, Domain, Role};
 use serde_json::{Value, json};
 
 use super::{Driver, Request, fresh, show};
-use crate::book::Standing;
+use crate::book::{Own, Standing};
 use crate::error::{ApiError, NodeError};
 use crate::invite::{Invitation, Invoice};
 
@@ -118,6 +118,10 @@ pub enum Command {
 /// What is answered, as JSON.
 pub(super) type Answer = Result<Value, ApiError>;
 
+fn not_live(channel: ChannelId) -> ApiError {
+    ApiError::refused(format!("channel {channel} is not live"))
+}
+
 impl Driver {
     pub(super) async fn on_request(&mut self, request: Request) -> Result<(), NodeError> {
         let Request { command, answer } = request;
@@ -170,7 +174,7 @@ impl Driver {
                 }
                 Err(error) => Err(error),
             },
-            Command::Close { channel } => match self.live_channel(channel) {
+            Command::Close { channel } => match self.closable_channel(channel) {
                 Ok(channel) => {
                     let done = self.close(channel).await?;
                     done.map(|()| self.show_consent(channel))
@@ -216,6 +220,19 @@ impl Driver {
 
     /// The same, and this node is its participant, and it lives.
     pub(super) fn live_channel(&self, wanted: Option<ChannelId>) -> Result<ChannelId, ApiError> {
+        let id = self.closable_channel(wanted)?;
+        match self.book.get(id).and_then(|own| own.dispute) {
+            Some(dispute) => Err(ApiError::refused(format!(
+                "a dispute of channel {id} is open until {} (seconds since 1970): nothing but a close is signed by consent meanwhile (`watchtower close`). If it is stale, this node overrides it; after the deadline it is settled, and what is due is collected by itself (see `watchtower channels`)",
+                dispute.deadline
+            ))),
+            None if self.is_live(id) => Ok(id),
+            None => Err(not_live(id)),
+        }
+    }
+
+    /// The same, or a dispute of it is open: that can be ended by consent, too.
+    fn closable_channel(&self, wanted: Option<ChannelId>) -> Result<ChannelId, ApiError> {
         if self.parts.role != Role::Participant {
             return Err(ApiError::role("only a participant does that; a hub answers"));
         }
@@ -225,14 +242,9 @@ impl Driver {
                 "the channel is being compared with its backups or restored: nothing is signed until that is done",
             ));
         }
-        if let Some(dispute) = self.book.get(id).and_then(|own| own.dispute.as_ref()) {
-            return Err(ApiError::refused(format!(
-                "a dispute of channel {id} is open until {} (seconds since 1970): nothing is signed by consent meanwhile. If it is stale, this node overrides it; after the deadline it is settled, and what is due is collected by itself (see `watchtower channels`)",
-                dispute.deadline
-            )));
-        }
-        if !self.is_live(id) || !self.wallets.contains_key(&id) {
-            return Err(ApiError::refused(format!("channel {id} is not live")));
+        let in_use = |own: &Own| matches!(own.standing, Standing::Live | Standing::Disputed);
+        if !self.book.get(id).is_some_and(in_use) || !self.wallets.contains_key(&id) {
+            return Err(not_live(id));
         }
         Ok(id)
     }

@@ -98,11 +98,15 @@ impl Driver {
                 self.lived(channel).await
             }
             Fact::Ledger(channel) => self.on_ledger(channel).await,
-            Fact::Withdrawn(channel) => self.on_withdrawn(channel).await,
+            Fact::Withdrawn(channel) => self.on_executed(channel).await,
             Fact::Disputed(channel) => {
                 tracing::warn!(%channel, "a dispute of this channel is on the chain: nothing more is signed on it");
                 self.heed_end(channel).await?;
                 self.on_disputed(channel).await
+            }
+            Fact::Announced(channel) => {
+                tracing::info!(%channel, "the close that ends the dispute is announced, final; overrides stay possible until it takes effect");
+                self.on_executed(channel).await
             }
             Fact::Undisputed(channel) => self.on_undisputed(channel).await,
             Fact::Broken(channel) => self.heed_end(channel).await,

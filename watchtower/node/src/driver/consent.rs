@@ -1,4 +1,5 @@
-//! What both parties do by consent: take money out, and close. Each computes the terms itself and signs nothing else.
+//! What both parties do by consent: take money out, and close, also in a dispute. Each computes the terms itself (`terms`) and
+//! signs nothing else.
 //!
 //! ```text
 //!   participant: held, durable, signed --Withdraw / Close--> hub: the same terms? held, durable, signed
@@ -7,6 +8,7 @@
 //!
 //! From the signature until the consent is executed or past its deadline, both final, the channel is *held*: no new state is
 //! made on it. So no state can contradict what was agreed, and the nonce of a withdrawal that never happened is free again.
+//! A close in a dispute is announced, and the channel held until that has taken effect; whatever answers the dispute goes on.
 //!
 //! **Invariant:** a consent is durable before its signature leaves, and the same request gets the same bytes again.
 
@@ -14,16 +16,15 @@ use alloy_primitives::{Bytes, Signature};
 use chain::account::Typed;
 use chain::consent::{Parties, close_consent, withdraw_consent};
 use protocol::payment::{hub, wallet};
-use protocol::vipe::{Closing, Payout, Withdrawal};
+use protocol::vipe::{Closing, Withdrawal};
 use protocol::vnode::link::{CONSENT_LEN, Consent, Frame, Refusal};
-use protocol::zksc::handshake::Pending as Handshake;
-use protocol::{Amount, ChannelId, Role};
+use protocol::{ChannelId, Role};
 use serde::{Deserialize, Serialize};
 use store::{NodeChange, NodeTable};
 
 use super::Driver;
 use super::agree::GOOD_FOR_S;
-use crate::book::Standing;
+use crate::book::{Own, Standing};
 use crate::error::NodeError;
 use crate::rows;
 
@@ -47,6 +48,14 @@ impl Terms {
         match self {
             Self::Withdraw(terms) => terms.deadline,
             Self::Close(terms) => terms.deadline,
+        }
+    }
+
+    /// The dispute that it ends; zero for what needs a live channel.
+    pub(super) const fn epoch(&self) -> u64 {
+        match self {
+            Self::Withdraw(_) => 0,
+            Self::Close(terms) => terms.epoch,
         }
     }
 }
@@ -83,74 +92,6 @@ impl Driver {
             }
         }
         Ok(())
-    }
-
-    /// What the newest state pays both sides now; none while something is under way.
-    fn settled_payout(&self, channel: ChannelId) -> Result<Payout, Refusal> {
-        let own = self.book.get(channel).ok_or(Refusal::NotLive)?;
-        if own.standing != Standing::Live || own.dispute.is_some() {
-            return Err(Refusal::NotLive);
-        }
-        if own.broken {
-            // The chain's events do not add up: what both sides are due is not known.
-            return Err(Refusal::Terms);
-        }
-        if self.view_words().is_err() {
-            return Err(Refusal::Stale);
-        }
-        if self.holds.contains_key(&channel) {
-            return Err(Refusal::Busy);
-        }
-        let record = self.record(channel).ok_or(Refusal::NotLive)?;
-        if *record.pending() != Handshake::None {
-            return Err(Refusal::Busy);
-        }
-        if self.has_open_payments(channel) {
-            return Err(Refusal::Busy);
-        }
-        let base = record.base();
-        own.ledger.payout(base.version, base.balance).map_err(|_unknown| Refusal::Terms)
-    }
-
-    fn has_open_payments(&self, channel: ChannelId) -> bool {
-        match &self.hub {
-            Some(hub) => hub.payments().values().any(|one| {
-                // The payee's channel is not touched before its credit is signed, which is then outstanding there.
-                one.terms.fields().payer == channel && !one.stage.is_over()
-            }),
-            None => self.wallets.get(&channel).is_some_and(|wallet| wallet.book().open() > 0),
-        }
-    }
-
-    /// The one withdrawal of `amount` that both sides compute.
-    pub(super) fn withdrawal(
-        &self,
-        channel: ChannelId,
-        amount: Amount,
-        deadline: u64,
-    ) -> Result<Withdrawal, Refusal> {
-        let due = self.settled_payout(channel)?;
-        let own = self.book.get(channel).ok_or(Refusal::NotLive)?;
-        let record = self.record(channel).ok_or(Refusal::NotLive)?;
-        if record.is_stopped() {
-            // It is being left, with its newest state: a withdrawal would make another one.
-            return Err(Refusal::NotLive);
-        }
-        let base = record.base();
-        if amount > due.participant || amount == Amount::ZERO {
-            return Err(Refusal::Terms);
-        }
-        Ok(Withdrawal {
-            nonce: base.nonce.max(own.checkpoint).next().ok_or(Refusal::Terms)?,
-            version: own.ledger.last(),
-            balance: due.participant,
-            paid: Payout { participant: amount, vip: Amount::ZERO },
-            deadline,
-        })
-    }
-
-    pub(super) fn closing(&self, channel: ChannelId, deadline: u64) -> Result<Closing, Refusal> {
-        Ok(Closing { epoch: 0, paid: self.settled_payout(channel)?, deadline })
     }
 
     pub(super) fn words(&self, channel: ChannelId, seq: u64, terms: &Terms) -> Option<Typed> {
@@ -205,7 +146,12 @@ impl Driver {
         channel: ChannelId,
         consent: Consent<Closing>,
     ) -> Result<(), NodeError> {
-        let ours = self.closing(channel, consent.terms.deadline).map(Terms::Close);
+        let ours = match self.closing(channel, consent.terms.deadline) {
+            // This node's view of the chain is behind, or the other one's was reorganised away.
+            Ok(ours) if ours.epoch == 0 && consent.terms.epoch != 0 => Err(Refusal::Stale),
+            Ok(ours) if ours.epoch != consent.terms.epoch => Err(Refusal::OtherDispute),
+            ours => ours.map(Terms::Close),
+        };
         let theirs = Terms::Close(consent.terms);
         self.on_consent(channel, (consent.seq, theirs, consent.signature), ours).await
     }
@@ -304,25 +250,27 @@ impl Driver {
             }
         }
         ask.into_iter().for_each(|channel| self.ask_consent(channel));
-        let past: Vec<ChannelId> = self
-            .consents
-            .iter()
-            .filter(|(_, one)| self.final_s > one.terms.deadline())
-            .map(|(channel, _)| *channel)
-            .collect();
+        let of = |wanted: &dyn Fn(&Own, &Pending) -> bool| -> Vec<ChannelId> {
+            let all = self.consents.iter();
+            let is = |channel: &ChannelId, one: &Pending| {
+                self.book.get(*channel).is_some_and(|own| wanted(own, one))
+            };
+            all.filter(|(channel, one)| is(channel, one)).map(|(channel, _)| *channel).collect()
+        };
+        // Executed, final: also if this node was killed before it heard so.
+        let executed = of(&|own, one| own.seq > one.seq);
+        let past = of(&|own, one| own.seq <= one.seq && self.final_s > one.terms.deadline());
+        let void = of(&|own, one| own.seq <= one.seq && is_void(own, &one.terms));
+        for channel in executed {
+            self.on_executed(channel).await?;
+        }
         for channel in past {
             tracing::warn!(%channel, "a consent was not executed in time: the channel goes on");
             self.let_go(channel).await?;
         }
-        // Executed, final: also if this node was killed before it heard so.
-        let executed: Vec<ChannelId> = self
-            .consents
-            .iter()
-            .filter(|(channel, one)| self.book.get(**channel).is_some_and(|own| own.seq > one.seq))
-            .map(|(channel, _)| *channel)
-            .collect();
-        for channel in executed {
-            self.on_withdrawn(channel).await?;
+        for channel in void {
+            tracing::warn!(%channel, "a consent is void: a dispute of the channel is final, and it names another one or none");
+            self.let_go(channel).await?;
         }
         let channels: Vec<ChannelId> = self.book.channels().keys().copied().collect();
         for channel in channels {
@@ -342,16 +290,16 @@ impl Driver {
         Ok(())
     }
 
-    /// A withdrawal is final.
-    pub(super) async fn on_withdrawn(&mut self, channel: ChannelId) -> Result<(), NodeError> {
+    /// What was agreed on is executed, final. A close that is announced pays when it takes effect.
+    pub(super) async fn on_executed(&mut self, channel: ChannelId) -> Result<(), NodeError> {
         self.catch_up(channel).await?;
-        let seq = self.consents.get(&channel).map(|pending| pending.seq);
+        let pending = self.consents.get(&channel).map(|pending| (pending.seq, pending.terms));
         self.let_go(channel).await?;
-        match seq {
-            Some(seq) => {
+        match pending {
+            Some((seq, Terms::Withdraw(_))) => {
                 self.collect_after(&format!("withdraw channel {channel} consent {seq}")).await
             }
-            None => Ok(()),
+            Some((_, Terms::Close(_))) | None => Ok(()),
         }
     }
 
@@ -374,6 +322,12 @@ impl Driver {
         }
         Ok(())
     }
+}
+
+/// Whether a dispute that is final keeps it from ever being executed: a disputed channel never lives again.
+fn is_void(own: &Own, terms: &Terms) -> bool {
+    let open = own.dispute_final.map(|dispute| dispute.epoch);
+    own.standing == Standing::Disputed && open != Some(terms.epoch())
 }
 
 pub(super) fn frame(channel: ChannelId, pending: &Pending) -> Frame {

@@ -55,7 +55,8 @@ impl Driver {
                 Errand::new(format!("collect asset of channel {channel}"), vec![step(claim, true)]);
             self.begin_errand(errand, Vec::new()).await?;
         }
-        if dispute.disputer == account {
+        // A bond comes back to who disputed; what was struck down of it, and the fee, went to the other party and to correctors.
+        if dispute.disputer == account || dispute.claim < dispute.peak {
             let claim = vipe.claim_ether(account);
             let errand =
                 Errand::new(format!("collect ether of channel {channel}"), vec![step(claim, true)]);

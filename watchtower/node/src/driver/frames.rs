@@ -167,8 +167,8 @@ impl Driver {
             Frame::Withdraw(consent) => self.on_withdraw(channel, *consent).await?,
             Frame::Close(consent) => self.on_close(channel, *consent).await?,
             Frame::Handshake(_, message) => {
-                // While a withdrawal is agreed and not executed, no new state is made.
-                if self.is_held(channel) {
+                // While what was agreed on is not executed, no new state is made; one that ended by consent gets none any more.
+                if self.is_held(channel) || self.announced(channel).is_some() {
                     return Ok(());
                 }
                 let before = self.record(channel).map(|record| record.base().nonce);

@@ -15,7 +15,7 @@ use store::{NodeChange, NodeTable};
 
 use super::Driver;
 use super::consent::GOOD_FOR_MAX_S;
-use crate::book::Standing;
+use crate::book::{Own, Standing};
 use crate::error::NodeError;
 use crate::rows;
 
@@ -52,7 +52,16 @@ impl Driver {
 
     /// Whether no new state may be made on the channel.
     pub(super) fn is_held(&self, channel: ChannelId) -> bool {
-        self.consents.contains_key(&channel) || self.holds.contains_key(&channel)
+        self.consents.contains_key(&channel)
+            || self.holds.contains_key(&channel)
+            || self.announced(channel).is_some_and(|own| own.standing != Standing::Over)
+    }
+
+    /// The channel, if the close of its dispute is announced, or has taken effect: it ends with what was agreed on, and with no
+    /// state that comes late.
+    pub(super) fn announced(&self, channel: ChannelId) -> Option<&Own> {
+        let own = self.book.get(channel)?;
+        own.dispute.and_then(|dispute| dispute.agreed).map(|_agreed| own)
     }
 
     /// Why not, for people.
@@ -61,6 +70,14 @@ impl Driver {
             let words =
                 "a consent of this channel is not executed yet: nothing is signed until it is";
             return Some(words.to_owned());
+        }
+        if self.is_held(channel)
+            && let Some(dispute) = self.announced(channel).and_then(|own| own.dispute)
+        {
+            return Some(format!(
+                "a close of this channel is announced: it takes effect at {} (seconds since 1970), and overrides are possible until then",
+                dispute.deadline
+            ));
         }
         let until = match self.holds.get(&channel)?.end {
             Some(end) => format!("the chain's final time is past {} (seconds)", end.until),

@@ -60,14 +60,14 @@ pub(super) fn standing_of(own: &Own) -> Option<Standing> {
         disputer: own.channel.role_of(dispute.disputer)?,
         nonce: dispute.nonce,
         claim: dispute.claim,
-        peak: dispute.claim,
+        peak: dispute.peak.max(dispute.claim),
         fee: U256::ZERO,
         raised: false,
         corrector: None,
         opened_at: 0,
         window_end: dispute.deadline,
         deadline: dispute.deadline,
-        agreed: None,
+        agreed: dispute.agreed,
     })
 }
 

@@ -36,6 +36,7 @@ mod show;
 mod signing;
 mod start;
 mod strangers;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod turns;

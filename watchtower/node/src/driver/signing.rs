@@ -157,13 +157,21 @@ impl Driver {
         }
     }
 
-    /// Consents whose signature another process gives: asked for, and once there, durable and told. Not while a dispute is seen:
-    /// it may have come since they were agreed on.
+    /// Whether a consent may be signed now: on a live channel, where a dispute may have come since it was agreed on, or in the
+    /// very dispute that it ends.
+    fn may_sign(&self, channel: ChannelId, one: &Pending) -> bool {
+        let Some(dispute) = self.book.get(channel).and_then(|own| own.dispute) else {
+            return one.terms.epoch() == 0 && self.is_live(channel);
+        };
+        one.terms.epoch() == dispute.epoch && self.chain_s < dispute.deadline
+    }
+
+    /// Consents whose signature another process gives: asked for, and once there, durable and told.
     pub(super) async fn sign_consents(&mut self) -> Result<(), NodeError> {
         let unsigned: Vec<(ChannelId, Pending)> = self
             .consents
             .iter()
-            .filter(|(channel, one)| one.mine.is_empty() && self.is_live(**channel))
+            .filter(|(channel, one)| one.mine.is_empty() && self.may_sign(**channel, one))
             .map(|(channel, one)| (*channel, one.clone()))
             .collect();
         for (channel, mut pending) in unsigned {

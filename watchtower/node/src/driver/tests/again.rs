@@ -83,7 +83,8 @@ async fn a_collection_is_tried_until_the_money_has_come_home() {
     let two = Two::new();
     drop(two.alice_with(&two.signed(5, SIDE)).await);
     let (disputer, claim) = (two.hub.account.address(), amount(SIDE));
-    let dispute = Dispute { disputer, epoch: 1, nonce: nonce(5), claim, deadline: 1 };
+    let (peak, agreed) = (claim, None);
+    let dispute = Dispute { disputer, epoch: 1, nonce: nonce(5), claim, peak, deadline: 1, agreed };
     let over = Own { standing: Standing::Over, dispute: Some(dispute), ..two.own.clone() };
     two.put(vec![Two::channel_row(&over)]).await;
     let mut alice = two.alice(policy(), 0).await;

@@ -73,7 +73,9 @@ async fn a_stale_dispute_that_came_while_the_disk_was_lost_is_overridden_after_t
         epoch: 1,
         nonce: nonce(3),
         claim: amount(2 * SIDE),
+        peak: amount(2 * SIDE),
         deadline: u64::MAX,
+        agreed: None,
     };
     let own = Own { dispute: Some(dispute), ..two.own.clone() };
     two.put(vec![Two::channel_row(&own)]).await;
@@ -95,7 +97,9 @@ async fn what_a_dispute_paid_is_collected_also_by_a_node_that_was_killed_when_it
         epoch: 1,
         nonce: nonce(5),
         claim: amount(SIDE),
+        peak: amount(SIDE),
         deadline: 1,
+        agreed: None,
     };
     let own = Own {
         standing: Standing::Over,

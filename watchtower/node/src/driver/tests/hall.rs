@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use gossip::Peer;
 use gossip::link::testing::{Asked, Wire};
 use gossip::link::{LinkEvent, LinkHandle};
-use protocol::vipe::Withdrawal;
+use protocol::vipe::{Closing, Withdrawal};
 use protocol::vnode::link::Frame;
 use protocol::zksc::State;
 use protocol::zksc::handshake::Message;
@@ -25,6 +25,7 @@ struct Inner {
     up: BTreeSet<(Peer, Peer)>,
     signed: BTreeMap<(ChannelId, Nonce, bool), State>,
     consents: BTreeMap<(ChannelId, u64), Withdrawal>,
+    closes: BTreeMap<(ChannelId, u64), Closing>,
     states: usize,
 }
 
@@ -75,6 +76,11 @@ impl Inner {
             Frame::Withdraw(consent) => {
                 let key = (consent.channel, consent.seq);
                 let first = *self.consents.entry(key).or_insert(consent.terms);
+                assert_eq!(first, consent.terms, "two consents under one number");
+            }
+            Frame::Close(consent) => {
+                let key = (consent.channel, consent.seq);
+                let first = *self.closes.entry(key).or_insert(consent.terms);
                 assert_eq!(first, consent.terms, "two consents under one number");
             }
             _ => {}

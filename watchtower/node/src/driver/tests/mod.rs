@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "figures for whoever looks")]
 
 mod again;
+mod close;
 mod crash;
 mod crash_consent;
 mod fates;

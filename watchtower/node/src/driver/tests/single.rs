@@ -138,8 +138,13 @@ impl Two {
 
     /// A state of the channel that both have signed.
     pub(super) fn signed(&self, at: u64, balance: u128) -> FinalState {
+        self.signed_at(at, 2, balance)
+    }
+
+    /// The same, of this version of the escrow.
+    pub(super) fn signed_at(&self, at: u64, version: u64, balance: u128) -> FinalState {
         let channel = &self.own.channel;
-        let version = EscrowVersion::try_from(2).unwrap();
+        let version = EscrowVersion::try_from(version).unwrap();
         let base = State::genesis(channel.domain(), channel.id());
         let state = State { nonce: nonce(at), version, balance: amount(balance), ..base };
         let partial = PartialState::sign(state, channel, &self.hub.signer, &HEDGE).unwrap();
