@@ -46,6 +46,11 @@ alloy_sol_types::sol! {
         function symbol() external view returns (string memory);
     }
 
+    /// A contract that stands behind signatures (ERC-1271).
+    interface IErc1271 {
+        function isValidSignature(bytes32 hash, bytes calldata signature) external view returns (bytes4);
+    }
+
     /// The development asset.
     interface IDevToken {
         error NotMinter();

@@ -2,7 +2,7 @@
 //!
 //! The only crate that knows alloy and revm. Towards the chain: connections ([`provider`]), what happened there
 //! ([`follower`], [`events`]; believed as far as [`verify`] goes) or may happen soon ([`pending`]), what is to be done
-//! ([`calls`], [`consent`], [`allocation`]) and how it gets there ([`submitter`], [`fees`]), and the contracts themselves
+//! ([`calls`], [`consent`], [`allocation`]), who stands behind what ([`wallet`]) and how it gets there ([`submitter`], [`fees`]), and the contracts themselves
 //! ([`artifact`], [`deploy`]). Towards the other crates it speaks the protocol's own types, plain integers, and addresses.
 
 pub mod account;
@@ -25,3 +25,4 @@ pub mod refusal;
 pub mod sender;
 pub mod submitter;
 pub mod verify;
+pub mod wallet;

@@ -75,6 +75,15 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
+    /// All that is left, if it is at most so long.
+    pub(crate) fn rest(&mut self, most: usize) -> Result<&'a [u8], DecodeError> {
+        let length = self.rest.len();
+        if length > most {
+            return Err(DecodeError::Length { expected: most, got: length });
+        }
+        self.slice(length)
+    }
+
     pub(crate) fn byte(&mut self) -> Result<u8, DecodeError> {
         self.take::<1>().map(|[byte]| byte)
     }

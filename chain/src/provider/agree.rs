@@ -7,9 +7,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use alloy_primitives::Bytes;
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 
-use super::{Checked, Rpc, shapes::At};
+use super::{
+    CallError, Checked, Rpc,
+    shapes::{At, CallRequest},
+};
 use crate::{cursor::BlockId, error::RpcError, verify::Verify};
 
 /// How long the others are waited for once enough nodes have answered.
@@ -131,6 +135,43 @@ impl Rpc {
             let what = "the finalized block".to_owned();
             RpcError::NoQuorum { what, agreeing, needed }
         })
+    }
+
+    /// What a call gives in the newest block that enough nodes see, as enough of them say.
+    pub(crate) async fn agreed_call(&self, request: &CallRequest) -> Result<Bytes, CallError> {
+        let needed = self.quorum();
+        if needed == 1 {
+            return self.call(request, At::Latest).await;
+        }
+        let at = At::Number(self.agreed_head(Verify::Off).await?.header.id.number);
+        let ask = |node: Self| -> BoxFuture<'static, _> {
+            let request = request.clone();
+            Box::pin(async move {
+                match node.call(&request, at).await {
+                    Ok(answer) => Ok(Some(answer)),
+                    Err(CallError::Reverted { .. }) => Ok(None),
+                    Err(CallError::Rpc(error)) => Err(error),
+                }
+            })
+        };
+        let answers = self.everyone(self.nodes(needed), needed, ask).await;
+        let mut seen: BTreeMap<Option<Bytes>, usize> = BTreeMap::new();
+        for answer in answers.into_iter().filter_map(|(_, answer)| answer.ok()) {
+            let count = seen.entry(answer).or_default();
+            *count = count.saturating_add(1);
+        }
+        let most = seen.into_iter().max_by_key(|(_, count)| *count);
+        match most {
+            Some((Some(answer), agreeing)) if agreeing >= needed => Ok(answer),
+            Some((None, agreeing)) if agreeing >= needed => {
+                Err(CallError::Reverted { data: Bytes::new() })
+            }
+            other => {
+                let what = "what a contract answers".to_owned();
+                let agreeing = other.map_or(0, |(_, agreeing)| agreeing);
+                Err(RpcError::NoQuorum { what, agreeing, needed }.into())
+            }
+        }
     }
 
     /// False only if nodes of our chain answered and none of them has this block. It is asked about a block that is too

@@ -22,4 +22,5 @@ mod submitter;
 mod submitter_faults;
 mod submitter_reorgs;
 mod submitter_urgency;
+mod wallets;
 mod world;

@@ -225,6 +225,12 @@ impl World {
 
     /// Opens a channel with 1,000 and accepts it with an allocation of 500.
     pub(crate) async fn open(&self, seed: u64) -> ChannelId {
+        let receipt = self.participant.send(&self.open_call(seed)).await.unwrap();
+        self.accept(&receipt).await
+    }
+
+    /// What opens a channel with 1,000 for whoever sends it.
+    pub(crate) fn open_call(&self, seed: u64) -> Call {
         let request = OpenRequest {
             counterparty: self.hub.account.address(),
             vip: self.vip.address,
@@ -240,8 +246,12 @@ impl World {
             deposit: amount(1_000),
             accept_by: u64::MAX / 2,
         };
-        let receipt = self.participant.send(&self.vipe.open(&request).unwrap()).await.unwrap();
-        let opened = self.opened(&receipt).await;
+        self.vipe.open(&request).unwrap()
+    }
+
+    /// Accepts the channel that was opened there with an allocation of 500.
+    pub(crate) async fn accept(&self, receipt: &Receipt) -> ChannelId {
+        let opened = self.opened(receipt).await;
         let deadline = u64::MAX / 2;
         let digest = accept_digest(&self.domain(), &opened, amount(500), deadline);
         let consent = self.hub.account.sign_digest(&digest).unwrap();

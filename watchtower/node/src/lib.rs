@@ -160,10 +160,11 @@ impl Node {
             told,
         };
         let (sign, to_sign) = mpsc::channel(notary::JOBS_MAX);
-        let (look, to_look) = mpsc::channel(notary::JOBS_MAX);
+        let (check, to_check) = mpsc::channel(notary::JOBS_MAX);
         let (tell, from_outside) = mpsc::channel(notary::JOBS_MAX);
         let (account, rpc) = (setup.keys.account.clone(), setup.rpc.clone());
-        let notary = Notary { account, rpc, to_sign, to_look, told: tell };
+        let vault = setup.site.vipe;
+        let notary = Notary { account, rpc, vault, to_sign, to_check, told: tell };
         let vip = setup.site.vip;
         let watch = Watch { follower, rpc: setup.rpc.clone(), vip, driver: to_driver };
         let driver = Driver::load(Parts {
@@ -177,7 +178,7 @@ impl Node {
             outbox,
             prove,
             sign,
-            look: Some(look),
+            check,
             gas_price_max: setup.gas_price_max,
             metrics: Arc::clone(&metrics),
             #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What must be asked outside before something is signed or paid in: a signer elsewhere for the account's consents, and the chain
-//! whether an account is a contract.
+//! What must be asked outside before something is signed or sent: a signer elsewhere for the account's consents, and the chain
+//! whether the other party's account stands behind its consent, where that is a contract.
 //!
 //! Both take time, and behind a signer may be a person; so it is a task. The two do not wait for each other.
 //!
@@ -11,18 +11,18 @@ use chain::provider::Rpc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::driver::CheckJob;
+
 /// Questions of each kind that may wait; more are asked again later.
 pub(crate) const JOBS_MAX: usize = 64;
-/// What an account's code begins with that merely points to code (EIP-7702): its key signs as before.
-const POINTER: [u8; 3] = [0xef, 0x01, 0x00];
 
 /// What became of a question.
 #[derive(Debug)]
 pub(crate) enum Told {
     /// A consent that was to be signed, by its digest: the signature, or why there is none.
     Signed { digest: B256, outcome: Result<Bytes, String> },
-    /// Whether an account is a contract; none while the chain gives no answer.
-    Looked { account: Address, is_contract: Option<bool> },
+    /// Whether an account stands behind a consent; none while the chain gives no answer.
+    Checked { job: CheckJob, stands: Option<bool> },
 }
 
 /// The task.
@@ -31,17 +31,19 @@ pub struct Notary {
     pub(crate) account: Account,
     pub(crate) rpc: Rpc,
     pub(crate) to_sign: mpsc::Receiver<Typed>,
-    pub(crate) to_look: mpsc::Receiver<Address>,
+    pub(crate) vault: Address,
+    pub(crate) to_check: mpsc::Receiver<CheckJob>,
     pub(crate) told: mpsc::Sender<Told>,
 }
 
 impl Notary {
     /// Asks until told to stop.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { account, rpc, to_sign, to_look, told } = self;
+        let Self { account, rpc, vault, to_sign, to_check, told } = self;
+        let chain = (rpc, vault);
         tokio::select! {
             () = stop.cancelled() => {}
-            _ = async { tokio::join!(sign(account, to_sign, &told), look(rpc, to_look, &told)) } => {}
+            _ = async { tokio::join!(sign(account, to_sign, &told), check(chain, to_check, &told)) } => {}
         }
     }
 }
@@ -55,15 +57,19 @@ async fn sign(account: Account, mut jobs: mpsc::Receiver<Typed>, told: &mpsc::Se
     }
 }
 
-async fn look(rpc: Rpc, mut jobs: mpsc::Receiver<Address>, told: &mpsc::Sender<Told>) {
-    while let Some(account) = jobs.recv().await {
-        let is_contract = match rpc.code(account).await {
-            Ok(code) => Some(!code.is_empty() && !code.starts_with(&POINTER)),
+async fn check(
+    (rpc, vault): (Rpc, Address),
+    mut jobs: mpsc::Receiver<CheckJob>,
+    told: &mpsc::Sender<Told>,
+) {
+    while let Some(job) = jobs.recv().await {
+        let stands = match job.1.stands(&rpc, vault).await {
+            Ok(stands) => Some(stands),
             Err(error) => {
-                tracing::warn!(%error, %account, "no word about an account: asking again");
+                tracing::warn!(%error, account = %job.1.account, "no word about a consent: asking again");
                 None
             }
         };
-        let _ = told.send(Told::Looked { account, is_contract }).await;
+        let _ = told.send(Told::Checked { job, stands }).await;
     }
 }

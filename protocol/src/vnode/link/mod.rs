@@ -11,7 +11,8 @@
 //!     Latest(none) ------------------------------>    Latest(newest final state)
 //! ```
 //!
-//! A format byte, a kind byte, then fixed widths, big endian. Every frame may be lost and repeated.
+//! A format byte, a kind byte, then fixed widths, big endian; a message of another layer and an account's signature come last and
+//! are as long as they are. Every frame may be lost and repeated.
 //!
 //! **Invariant:** a [`Frame`] has one encoding, of at most [`Frame::MAX_LEN`] bytes.
 //!
@@ -21,7 +22,7 @@ mod terms;
 
 use alloy_primitives::{B256, keccak256};
 
-pub use terms::{Ask, CONSENT_LEN, Consent, Offer, Welcome};
+pub use terms::{Ask, CONSENT_MAX, Consent, Offer, Welcome};
 use terms::{closing_bytes, read_closing, read_withdrawal, withdrawal_bytes};
 
 use crate::{
@@ -73,7 +74,7 @@ pub enum Refusal {
     /// The hub's pool has too little idle capital.
     #[error("the hub's pool has too little idle capital for its side of the channel")]
     Liquidity,
-    /// The account is a contract: this node verifies consents by ECDSA alone.
+    /// Of nodes that verify consents by ECDSA alone: the account is a contract.
     #[error(
         "the account is a contract, whose consents (ERC-1271) the other node cannot verify: use an account with a key"
     )]

@@ -1,6 +1,6 @@
 //! What frames say: what is asked for, offered and consented to.
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes};
 
 use crate::{
     encoding::{DecodeError, Reader},
@@ -11,8 +11,9 @@ use crate::{
     vipe::{Closing, Payout, Withdrawal},
 };
 
-/// Bytes of an account's signature: r, s and v.
-pub const CONSENT_LEN: usize = 65;
+/// Bytes of an account's signature: r, s and v where it has a key, and whatever its wallet takes where it is a contract
+/// (ERC-1271), at most so many.
+pub const CONSENT_MAX: usize = 768;
 
 /// A participant wants a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub struct Welcome {
 }
 
 /// One consent, with the signature of whoever sends it; the answer is the same with the other's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consent<T> {
     /// The channel.
     pub channel: ChannelId,
@@ -62,8 +63,8 @@ pub struct Consent<T> {
     pub seq: u64,
     /// What is consented to.
     pub terms: T,
-    /// By the sender's account.
-    pub signature: [u8; CONSENT_LEN],
+    /// By the sender's account; the last field, as long as it is.
+    pub signature: Bytes,
 }
 
 fn address(reader: &mut Reader<'_>) -> Result<Address, DecodeError> {
@@ -137,12 +138,12 @@ impl Welcome {
     }
 }
 
-impl<T: Copy> Consent<T> {
-    pub(super) fn to_bytes(self, terms: fn(&T) -> Vec<u8>) -> Vec<u8> {
+impl<T> Consent<T> {
+    pub(super) fn to_bytes(&self, terms: fn(&T) -> Vec<u8>) -> Vec<u8> {
         let mut out = self.channel.get().to_be_bytes().to_vec();
         out.extend(self.seq.to_be_bytes());
         out.extend(terms(&self.terms));
-        out.extend(self.signature);
+        out.extend_from_slice(&self.signature);
         out
     }
 
@@ -154,7 +155,7 @@ impl<T: Copy> Consent<T> {
             channel: reader.channel_id()?,
             seq: u64::from_be_bytes(reader.take()?),
             terms: terms(reader)?,
-            signature: reader.take()?,
+            signature: Bytes::copy_from_slice(reader.rest(CONSENT_MAX)?),
         })
     }
 }

@@ -1,11 +1,11 @@
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes};
 
 use crate::{
     ids::{Amount, ChannelId, Domain, EscrowVersion},
     payment,
     testing::{HEDGE, Pair, amount, nonce},
     vipe::{Closing, Payout, Withdrawal},
-    vnode::link::{Ask, Consent, Frame, Hello, Offer, Refusal, Welcome},
+    vnode::link::{Ask, CONSENT_MAX, Consent, Frame, Hello, Offer, Refusal, Welcome},
     zksc::{PaymentId, handshake},
 };
 
@@ -15,7 +15,8 @@ fn frames() -> Vec<Frame> {
     let digest = pair.channel.keys_digest();
     let possession = Ask::possession(pair.participant.channel_key(), digest, &HEDGE);
     let paid = Payout { participant: amount(5), vip: amount(6) };
-    let (seq, signature) = (7, [9; 65]);
+    let (seq, signature) = (7, Bytes::from(vec![9; 65]));
+    let longest = Bytes::from(vec![8; CONSENT_MAX]);
     let ack = handshake::Acknowledgement { nonce: nonce(3), digest: *digest };
     let withdrawal = Withdrawal {
         nonce: nonce(4),
@@ -48,11 +49,17 @@ fn frames() -> Vec<Frame> {
         Frame::Refused(Some(channel), Refusal::Unwilling),
         Frame::Latest(channel, None),
         Frame::Withdraw(Box::new(Consent { channel, seq, terms: withdrawal, signature })),
+        Frame::Withdraw(Box::new(Consent {
+            channel,
+            seq,
+            terms: withdrawal,
+            signature: longest.clone(),
+        })),
         Frame::Close(Box::new(Consent {
             channel,
             seq,
             terms: Closing { epoch: 1, paid, deadline: 12 },
-            signature,
+            signature: longest,
         })),
         Frame::Who(channel),
         Frame::Welcome(
@@ -75,8 +82,14 @@ fn a_frame_is_read_back_and_nothing_else_is() {
         let bytes = frame.to_bytes();
         assert!(bytes.len() <= Frame::MAX_LEN);
         assert_eq!(Frame::from_bytes(&bytes), Ok(frame.clone()));
-        assert!(Frame::from_bytes(&bytes[..bytes.len() - 1]).is_err(), "{frame:?}");
-        assert!(Frame::from_bytes(&[bytes.as_slice(), &[0]].concat()).is_err(), "{frame:?}");
+        // A consent's signature is as long as it is: with a byte less or more it is another one.
+        let is_consent = matches!(frame, Frame::Withdraw(_) | Frame::Close(_));
+        for other in [bytes[..bytes.len() - 1].to_vec(), [bytes.as_slice(), &[0]].concat()] {
+            match Frame::from_bytes(&other) {
+                Ok(read) => assert!(is_consent && read.to_bytes() == other, "{frame:?}"),
+                Err(_) => assert!(!is_consent || other.len() > bytes.len(), "{frame:?}"),
+            }
+        }
         assert!(Frame::from_bytes(&[&[2], &bytes[1..]].concat()).is_err(), "{frame:?}");
     }
     assert!(Frame::from_bytes(&[]).is_err());

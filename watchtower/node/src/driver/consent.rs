@@ -12,12 +12,13 @@
 //!
 //! **Invariant:** a consent is durable before its signature leaves, and the same request gets the same bytes again.
 
-use alloy_primitives::{Bytes, Signature};
+use alloy_primitives::Bytes;
 use chain::account::Typed;
 use chain::consent::{Parties, close_consent, withdraw_consent};
+use chain::wallet::Question;
 use protocol::payment::{hub, wallet};
 use protocol::vipe::{Closing, Withdrawal};
-use protocol::vnode::link::{CONSENT_LEN, Consent, Frame, Refusal};
+use protocol::vnode::link::{Consent, Frame, Refusal};
 use protocol::{ChannelId, Role};
 use serde::{Deserialize, Serialize};
 use store::{NodeChange, NodeTable};
@@ -77,10 +78,6 @@ pub(crate) struct Pending {
 
 pub(super) fn consent_key(channel: ChannelId) -> Vec<u8> {
     [b"consent/".as_slice(), &channel.get().to_be_bytes()].concat()
-}
-
-fn fixed(signature: &Bytes) -> [u8; CONSENT_LEN] {
-    signature.first_chunk::<CONSENT_LEN>().copied().unwrap_or([0; CONSENT_LEN])
 }
 
 impl Driver {
@@ -159,13 +156,17 @@ impl Driver {
     async fn on_consent(
         &mut self,
         channel: ChannelId,
-        (seq, theirs, signature): (u64, Terms, [u8; CONSENT_LEN]),
+        (seq, theirs, signature): (u64, Terms, Bytes),
         ours: Result<Terms, Refusal>,
     ) -> Result<(), NodeError> {
-        let signature = Bytes::copy_from_slice(&signature);
-        if !self.is_theirs(channel, seq, &theirs, &signature) {
-            tracing::warn!(%channel, "a consent that the other party did not sign");
-            return Ok(());
+        match self.is_theirs(channel, seq, &theirs, &signature) {
+            Some(true) => {}
+            Some(false) => {
+                tracing::warn!(%channel, "a consent that the other party does not stand behind");
+                return Ok(());
+            }
+            // The chain is asked; the other node says it again.
+            None => return Ok(()),
         }
         let held =
             self.consents.get(&channel).filter(|held| (held.seq, held.terms) == (seq, theirs));
@@ -214,15 +215,22 @@ impl Driver {
         Ok(())
     }
 
-    fn is_theirs(&self, channel: ChannelId, seq: u64, terms: &Terms, signature: &[u8]) -> bool {
-        let Some(own) = self.book.get(channel) else { return false };
+    /// Whether the other party stands behind it; none until the chain has said so.
+    fn is_theirs(
+        &mut self,
+        channel: ChannelId,
+        seq: u64,
+        terms: &Terms,
+        signature: &Bytes,
+    ) -> Option<bool> {
+        let (Some(own), Some(words)) = (self.book.get(channel), self.words(channel, seq, terms))
+        else {
+            return Some(false);
+        };
         let account = own.channel.party(self.parts.role.other()).account;
-        let Some(words) = self.words(channel, seq, terms) else { return false };
-        // Accounts that are contracts (ERC-1271) are not asked: their consents are refused here.
-        Signature::from_raw(signature)
-            .ok()
-            .and_then(|signature| signature.recover_address_from_prehash(&words.digest()).ok())
-            .is_some_and(|found| found == account)
+        let question = Question { account, digest: words.digest(), signature: signature.clone() };
+        let now = self.now();
+        self.checks.stands(channel, &question, now)
     }
 
     pub(super) async fn on_refused(
@@ -331,7 +339,7 @@ fn is_void(own: &Own, terms: &Terms) -> bool {
 }
 
 pub(super) fn frame(channel: ChannelId, pending: &Pending) -> Frame {
-    let (seq, signature) = (pending.seq, fixed(&pending.mine));
+    let (seq, signature) = (pending.seq, pending.mine.clone());
     match pending.terms {
         Terms::Withdraw(terms) => {
             Frame::Withdraw(Box::new(Consent { channel, seq, terms, signature }))

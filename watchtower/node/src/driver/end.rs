@@ -29,6 +29,7 @@ impl Driver {
             return Ok(());
         }
         self.let_go(channel).await?;
+        self.checks.forget(channel);
         self.forgive_settling(channel).await?;
         let now = self.now();
         let effects = self.coverage.handle(coverage::Event::Over(channel), now);

@@ -64,13 +64,7 @@ impl Driver {
             // It asks again.
             return Ok(());
         }
-        let judged = self.judge(&ask).and_then(|judged| match self.is_contract(ask.account) {
-            // It is asked again, and the chain has answered by then.
-            None => Err(Refusal::Stale),
-            Some(true) => Err(Refusal::Contract),
-            Some(false) => Ok(judged),
-        });
-        let (digest, asked) = match judged {
+        let (digest, asked) = match self.judge(&ask) {
             Ok(judged) => judged,
             Err(refusal) => {
                 tracing::info!(%peer, account = %ask.account, %refusal, "a channel is not offered");

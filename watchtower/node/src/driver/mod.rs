@@ -15,6 +15,7 @@ mod agree;
 mod api;
 mod backup;
 mod chain;
+mod checks;
 mod consent;
 mod costs;
 mod deferred;
@@ -26,7 +27,6 @@ mod frames;
 mod funds;
 mod hold;
 mod hubs;
-mod kinds;
 mod leave;
 mod open;
 mod pay;
@@ -74,6 +74,7 @@ use open::Opening;
 use turns::{Arrived, OnItsWay, Owner, Turns};
 
 pub use api::Command;
+pub(crate) use checks::Job as CheckJob;
 pub(crate) use consent::GOOD_FOR_MAX_S as HOLD_AFTER_RESTORE_S;
 pub(crate) use proofs::ProveJob;
 
@@ -153,7 +154,7 @@ pub(crate) struct Parts {
     pub(crate) outbox: watch::Sender<u64>,
     pub(crate) prove: mpsc::Sender<ProveJob>,
     pub(crate) sign: mpsc::Sender<::chain::account::Typed>,
-    pub(crate) look: Option<mpsc::Sender<Address>>,
+    pub(crate) check: mpsc::Sender<checks::Job>,
     pub(crate) gas_price_max: u128,
     pub(crate) metrics: Arc<metrics::NodeMetrics>,
     #[cfg(test)]
@@ -227,7 +228,7 @@ pub(crate) struct Driver {
     exits: BTreeMap<ChannelId, leave::Leaving>,
     signing: signing::Signing,
     accepting_ms: u64,
-    kinds: kinds::Kinds,
+    checks: checks::Checks,
     /// Payments ordered whose notes may still be on their way to the disk, by reference.
     ordered: BTreeMap<[u8; 32], ChannelId>,
     restores: BTreeMap<ChannelId, restore::Restoring>,

@@ -247,15 +247,6 @@ impl Driver {
             tracing::warn!(%peer, stale, "the hub offers a channel: it is asked again once the chain is seen");
             return Ok(());
         }
-        match self.is_contract(hub.account) {
-            // The hub offers again when it is asked again.
-            None => return Ok(()),
-            Some(true) => {
-                let reason = "the hub's account is a contract, whose consents (ERC-1271) this node cannot verify: nothing is paid in";
-                return self.fail(opening, reason.to_owned()).await;
-            }
-            Some(false) => {}
-        }
         opening.allocation = Some(offer.allocation);
         opening.stage = Stage::Sending;
         let calls = match self.opening_calls(&hub, &opening) {

@@ -108,7 +108,7 @@ impl Driver {
             exits: BTreeMap::new(),
             signing: super::signing::Signing::new(parts.sign.clone()),
             accepting_ms: 0,
-            kinds: super::kinds::Kinds::new(parts.look.clone()),
+            checks: super::checks::Checks::new(parts.check.clone()),
             ordered: BTreeMap::new(),
             restores: BTreeMap::new(),
             restored_reports: BTreeMap::new(),

@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, B256, Bytes, U256};
 use chain::events::{CloseAnnounced, DisputeOpened, Event, Settled};
 use gossip::Peer;
-use protocol::payment::{hub, wallet};
+use protocol::payment::wallet;
 use protocol::testing::{amount, nonce};
 use protocol::vnode::close::CloseInDispute;
 use protocol::vnode::link::{Frame, Refusal};
@@ -11,14 +11,13 @@ use protocol::zksc::FinalState;
 use protocol::{Amount, EscrowVersion, Role};
 use serde_json::Value;
 
-use super::single::{CHANNEL, Single, Two, at, open_store};
+use super::single::{CHANNEL, Single, Two, at};
 use super::world::{SIDE, delivery, policy};
 use crate::driver::Command;
 use crate::driver::consent::Terms;
 use crate::driver::proofs::{Priced, Proven};
 use crate::error::ApiError;
 use crate::policy::Policy;
-use crate::rows;
 
 /// What the newest state, of nonce 5, pays alice of 2 x SIDE.
 const HERS: u128 = SIDE / 2;
@@ -45,16 +44,8 @@ impl Both {
     /// Both hold their state; the policy is the hub's.
     async fn with(policy: Policy, two: Two, (hers, its): (&FinalState, &FinalState)) -> Self {
         let mut alice = Box::pin(two.alice_with(hers)).await;
-        let folder = two.folder.path().join("hub");
-        std::fs::create_dir_all(&folder).unwrap();
-        let rows = vec![Two::channel_row(&two.own), rows::new_lane(&two.own.channel).unwrap()];
-        open_store(&folder, &two.hub).commit_node(rows).await.unwrap();
-        let mut hub = Box::pin(Single::start(&folder, &two.hub, policy, 0)).await;
-        let event = hub::Event::Restored(CHANNEL, Box::new(*its));
-        assert_eq!(hub.driver.give_hub(event).await.unwrap().refusal(), None);
-        hub.settle().await;
+        let hub = Box::pin(two.hub_with(policy, its)).await;
         alice.driver.peers.insert(CHANNEL, two.hub.identity.peer());
-        hub.driver.peers.insert(CHANNEL, two.alice.identity.peer());
         let mut both = Self { two, alice, hub };
         both.see(Vec::new()).await;
         both

@@ -13,4 +13,5 @@ mod orders;
 mod restore;
 mod single;
 mod strangers;
+mod wallets;
 mod world;

@@ -7,7 +7,7 @@ use alloy_primitives::{B256, U256};
 use chain::events::{ChainEvent, DisputeOpened, Event};
 use gossip::Peer;
 use gossip::link::testing::{Asked, Wire, handle};
-use protocol::payment::wallet;
+use protocol::payment::{hub, wallet};
 use protocol::testing::{HEDGE, amount, nonce};
 use protocol::vnode::link::Frame;
 use protocol::zksc::{FinalState, PartialState, State};
@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 use super::world::{SIDE, keys, own, policy, site};
 use crate::book::Own;
 use crate::driver::proofs::{ProveJob, Purpose};
-use crate::driver::{Command, Driver, Inputs, Parts, Request};
+use crate::driver::{CheckJob, Command, Driver, Inputs, Parts, Request};
 use crate::error::ApiError;
 use crate::invite::Invitation;
 use crate::keys::Keys;
@@ -35,6 +35,8 @@ pub(super) struct Single {
     wire: Wire,
     pub(super) jobs: mpsc::Receiver<ProveJob>,
     pub(super) workers: Vec<Worker>,
+    /// What the chain is asked about consents.
+    pub(super) checks: mpsc::Receiver<CheckJob>,
 }
 
 pub(super) const CHANNEL: ChannelId = ChannelId::MIN;
@@ -53,6 +55,7 @@ impl Single {
         let urls: Vec<String> = (0..towers).map(|at| format!("http://127.0.0.1:1/{at}")).collect();
         let towers::Started { towers, workers, answers, .. } = towers::listed(&urls);
         let (prove, jobs) = mpsc::channel(1);
+        let (check, checks) = mpsc::channel(1);
         let mut driver = Driver::load(Parts {
             role,
             site: site(role),
@@ -64,7 +67,7 @@ impl Single {
             outbox: watch::channel(0).0,
             prove,
             sign: mpsc::channel(1).0,
-            look: None,
+            check,
             gas_price_max: 1,
             metrics: Arc::new(metrics::NodeMetrics::new().unwrap()),
             kill: None,
@@ -80,7 +83,7 @@ impl Single {
             proven: mpsc::channel(1).1,
             told: mpsc::channel(1).1,
         };
-        Self { driver, inputs, wire, jobs, workers }
+        Self { driver, inputs, wire, jobs, workers, checks }
     }
 
     pub(super) async fn ask(&mut self, command: Command) -> Result<Value, ApiError> {
@@ -192,6 +195,20 @@ impl Two {
         assert_eq!(given.refusal(), None);
         alice.settle().await;
         alice
+    }
+
+    /// The hub with the channel, live, and this state on its own disk.
+    pub(super) async fn hub_with(&self, policy: Policy, state: &FinalState) -> Single {
+        let folder = self.folder.path().join("hub");
+        std::fs::create_dir_all(&folder).unwrap();
+        let rows = vec![Self::channel_row(&self.own), rows::new_lane(&self.own.channel).unwrap()];
+        open_store(&folder, &self.hub).commit_node(rows).await.unwrap();
+        let mut hub = Single::start(&folder, &self.hub, policy, 0).await;
+        let event = hub::Event::Restored(CHANNEL, Box::new(*state));
+        assert_eq!(hub.driver.give_hub(event).await.unwrap().refusal(), None);
+        hub.settle().await;
+        hub.driver.peers.insert(CHANNEL, self.alice.identity.peer());
+        hub
     }
 
     /// The hub disputes with a state of nonce 3 that pays it everything.

@@ -284,7 +284,7 @@ impl Machine {
             outbox: watch::channel(0).0,
             prove,
             sign: mpsc::channel(1).0,
-            look: None,
+            check: mpsc::channel(1).0,
             gas_price_max: 1,
             metrics: Arc::new(metrics::NodeMetrics::new().unwrap()),
             kill,
