@@ -2,6 +2,7 @@
 //! gossip.
 #![allow(clippy::expect_used, reason = "a failed expectation is a failed test")]
 #![allow(clippy::panic, reason = "a test that fails panics")]
+#![allow(clippy::print_stdout, reason = "what a machine lets be tested, for whoever looks")]
 
 #[path = "support/anvil.rs"]
 mod anvil;
@@ -10,7 +11,7 @@ mod process;
 mod support;
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -70,7 +71,11 @@ impl World {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(watchtower());
+        self.command_of(&watchtower())
+    }
+
+    fn command_of(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
         command.current_dir(self.folder.path()).env("WATCHTOWER_KEYSTORE_PASSWORD", PASSWORD);
         command
     }
@@ -237,6 +242,67 @@ fn e2e_a_key_from_the_environment_runs_a_node() {
     assert_eq!(status["account"].as_str().map(str::to_lowercase), Some(ALICE.1.to_lowercase()));
     assert!(!world.path("alice/account.json").exists(), "the key is in no file");
 }
+/// Runs something that may write core dumps of any size as far as its starter goes, in a folder of its own, then aborts it:
+/// whether the kernel wrote one.
+fn dumps_core(world: &World, program: &Path, arguments: &[&str], ready: impl Fn(u32)) -> bool {
+    use std::os::unix::process::ExitStatusExt as _;
+    let mut command = world.command_of(Path::new("sh"));
+    command
+        .args(["-c", "ulimit -c unlimited; exec \"$0\" \"$@\""])
+        .arg(program)
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut child = command.spawn().expect("it starts");
+    ready(child.id());
+    let kill = format!("kill -ABRT {}", child.id());
+    let abort = Command::new("sh").args(["-c", &kill]).status();
+    assert!(abort.expect("a shell is there").success());
+    let status = child.wait().expect("it ends");
+    assert_eq!(status.signal(), Some(6), "{status}");
+    status.core_dumped()
+}
+
+#[test]
+fn e2e_a_node_or_a_tower_that_is_aborted_leaves_no_core_dump() {
+    use std::os::unix::fs::MetadataExt as _;
+    let world = World::start();
+    world.import("alice", ALICE.0);
+    // Whether a dump would be written here at all: else the limits are all that can be looked at.
+    let writes = dumps_core(&world, Path::new("sleep"), &["60"], |pid| {
+        let comm = format!("/proc/{pid}/comm");
+        until("the other program", || {
+            std::fs::read_to_string(&comm).is_ok_and(|name| name.trim() == "sleep")
+        });
+    });
+    println!("a program that allows dumps writes one on this machine: {writes}");
+    let look = |pid: u32| {
+        let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).expect("it runs");
+        let core = limits.lines().find(|line| line.starts_with("Max core file size"));
+        let core: Vec<_> = core.expect("a line").split_whitespace().skip(4).collect();
+        assert_eq!(core[..2], ["0", "0"], "{limits}");
+        // What is not dumpable belongs to root, whoever runs it.
+        let owner = std::fs::metadata(format!("/proc/{pid}")).expect("it runs").uid();
+        assert_eq!(owner, 0);
+    };
+    let on_chain = ["--rpc", &world.rpc, "--deployment", "deployment.json", "--data-dir"];
+    let node = [&["node", "run", "--policy", "policy.toml"], &on_chain[..], &["alice"]].concat();
+    let dumped = dumps_core(&world, &watchtower(), &node, |pid| {
+        until("the node", || world.status("alice").is_some());
+        look(pid);
+    });
+    assert!(!dumped, "the kernel wrote the node's memory to the disk");
+    world.import("tower", TOWER_KEY);
+    let port = port();
+    let listen = format!("127.0.0.1:{port}");
+    let tower = [&["run", "--no-p2p", "--listen", &listen], &on_chain[..], &["tower"]].concat();
+    let dumped = dumps_core(&world, &watchtower(), &tower, |pid| {
+        until("the tower", || is_ready(port));
+        look(pid);
+    });
+    assert!(!dumped, "the kernel wrote the tower's memory, with its key and password, to the disk");
+}
+
 
 #[test]
 fn e2e_keys_that_another_process_holds_open_withdraw_and_close() {

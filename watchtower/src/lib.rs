@@ -22,6 +22,7 @@ pub mod config;
 pub mod demo;
 mod doctor;
 mod driver;
+pub mod dumps;
 pub mod error;
 pub mod http;
 pub mod keys;

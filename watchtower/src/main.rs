@@ -10,14 +10,18 @@ use watchtower::cli::Cli;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    if let Err(error) = watchtower::dumps::forbid() {
+        let told = "warning: the kernel may write keys into a core dump of this process";
+        let _ = writeln!(std::io::stderr(), "{told}: {error}");
+    }
     match watchtower::commands::execute(&Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let words = watchtower::error::chain_of(&error);
             // For whoever asked for JSON, errors are JSON, too.
             let text = if std::env::args_os().any(|one| one == "--json") {
-                let code = error.exit_code();
-                serde_json::json!({"error": {"code": code, "message": words}}).to_string()
+                let (code, message) = (error.exit_code(), words.trim_start_matches("error: "));
+                serde_json::json!({"error": {"code": code, "message": message}}).to_string()
             } else {
                 words
             };

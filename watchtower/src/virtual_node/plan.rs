@@ -126,9 +126,8 @@ impl Plan {
         self
     }
 
-    /// Before any key is used: no memory in core dumps, a folder of its own.
+    /// Before any key is used: a folder of its own.
     fn prepare(&self) -> Result<(), CommandError> {
-        empty_core_dumps();
         if !self.api.ip().is_loopback() {
             tracing::warn!(address = %self.api, "the API listens beyond this machine, without TLS: whoever reads the traffic has the token, and with it the money");
         }
@@ -163,13 +162,6 @@ fn nearby(listens: SocketAddr) -> String {
 
 fn places(key: &'static str, texts: &[String]) -> Result<Vec<Place>, CommandError> {
     Ok(NetworkConfig::places(key, texts)?)
-}
-
-/// The keys are in memory: of no mapping is anything written, should this process dump its core.
-fn empty_core_dumps() {
-    if let Err(error) = std::fs::write("/proc/self/coredump_filter", "0") {
-        tracing::warn!(%error, "core dumps could not be emptied: one would hold the keys");
-    }
 }
 
 fn read_policy(path: Option<&Path>) -> Result<Policy, CommandError> {
