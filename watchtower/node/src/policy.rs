@@ -31,6 +31,9 @@ pub struct Policy {
     pub exit_timeout_ms: Option<u64>,
     /// After so long a debited payment shows as owed, in milliseconds.
     pub owed_after_ms: u64,
+    /// Participant: how long a hub is asked again that does not know the payee of a payment yet, because its view of the chain is
+    /// behind this node's, in milliseconds.
+    pub payee_wait_ms: u64,
     /// The chain must have moved within so long, or nothing is signed, in milliseconds.
     pub view_age_max_ms: u64,
     /// When the node leaves a channel by itself.
@@ -141,6 +144,7 @@ impl Default for Policy {
             handshake_timeout_ms: 5_000,
             exit_timeout_ms: None,
             owed_after_ms: 60_000,
+            payee_wait_ms: 10_000,
             view_age_max_ms: 120_000,
             exit: ExitPolicy::default(),
             backup: BackupPolicy::default(),
@@ -206,6 +210,7 @@ impl Policy {
             credit_max: self.max_update,
             fee,
             owed_after: self.owed_after_ms,
+            payee_wait: self.payee_wait_ms,
         }
     }
 

@@ -118,6 +118,62 @@ fn a_payment_beyond_the_payees_escrow_is_refused_before_the_debit() {
     assert!(world.wallets[&id(2)].balance() <= amount(2_000_000));
 }
 
+/// Runs until the newest payment of channel 1 has left [`Stage::Proposed`]: how long that took, and why it was refused.
+fn until_answered(world: &mut World) -> (u64, Option<Reason>) {
+    let since = world.now;
+    let newest = |world: &World| {
+        let all = world.wallets[&id(1)].book().payments.values();
+        all.max_by_key(|one| one.terms.fields().sequence).unwrap().clone()
+    };
+    for _ in 0..4_000 {
+        if newest(world).stage != Stage::Proposed {
+            break;
+        }
+        world.step();
+    }
+    let one = newest(world);
+    assert_ne!(one.stage, Stage::Proposed, "it has not ended");
+    (world.now - since, one.reason)
+}
+
+#[test]
+fn a_hub_that_does_not_know_the_payee_yet_is_asked_again_for_a_while() {
+    let mut world = world();
+    world.unseen.insert(id(2));
+    world.restart(None);
+    assert!(world.pay(1, 2, 10_000));
+    world.run(200);
+    assert_eq!(outgoing(&world), Stage::Proposed);
+    let book = |world: &World| world.wallets[&id(1)].book().payments.clone();
+    assert!(book(&world).values().all(|one| one.waits_for_payee()), "{:?}", book(&world));
+    // A crash of the payer meanwhile changes nothing.
+    world.restart(Some(id(1)));
+    world.unseen.clear();
+    world.restart(None);
+    world.calm_down(4_000);
+    assert_eq!(outgoing(&world), Stage::Received);
+    assert_eq!(book(&world).len(), 1, "it is the same payment");
+    assert!(book(&world).values().all(|one| one.reason.is_none()));
+    assert_eq!(world.wallets[&id(2)].balance(), amount(1_010_000));
+}
+
+#[test]
+fn a_payee_that_the_hub_never_knows_is_refused_after_the_wait_and_anything_else_at_once() {
+    let mut world = world();
+    world.unseen.insert(id(2));
+    world.restart(None);
+    assert!(world.pay(1, 2, 10_000));
+    let (waited, reason) = until_answered(&mut world);
+    assert_eq!(reason, Some(Reason::UnknownPayee));
+    assert!((10_000..13_000).contains(&waited), "{waited}");
+    // Below the hub's least amount.
+    assert!(world.pay(1, 3, 5));
+    let (waited, reason) = until_answered(&mut world);
+    assert_eq!(reason, Some(Reason::Amount));
+    assert!(waited < 3_000, "{waited}");
+    assert_eq!(world.wallets[&id(1)].balance(), amount(1_000_000));
+}
+
 #[test]
 fn a_payer_with_limits_of_its_own_is_held_to_them_and_the_others_are_not() {
     let mut world = world();

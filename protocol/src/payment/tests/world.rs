@@ -52,6 +52,8 @@ pub(super) struct World {
     network: Vec<(ChannelId, bool, bool, Vec<u8>)>,
     towers: Vec<(Who, ChannelId, crate::Nonce)>,
     pub(super) offline: BTreeSet<Who>,
+    /// Channels that the hub has not seen on the chain yet.
+    pub(super) unseen: BTreeSet<ChannelId>,
     signed: BTreeMap<(Who, ChannelId, u64), State>,
     pub(super) crashes: u64,
     /// Every stage that each wallet's payment went through.
@@ -113,6 +115,7 @@ impl World {
             network: Vec::new(),
             towers: Vec::new(),
             offline: BTreeSet::new(),
+            unseen: BTreeSet::new(),
             signed: BTreeMap::new(),
             crashes: 0,
             trail: BTreeMap::new(),
@@ -165,7 +168,7 @@ impl World {
         }
         self.hub = hub_of(payments);
         let mut all = Vec::new();
-        for (channel, pair) in &self.pairs {
+        for (channel, pair) in self.pairs.iter().filter(|(id, _)| !self.unseen.contains(id)) {
             let record = lanes.remove(channel).map_or_else(
                 || LaneRecord::new(&pair.channel),
                 |l| l.verify(&pair.channel).unwrap(),
@@ -192,6 +195,7 @@ impl World {
             credit_max: amount(1_000_000),
             fee: fee(),
             owed_after: 20_000,
+            payee_wait: 10_000,
         };
         let (signer, ledger) = (pair.participant.clone(), pair.ledger.clone());
         let (machine, effects) =

@@ -11,9 +11,12 @@ use crate::{
     },
     zksc::{
         Change, PaymentId,
-        handshake::{self, Pending},
+        handshake::{self, Millis, Pending},
     },
 };
+
+/// Between two askings of a hub that does not know the payee yet.
+const ASK_PAYEE_EVERY: Millis = 1_000;
 
 impl Wallet {
     /// Splits the order into parts and asks for the first.
@@ -79,6 +82,7 @@ impl Wallet {
                 if let Some(one) = found.filter(|one| one.stage == Stage::Proposed && !one.accepted)
                 {
                     one.accepted = true;
+                    one.reason = None;
                     turn.noted.insert(id);
                 }
             }
@@ -120,6 +124,9 @@ impl Wallet {
         match (one.direction, one.stage) {
             (Direction::Outgoing, Stage::Proposed) => {
                 let (reference, parts) = (one.terms.fields().reference, one.terms.fields().parts);
+                if reason == Reason::UnknownPayee && self.waits_for_payee(id, turn) {
+                    return;
+                }
                 if self.is_proposed(id) && !self.abandon(id, turn) {
                     return;
                 }
@@ -136,6 +143,22 @@ impl Wallet {
             }
             _ => {}
         }
+    }
+
+    /// The hub does not know the payee, whose channel this node has from the chain, final: the hub's view may be behind this one's,
+    /// or its end of that channel not be ready after a start. It is asked again for a while. Its refusal has used nothing up: the
+    /// same terms, with the same sequence, may still be admitted, and are admitted once.
+    fn waits_for_payee(&mut self, id: PaymentId, turn: &mut Turn<'_>) -> bool {
+        let found = self.book.payments.get_mut(&id).filter(|one| !one.accepted);
+        let Some(one) = found else { return false };
+        if !one.waits_for_payee() {
+            one.reason = Some(Reason::UnknownPayee);
+            turn.changed.insert(id);
+            // From the first such answer: the hub may have been away before.
+            self.start_timer(id, turn);
+        }
+        let waited = self.timers.get(&id).map_or(0, |timer| timer.waited(turn.at));
+        waited < self.config.payee_wait
     }
 
     /// A part that is refused takes the parts after it along.
@@ -260,7 +283,8 @@ impl Wallet {
             if !self.timers.contains_key(&id) {
                 self.start_timer(id, turn);
             }
-            let most = self.config.handshake.retry_most;
+            let waits = self.book.payments.get(&id).is_some_and(Payment::waits_for_payee);
+            let most = if waits { ASK_PAYEE_EVERY } else { self.config.handshake.retry_most };
             if self.timers.get_mut(&id).is_some_and(|timer| timer.is_due(turn.at, most)) {
                 turn.then.push(Effect::Payment(message));
             }

@@ -59,6 +59,8 @@ pub struct Config {
     pub fee: FeePolicy,
     /// After so long a debited payment shows as owed.
     pub owed_after: Millis,
+    /// How long a hub that does not know the payee yet is asked again.
+    pub payee_wait: Millis,
 }
 
 /// What a person asks for.

@@ -68,7 +68,7 @@ pub struct Payment {
     pub direction: Direction,
     /// How far it has come; never [`Stage::Owed`], which time makes.
     pub stage: Stage,
-    /// Why it was refused.
+    /// Why it was refused, or is not admitted yet.
     pub reason: Option<Reason>,
     /// Payer: the hub said that it takes the debit.
     pub accepted: bool,
@@ -113,6 +113,12 @@ impl Payment {
         } else {
             Amount::ZERO
         }
+    }
+
+    /// Payer: the hub has said that it does not know the payee, and is asked again.
+    #[must_use]
+    pub fn waits_for_payee(&self) -> bool {
+        self.stage == Stage::Proposed && self.reason == Some(Reason::UnknownPayee)
     }
 
     /// What proves the debt, once the debit is final.
