@@ -174,6 +174,21 @@ impl Book {
         self.channels.get(&id)
     }
 
+    /// Channels that are open on the chain with this account as the other party, not final yet, and not taken back.
+    pub(crate) fn opening(&self) -> impl Iterator<Item = (Channel, &ChannelOpened)> {
+        let ours = self.waiting.iter().filter_map(|one| match &one.event {
+            Event::ChannelOpened(opened) if opened.counterparty == self.account => Some(opened),
+            _ => None,
+        });
+        ours.filter(|opened| !self.is_seen(opened.channel, is_cancelled))
+            .filter_map(|opened| Some((self.channel_of(opened).ok()?, opened.as_ref())))
+    }
+
+    /// Whether such an event of a channel is on the chain, and not final yet.
+    pub(crate) fn is_seen(&self, id: ChannelId, such: fn(&Event) -> bool) -> bool {
+        self.waiting.iter().any(|one| one.event.channel() == Some(id) && such(&one.event))
+    }
+
     /// Takes a batch of the chain's events.
     pub(crate) fn apply(
         &mut self,
@@ -379,6 +394,16 @@ fn heed(dispute: &mut Option<Dispute>, event: &Event) -> bool {
         }
         _ => false,
     }
+}
+
+/// The participant took its deposit back.
+pub(crate) const fn is_cancelled(event: &Event) -> bool {
+    matches!(event, Event::Cancelled { .. })
+}
+
+/// The counterparty's pool has put its side in.
+pub(crate) const fn is_accepted(event: &Event) -> bool {
+    matches!(event, Event::Accepted { .. })
 }
 
 fn same(one: &ChainEvent, other: &ChainEvent) -> bool {

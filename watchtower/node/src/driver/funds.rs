@@ -56,7 +56,7 @@ impl Driver {
             if !self.is_live(channel) {
                 return Ok(Err(ApiError::refused(format!("channel {channel} is not live"))));
             }
-            if !self.can_allocate(amount) {
+            if !self.can_allocate(amount, self.accepting()) {
                 let idle = self.idle.unwrap_or_default();
                 return Ok(Err(ApiError::refused(format!(
                     "the pool has {idle} in its own hands, less what is promised to channels that are being accepted"

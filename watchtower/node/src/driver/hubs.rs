@@ -6,18 +6,19 @@
 use alloy_primitives::{Address, B256, U256};
 use chain::calls::Vip;
 use chain::consent::accept_consent;
+use chain::events::ChannelOpened;
 use gossip::Peer;
 use protocol::backup::DisputeKey;
 use protocol::hash::Digest;
 use protocol::schnorr::keys_digest;
 use protocol::vnode::link::{Ask, Frame, Offer, Refusal};
-use protocol::zksc::possession;
+use protocol::zksc::{Channel, possession};
 use protocol::{Amount, ChannelId, Role};
 use serde::{Deserialize, Serialize};
 use store::{NodeChange, NodeTable};
 
 use super::{Driver, Owner, fresh, seconds};
-use crate::book::{Own, Standing};
+use crate::book::{Own, Standing, is_accepted, is_cancelled};
 use crate::error::NodeError;
 use crate::rows;
 use crate::sender::{Errand, State, Step};
@@ -146,7 +147,8 @@ impl Driver {
             // The pool was not seen yet: it is asked again.
             return Err(Refusal::Stale);
         }
-        if !self.can_allocate(allocation) {
+        // Whoever has opened already has paid in for real, and goes first.
+        if !self.can_allocate(allocation, self.seen()) {
             return Err(Refusal::Liquidity);
         }
         let asked = Asked {
@@ -165,21 +167,42 @@ impl Driver {
         self.book.channels().values().filter(|own| !ended(own)).count()
     }
 
-    /// Whether the pool's idle capital, as far as it was seen, holds this beside what was promised to channels that are being
-    /// accepted.
-    pub(super) fn can_allocate(&self, allocation: Amount) -> bool {
-        let promised = self.book.channels().iter().filter_map(|(id, own)| {
-            let is_under_way = self
-                .errands
-                .get(&accept_name(*id))
-                .is_some_and(|errand| errand.state == State::Running);
-            let key = keys_note(own.channel.keys_digest());
-            self.asked.get(&key).filter(|_| is_under_way).map(|asked| asked.allocation)
-        });
-        let wanted = promised.fold(U256::from(allocation.get()), |sum, one| {
+    /// Whether the pool's idle capital, as far as it was seen, holds this beside what is promised to these channels.
+    pub(super) fn can_allocate(&self, allocation: Amount, promised: Vec<Amount>) -> bool {
+        let wanted = promised.iter().fold(U256::from(allocation.get()), |sum, one| {
             sum.saturating_add(U256::from(one.get()))
         });
         allocation == Amount::ZERO || self.idle.is_some_and(|idle| wanted <= idle)
+    }
+
+    /// What the pool is to put into channels whose acceptance is on its way: once it is on the chain, the capital is no longer idle.
+    pub(super) fn accepting(&self) -> Vec<Amount> {
+        let is_under_way = |id: ChannelId| {
+            let errand = self.errands.get(&accept_name(id));
+            errand.is_some_and(|errand| errand.state == State::Running)
+                && !self.book.is_seen(id, is_accepted)
+        };
+        let open = self.book.channels().iter().filter(|(id, _)| is_under_way(**id));
+        open.filter_map(|(_, own)| self.asked.get(&keys_note(own.channel.keys_digest())))
+            .map(|asked| asked.allocation)
+            .collect()
+    }
+
+    /// The same, and what it is to put into channels that are open on the chain as this hub would accept them, final or not. Their
+    /// participants have paid in: nobody holds the pool's capital with words alone.
+    fn seen(&self) -> Vec<Amount> {
+        let would = |known: &Channel, opened: &ChannelOpened| {
+            self.fitting(known, opened).ok().map(|asked| asked.allocation)
+        };
+        let waits = |id: &ChannelId, own: &Own| {
+            own.standing == Standing::Open
+                && !self.errands.contains_key(&accept_name(*id))
+                && !self.book.is_seen(*id, is_cancelled)
+        };
+        let open = self.book.channels().iter().filter(|(id, own)| waits(id, own));
+        let open = open.filter_map(|(_, own)| would(&own.channel, &own.opened));
+        let new = self.book.opening().filter_map(|(known, opened)| would(&known, opened));
+        self.accepting().into_iter().chain(open).chain(new).collect()
     }
 
     pub(super) async fn consider(&mut self, channel: ChannelId) -> Result<(), NodeError> {
@@ -200,8 +223,32 @@ impl Driver {
     /// Checks everything that the participant fixed, and signs the consent.
     fn acceptance(&mut self, channel: ChannelId) -> Result<Option<Errand>, String> {
         let own = self.book.get(channel).ok_or("it is not known")?;
-        let (policy, site, keys) = (&self.parts.policy.hub, self.parts.site, &self.parts.keys);
+        if own.standing != Standing::Open {
+            return Err("it is not open any more".to_owned());
+        }
         let (known, opened) = (&own.channel, &own.opened);
+        let asked = self.fitting(known, opened)?;
+        if self.count_channels() > self.parts.policy.hub.channels_max {
+            return Err("there are as many channels as the policy allows".to_owned());
+        }
+        if !self.can_allocate(asked.allocation, self.accepting()) {
+            // Others were accepted meanwhile; capital may come back before its time is over.
+            tracing::warn!(%channel, "the pool has too little idle capital to accept it now");
+            return Ok(None);
+        }
+        let key = self.parts.keys.signer.channel_key();
+        DisputeKey::of(known, Role::Counterparty, key).map_err(|error| error.to_string())?;
+        let (allocation, accept_by, vip) = (asked.allocation, opened.accept_by, opened.vip);
+        let words = accept_consent(&known.session_domain(), opened, allocation, accept_by);
+        let Some(consent) = self.signature(&words) else { return Ok(None) };
+        let call = Vip::new(vip).accept(channel, allocation, accept_by, consent);
+        let steps = vec![Step { call, repeat_safe: true, deadline: Some(accept_by) }];
+        Ok(Some(Errand::new(accept_name(channel), steps)))
+    }
+
+    /// What was asked for, if the channel is exactly that and this hub's own.
+    fn fitting(&self, known: &Channel, opened: &ChannelOpened) -> Result<Asked, String> {
+        let (policy, site, keys) = (&self.parts.policy.hub, self.parts.site, &self.parts.keys);
         let vip = site.vip.ok_or("this hub has no pool")?;
         if !keys.signer.is_of(known)
             || known.role_of(keys.account.address()) != Some(Role::Counterparty)
@@ -214,16 +261,12 @@ impl Driver {
         if known.rate() != policy.rate {
             return Err(format!("its rate is {}, not {}", known.rate(), policy.rate));
         }
-        let key = keys_note(known.keys_digest());
         let asked = self
             .asked
-            .get(&key)
+            .get(&keys_note(known.keys_digest()))
             .ok_or("its participant never showed possession of its channel key")?;
         if (opened.participant, opened.participant_session) != (asked.account, asked.session) {
             return Err("its account or session key is not the one that asked".to_owned());
-        }
-        if self.count_channels() > policy.channels_max {
-            return Err("there are as many channels as the policy allows".to_owned());
         }
         if opened.deposit != asked.deposit {
             return Err(format!("its deposit is {}, not {}", opened.deposit, asked.deposit));
@@ -231,19 +274,7 @@ impl Driver {
         if opened.accept_by <= self.chain_s {
             return Err("its time to be accepted is over".to_owned());
         }
-        if !self.can_allocate(asked.allocation) {
-            // Others were accepted meanwhile; capital may come back before its time is over.
-            tracing::warn!(%channel, "the pool has too little idle capital to accept it now");
-            return Ok(None);
-        }
-        DisputeKey::of(known, Role::Counterparty, keys.signer.channel_key())
-            .map_err(|error| error.to_string())?;
-        let (allocation, accept_by) = (asked.allocation, opened.accept_by);
-        let words = accept_consent(&known.session_domain(), opened, allocation, accept_by);
-        let Some(consent) = self.signature(&words) else { return Ok(None) };
-        let call = Vip::new(vip).accept(channel, allocation, accept_by, consent);
-        let steps = vec![Step { call, repeat_safe: true, deadline: Some(accept_by) }];
-        Ok(Some(Errand::new(accept_name(channel), steps)))
+        Ok(*asked)
     }
 }
 

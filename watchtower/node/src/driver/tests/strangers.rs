@@ -96,3 +96,42 @@ async fn an_opening_waits_for_capital_that_others_have_taken_meanwhile() {
     let names: Vec<_> = hub.driver.errands.keys().cloned().collect();
     assert_eq!(names, ["accept channel 1"], "and accepts it once it has enough");
 }
+
+/// Everything that the hub was asked for by this participant, and what it said.
+async fn answer(hub: &mut Single, two: &Two, seed: u8) -> Frame {
+    let peer = Identity::from_secret(&[seed; 32]).unwrap().peer();
+    hub.driver.on_ask(peer, ask_of(two, seed)).await.unwrap();
+    hub.settle().await;
+    let said = hub.said().await;
+    said.into_iter().find(|(to, _)| *to == peer).unwrap().1
+}
+
+#[tokio::test]
+async fn capital_is_promised_to_whoever_has_paid_in_and_to_nobody_for_asking() {
+    let two = Two::new();
+    let mut hub = hub_of(&two).await;
+    hub.driver.idle = Some(U256::from(SIDE));
+    let refused = Frame::Refused(None, protocol::vnode::link::Refusal::Liquidity);
+    // Whoever asks is offered what is there: words hold nothing back from others.
+    for seed in [1, 10, 11] {
+        assert!(matches!(answer(&mut hub, &two, seed).await, Frame::Offer(_)), "{seed}");
+    }
+    let rate = U256::from(hub.driver.parts.policy.hub.rate.get());
+    let opened = ChannelOpened { rate, ..two.own.opened.clone() };
+    let unfinal = |event: Event| {
+        let mut batch = delivery(vec![at(u64::MAX, event)]);
+        batch.batch.tip.finalized = Some(0);
+        batch
+    };
+    // What this hub would not accept promises nothing.
+    let other = ChannelOpened { rate: rate + U256::from(1), channel: id(7), ..opened.clone() };
+    hub.driver.on_batch(unfinal(Event::ChannelOpened(Box::new(other)))).await.unwrap();
+    assert!(matches!(answer(&mut hub, &two, 12).await, Frame::Offer(_)));
+    // One that it would accept has paid in, though it is not final yet.
+    hub.driver.on_batch(unfinal(Event::ChannelOpened(Box::new(opened)))).await.unwrap();
+    assert_eq!(answer(&mut hub, &two, 13).await, refused);
+    // Taken back, also before anything is final, it holds nothing any more.
+    let back = Event::Cancelled { channel: id(1) };
+    hub.driver.on_batch(unfinal(back)).await.unwrap();
+    assert!(matches!(answer(&mut hub, &two, 13).await, Frame::Offer(_)));
+}
