@@ -77,6 +77,7 @@ for n in 1 2 3 4 5 6 7; do
 done
 for n in 1 2 3; do of bob pay "$(of alice receive --amount 2000000)" --wait; done
 of alice history
+[ "$(of alice history --all --json | grep -c '"received"')" = 10 ] || fail "alice's whole history"
 # 28 million went to bob, 6 million came back.
 [ "$(of alice channels | value balance)" = 578000000 ] || fail "alice's balance"
 [ "$(of bob channels | value balance)" = 122000000 ] || fail "bob's balance"

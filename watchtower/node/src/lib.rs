@@ -43,7 +43,7 @@ use protocol::Role;
 use store::Store;
 use tokio::sync::{mpsc, watch as channel};
 
-pub use driver::{Command, Request, Site};
+pub use driver::{After, Command, Request, Site};
 use driver::{Driver, Inputs, Parts};
 use error::NodeError;
 use keys::Keys;

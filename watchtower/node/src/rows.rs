@@ -52,8 +52,27 @@ fn channel_of(key: &[u8]) -> Result<ChannelId, RowError> {
     ChannelId::try_from(u64::from_be_bytes(*bytes)).map_err(|_no_id| RowError::Key)
 }
 
-fn payment_key(channel: ChannelId, payment: &PaymentId) -> Vec<u8> {
+pub(crate) fn payment_key(channel: ChannelId, payment: &PaymentId) -> Vec<u8> {
     [channel.get().to_be_bytes().as_slice(), &payment.0].concat()
+}
+
+/// Under which notes stand the payments of a channel that have ended.
+pub(crate) fn ended_of(channel: ChannelId) -> Vec<u8> {
+    [b"ended/".as_slice(), &channel.get().to_be_bytes()].concat()
+}
+
+/// Under which note stands which of them ended as the `place`-th, from 1.
+pub(crate) fn ended_key(channel: ChannelId, place: u64) -> Vec<u8> {
+    [ended_of(channel).as_slice(), &place.to_be_bytes()].concat()
+}
+
+/// The note of a payment that has ended: those of old are found by it, in their order.
+pub(crate) fn ended(
+    channel: ChannelId,
+    payment: &wallet::Payment,
+) -> Result<Option<NodeChange>, RowError> {
+    let note = |place| put(NodeTable::Notes, ended_key(channel, place), &payment.terms.id());
+    payment.closed.map(note).transpose()
 }
 
 /// Room for most rows: a body that is as long is not moved while it grows.
@@ -152,6 +171,9 @@ pub(crate) fn wallet_turn(
         {
             let key = reference_key(&one.terms.fields().reference);
             changes.push(put(NodeTable::Notes, key, &channel)?);
+        }
+        if let Some(one) = payment {
+            changes.extend(ended(channel, one)?);
         }
         let key = payment_key(channel, id);
         changes.push(match payment {

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::ops::Bound;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -243,10 +244,35 @@ impl Store {
         prefix: &[u8],
         limit: usize,
     ) -> Result<Vec<NodeRow>, StoreError> {
+        self.rows_from(table, prefix, Bound::Included(prefix), limit)
+    }
+
+    /// The same, of those behind the key `after`.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn node_rows_after(
+        &self,
+        table: NodeTable,
+        prefix: &[u8],
+        after: &[u8],
+        limit: usize,
+    ) -> Result<Vec<NodeRow>, StoreError> {
+        let from = if after < prefix { Bound::Included(prefix) } else { Bound::Excluded(after) };
+        self.rows_from(table, prefix, from, limit)
+    }
+
+    fn rows_from(
+        &self,
+        table: NodeTable,
+        prefix: &[u8],
+        from: Bound<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<NodeRow>, StoreError> {
         self.engine.read(|transaction| {
             let table = transaction.open_table(table.definition())?;
             let mut found = Vec::new();
-            for entry in table.range(prefix..)?.take(limit) {
+            for entry in table.range::<&[u8]>((from, Bound::Unbounded))?.take(limit) {
                 let (key, body) = entry?;
                 if !key.value().starts_with(prefix) {
                     break;

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::answer::Refused;
 use super::object::Object;
 use super::{OPENAPI, Shared};
-use crate::driver::{Command, Request};
+use crate::driver::{Command, PAGE_MAX, Request};
 use crate::error::ApiError;
 
 type Answer = Result<Json<Value>, Refused>;
@@ -248,6 +248,8 @@ pub(crate) struct Filter {
     channel: Option<String>,
     #[serde(default)]
     all: bool,
+    after: Option<String>,
+    limit: Option<usize>,
 }
 
 pub(crate) async fn history(
@@ -255,8 +257,20 @@ pub(crate) async fn history(
     sent: Result<Query<Filter>, QueryRejection>,
 ) -> Answer {
     let Query(filter) = sent.map_err(|error| Refused(ApiError::bad(error.body_text())))?;
-    let channel = filter.channel.as_deref().map(channel).transpose()?;
-    ask(&shared, Command::History { channel, all: filter.all }).await
+    let Filter { channel: of, all, after, limit } = filter;
+    let channel = of.as_deref().map(channel).transpose()?;
+    if !all {
+        if after.is_some() || limit.is_some() {
+            return Err(Refused(ApiError::bad("after and limit go with all=true")));
+        }
+        return ask(&shared, Command::History { channel }).await;
+    }
+    let after = after.as_deref().map(str::parse).transpose()?;
+    let limit = limit.unwrap_or(PAGE_MAX);
+    if !(1..=PAGE_MAX).contains(&limit) {
+        return Err(Refused(ApiError::bad(format!("a page has 1 to {PAGE_MAX} payments"))));
+    }
+    ask(&shared, Command::Page { channel, after, limit }).await
 }
 
 pub(crate) async fn note(State(shared): State<Shared>, id: Segment) -> Answer {

@@ -5,6 +5,7 @@ use protocol::zksc::PaymentId;
 use protocol::{Amount, ChannelId, Domain, Role};
 use serde_json::{Value, json};
 
+use super::history::After;
 use super::{Driver, Request, fresh, show};
 use crate::book::{Own, Standing};
 use crate::error::{ApiError, NodeError};
@@ -59,8 +60,15 @@ pub enum Command {
     History {
         /// The channel; none for all.
         channel: Option<ChannelId>,
-        /// With those that ended long ago.
-        all: bool,
+    },
+    /// A page of all payments that ever were, oldest first.
+    Page {
+        /// The channel; none for all, one after another.
+        channel: Option<ChannelId>,
+        /// Where it begins: what the page before said is next; none for the first.
+        after: Option<After>,
+        /// So many that have ended, at most.
+        limit: usize,
     },
     /// A payment's proof: the debt note.
     Export {
@@ -125,12 +133,11 @@ fn not_live(channel: ChannelId) -> ApiError {
 impl Driver {
     pub(super) async fn on_request(&mut self, request: Request) -> Result<(), NodeError> {
         let Request { command, answer } = request;
-        if let Command::History { channel, all: true } = command {
-            let (history, store) = (self.show_history(channel), self.parts.store.clone());
+        if let Command::Page { channel, after, limit } = command {
+            let (page, store) = (self.page(channel, after, limit), self.parts.store.clone());
             // As many at a time as the API lets in; the driver goes on meanwhile, and whoever asked may be gone.
             drop(tokio::task::spawn_blocking(move || {
-                let read = history.with_archives(&store).map_err(|error| ApiError::from(&error));
-                let _ = answer.send(read);
+                let _ = answer.send(page.and_then(|page| page.read(&store)));
             }));
             return Ok(());
         }
@@ -165,7 +172,9 @@ impl Driver {
                 self.pay(channel, &to, amount, key.as_deref()).await?
             }
             Command::Invoice { channel, amount } => self.invoice(channel, amount),
-            Command::History { channel, .. } => Ok(self.show_history(channel).value()),
+            Command::History { channel } => Ok(self.show_history(channel)),
+            // Answered above, elsewhere.
+            Command::Page { .. } => Err(ApiError::busy("a page is read elsewhere")),
             Command::Export { payment } => self.export(payment)?,
             Command::Withdraw { channel, amount, key } => match self.live_channel(channel) {
                 Ok(channel) => {

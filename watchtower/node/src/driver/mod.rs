@@ -25,6 +25,7 @@ mod errands;
 mod figures;
 mod frames;
 mod funds;
+mod history;
 mod hold;
 mod hubs;
 mod leave;
@@ -76,6 +77,8 @@ use turns::{Arrived, OnItsWay, Owner, Turns};
 pub use api::Command;
 pub(crate) use checks::Job as CheckJob;
 pub(crate) use consent::GOOD_FOR_MAX_S as HOLD_AFTER_RESTORE_S;
+pub use history::After;
+pub(crate) use history::PAGE_MAX;
 pub(crate) use proofs::ProveJob;
 
 /// What the prover answers.

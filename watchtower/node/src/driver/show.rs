@@ -7,7 +7,7 @@ use protocol::vnode::link::Refusal;
 use protocol::zksc::PaymentId;
 use protocol::{Amount, ChannelId, Role};
 use serde_json::{Value, json};
-use store::{NodeTable, Store};
+use store::NodeTable;
 
 use super::open::Opening;
 use super::{Driver, consent};
@@ -15,9 +15,6 @@ use crate::book::Own;
 use crate::error::{ApiError, NodeError};
 use crate::rows;
 use crate::sender::{Errand, State};
-
-/// Payments shown at once.
-const SHOWN_MAX: usize = 10_000;
 
 pub(super) fn opening(opening: &Opening) -> Value {
     json!({
@@ -39,13 +36,14 @@ pub(super) fn errand(errand: &Errand) -> Value {
     })
 }
 
-fn payment(channel: ChannelId, one: &Payment, stage: Stage) -> Value {
+pub(super) fn payment(channel: ChannelId, one: &Payment, stage: Stage) -> Value {
     let fields = one.terms.fields();
     json!({
         "payment": one.terms.id(), "channel": channel, "direction": one.direction, "stage": stage,
         "payer": fields.payer, "payee": fields.payee, "amount": fields.amount, "fee": fields.fee,
         "reference": B256::new(fields.reference), "part": fields.part.saturating_add(1),
         "parts": fields.parts, "sequence": fields.sequence, "reason": one.reason,
+        "why": one.reason.map(|reason| reason.to_string()),
         "receipt": one.receipt.is_some(), "has_note": one.debit.is_some(),
     })
 }
@@ -68,6 +66,7 @@ impl Driver {
             "worth": total, "signs": view.is_ok(), "why_not": view.err(),
             "openings": self.openings.values().map(opening).collect::<Vec<_>>(),
             "pool_idle": self.idle.map(|idle| idle.to_string()),
+            "restoring": self.restores.iter().filter(|(_, one)| !one.is_check()).map(|(id, _)| id).collect::<Vec<_>>(),
             "signer_trouble": self.signing.trouble,
             "orders": orders, "turns_on_their_way": self.turns.len(),
         })
@@ -156,43 +155,6 @@ impl Driver {
         payment(channel, one, stage.unwrap_or(one.stage))
     }
 
-    /// Payments, and, where those of old are wanted, the channels whose archive has them: it is read elsewhere.
-    pub(super) fn show_history(&self, channel: Option<ChannelId>) -> History {
-        if let Some(hub) = &self.hub {
-            let ours = |one: &&hub::HubPayment| {
-                let fields = one.terms.fields();
-                channel.is_none_or(|id| fields.payer == id || fields.payee == id)
-            };
-            let open: Vec<Value> = hub
-                .payments()
-                .values()
-                .filter(ours)
-                .take(SHOWN_MAX)
-                .map(|one| {
-                    json!({
-                        "payment": one.terms.id(), "stage": one.stage, "reason": one.reason,
-                        "payer": one.terms.fields().payer, "payee": one.terms.fields().payee,
-                        "amount": one.terms.fields().amount, "fee": one.terms.fields().fee,
-                    })
-                })
-                .collect();
-            return History { shown: (0..).zip(open).collect(), archives: Vec::new() };
-        }
-        let now = self.now();
-        let (mut shown, mut archives) = (Vec::new(), Vec::new());
-        for (id, wallet) in &self.wallets {
-            if channel.is_some_and(|wanted| wanted != *id) {
-                continue;
-            }
-            for one in wallet.book().payments.values() {
-                let stage = wallet.stage(&one.terms.id(), now).unwrap_or(one.stage);
-                shown.push((order(one), payment(*id, one, stage)));
-            }
-            archives.push(*id);
-        }
-        History { shown, archives }
-    }
-
     /// The debt note of a payment, with both channels as the chain has them: all that a third party needs to verify it.
     pub(super) fn export(&self, id: PaymentId) -> Result<Result<Value, ApiError>, NodeError> {
         if self.parts.role != Role::Participant {
@@ -238,39 +200,7 @@ impl Driver {
     }
 }
 
-/// Ended ones in the order of their ends, then those that have not ended.
-fn order(one: &Payment) -> u64 {
-    one.closed.unwrap_or(u64::MAX)
-}
-
 /// Whether the hub's refusal passes by itself: this node asks again, and may well be answered otherwise.
 fn passes(refusal: &Refusal) -> bool {
     matches!(refusal, Refusal::Busy | Refusal::Stale)
-}
-
-/// Payments with their places in the order, oldest first, and where those of old are.
-#[derive(Debug)]
-pub(super) struct History {
-    shown: Vec<(u64, Value)>,
-    archives: Vec<ChannelId>,
-}
-
-impl History {
-    /// With those of old: reads as much as there is, so not in the driver.
-    pub(super) fn with_archives(mut self, store: &Store) -> Result<Value, NodeError> {
-        for id in std::mem::take(&mut self.archives) {
-            let old = rows::all::<Payment>(store, NodeTable::Archive, &rows::key(id))?;
-            self.shown.extend(old.iter().map(|(_, one)| (order(one), payment(id, one, one.stage))));
-        }
-        Ok(self.value())
-    }
-
-    /// The newest ones, where there are too many.
-    pub(super) fn value(mut self) -> Value {
-        self.shown.sort_by_key(|(place, _)| *place);
-        let skipped = self.shown.len().saturating_sub(SHOWN_MAX);
-        let payments: Vec<Value> =
-            self.shown.into_iter().skip(skipped).map(|(_, value)| value).collect();
-        json!({"payments": payments})
-    }
 }

@@ -128,6 +128,7 @@ impl Driver {
 
     /// Starts every channel's machine, and dials the hubs.
     pub(super) async fn begin(&mut self) -> Result<(), NodeError> {
+        self.note_ended().await?;
         let live = |standing| !matches!(standing, Standing::Open | Standing::Cancelled);
         let channels: Vec<ChannelId> = self
             .book

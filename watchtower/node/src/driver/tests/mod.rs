@@ -8,6 +8,7 @@ mod crash_consent;
 mod fates;
 mod figures;
 mod hall;
+mod history;
 mod load;
 mod orders;
 mod restore;

@@ -232,7 +232,7 @@ async fn a_hub_that_was_set_back_signs_nothing_for_the_payments_of_its_old_disk(
     hub.driver.on_tower(holds(&two, 0, &two.signed(7, SIDE))).await.unwrap();
     hub.settle().await;
     assert_eq!(hub.held(), Some(7));
-    let shown = hub.ask(Command::History { channel: None, all: true }).await.unwrap();
+    let shown = hub.ask(Command::History { channel: None }).await.unwrap();
     assert_eq!(shown["payments"][0]["stage"], "unclear");
     assert!(hub.driver.is_held(CHANNEL));
     let stored = rows::hub_payments(&hub.driver.parts.store).unwrap();

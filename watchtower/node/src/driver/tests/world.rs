@@ -349,7 +349,7 @@ impl Machine {
     }
 
     pub(super) async fn payments(&self) -> Vec<Value> {
-        let history = Command::History { channel: None, all: true };
+        let history = Command::History { channel: None };
         let Some(Ok(answer)) = self.ask(history).await else { return Vec::new() };
         answer["payments"].as_array().unwrap().clone()
     }
