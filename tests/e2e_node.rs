@@ -241,6 +241,7 @@ fn e2e_a_key_from_the_environment_runs_a_node() {
     assert_eq!(status["account"].as_str().map(str::to_lowercase), Some(ALICE.1.to_lowercase()));
     assert!(!world.path("alice/account.json").exists(), "the key is in no file");
 }
+
 /// Runs something that may write core dumps of any size as far as its starter goes, in a folder of its own, then aborts it:
 /// whether the kernel wrote one.
 fn dumps_core(world: &World, program: &Path, arguments: &[&str], ready: impl Fn(u32)) -> bool {
@@ -301,7 +302,6 @@ fn e2e_a_node_or_a_tower_that_is_aborted_leaves_no_core_dump() {
     });
     assert!(!dumped, "the kernel wrote the tower's memory, with its key and password, to the disk");
 }
-
 
 #[test]
 fn e2e_keys_that_another_process_holds_open_withdraw_and_close() {

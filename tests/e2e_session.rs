@@ -9,7 +9,7 @@ mod process;
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use process::{Quiet, port};
@@ -34,6 +34,10 @@ fn e2e_the_session_of_ten_minutes_plays_itself() {
     let text = String::from_utf8_lossy(&output.stdout);
     println!("{text}");
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    let told = String::from_utf8_lossy(&output.stderr);
+    // Two openings, a deposit, a withdrawal, a close, an exit; and eleven payments.
+    assert_eq!(told.matches("costs about ").count(), 6, "{told}");
+    assert_eq!(told.matches("costs nothing: the hub asks for no fee").count(), 11, "{told}");
     for step in ["ten payments", "backed up", "disk is lost", "closes", "a dispute", "done"] {
         assert!(text.contains(step), "the session has no step about {step}");
     }
@@ -71,13 +75,17 @@ impl World {
         self.folder.path().join(file)
     }
 
-    fn ask(&self, who: &str, command: &[&str]) -> String {
-        let output = Command::new(watchtower())
+    fn output(&self, who: &str, command: &[&str]) -> Output {
+        Command::new(watchtower())
             .current_dir(self.folder.path())
             .args(command)
             .args(["--data-dir", who])
             .output()
-            .expect("the program runs");
+            .expect("the program runs")
+    }
+
+    fn ask(&self, who: &str, command: &[&str]) -> String {
+        let output = self.output(who, command);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
             output.status.success(),
@@ -145,6 +153,37 @@ fn private(path: &Path, text: &str) {
         .open(path)
         .expect("made");
     file.write_all(text.as_bytes()).expect("written");
+}
+
+#[test]
+fn e2e_every_command_says_what_it_costs_before_it_does_anything() {
+    let world = World::start();
+    // Each is refused by the node: what stands before the refusal was said before anything was done.
+    let orders: [(&str, &[&str], &str); 8] = [
+        ("alice", &["open", "vrc1nothing", "--deposit", "5"], "costs about 0."),
+        ("alice", &["fund", "5", "--channel", "99"], "costs about 0."),
+        ("alice", &["withdraw", "5", "--channel", "99"], "costs about 0."),
+        ("alice", &["close", "--channel", "99"], "costs about 0."),
+        ("alice", &["cancel", "99"], "costs about 0."),
+        ("alice", &["exit", "--channel", "99"], "as the fee"),
+        ("alice", &["pay", "99", "--amount", "5"], "costs nothing: the hub asks for no fee"),
+        ("hub", &["hub", "allocate", "99", "5"], "costs about 0."),
+    ];
+    for (who, order, costs) in orders {
+        let output = world.output(who, order);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{order:?}: {told}");
+        let before = told.split("error: ").next().expect("there is a refusal");
+        assert!(before.contains(costs) && before.len() < told.len(), "{order:?}: {told}");
+        // Machines are told nothing but the refusal.
+        let output = world.output(who, &[order, &["--json"]].concat());
+        let told: serde_json::Value = serde_json::from_slice(&output.stderr).expect("JSON alone");
+        assert_eq!(told["error"]["code"], 1, "{order:?}: {told}");
+    }
+    for who in ["alice", "hub"] {
+        let costs = world.ask(who, &["costs"]);
+        assert!(costs.lines().count() >= 4 && costs.contains("exit"), "{who}: {costs}");
+    }
 }
 
 /// What every answer is held to. That every request the description allows is accepted is not among it: most name channels

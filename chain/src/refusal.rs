@@ -64,12 +64,21 @@ impl Refusal {
     }
 }
 
+/// An error with its values, without the name of the variant around it, which is the same.
+fn words(error: &impl std::fmt::Debug) -> String {
+    let text = format!("{error:?}");
+    let inner = text
+        .split_once('(')
+        .and_then(|(name, rest)| rest.strip_suffix(')').filter(|inner| inner.starts_with(name)));
+    inner.map(str::to_owned).unwrap_or(text)
+}
+
 fn classify(data: &[u8]) -> (RefusalKind, String) {
     if let Ok(error) = VipeErrors::abi_decode_validate(data) {
-        return (kind(&error), format!("{error:?}"));
+        return (kind(&error), words(&error));
     }
     if let Ok(error) = VipErrors::abi_decode_validate(data) {
-        return (RefusalKind::Other, format!("{error:?}"));
+        return (RefusalKind::Other, words(&error));
     }
     if let Ok(error) = alloy_sol_types::GenericContractError::abi_decode_validate(data) {
         return (RefusalKind::Other, error.to_string());
@@ -113,7 +122,8 @@ mod tests {
         };
         assert_eq!(read(status(IVipe::Status::Settled)), RefusalKind::Beaten);
         assert_eq!(read(status(IVipe::Status::Live)), RefusalKind::Other);
-        assert!(Refusal::read(&stale.abi_encode().into()).text.contains("StaleNonce"));
+        assert!(Refusal::read(&stale.abi_encode().into()).text.starts_with("StaleNonce { "));
+        assert_eq!(Refusal::read(&Vipe::ProofRefused {}.abi_encode().into()).text, "ProofRefused");
     }
 
     #[test]

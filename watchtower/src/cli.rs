@@ -32,6 +32,7 @@ pub struct Cli {
 
 /// Settings, for every command.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Settings of every command")]
 pub struct Settings {
     /// Configuration file (TOML); see config.example.toml for every key
     #[arg(long, short, global = true, env = "WATCHTOWER_CONFIG", value_name = "FILE")]
@@ -39,7 +40,7 @@ pub struct Settings {
     /// Set one key of the configuration; may be repeated. Not for secrets: other users can read command lines
     #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
-    /// Directory of the store, the circuit and the key [key: `data_dir`]
+    /// Directory of the store, the circuit and the key; also how a command finds the node that it talks to [key: `data_dir`]
     #[arg(long, global = true, value_name = "DIR")]
     pub data_dir: Option<String>,
     /// The node's address: http, https, ws or wss [key: chain.rpc]
@@ -91,9 +92,15 @@ pub enum Command {
     /// Needs a node and a vault, like `run`; serves /metrics and /healthz at http.listen. Run it on another machine than your tower.
     Monitor(MonitorArgs),
     /// A participant's node: holds channels, pays and is paid.
+    ///
+    /// `node run` runs it. What talks to it while it runs, with the same --data-dir: open, fund, pay, receive, history, channels,
+    /// status, costs, backup, restore, export, withdraw, close, exit, cancel. See `watchtower help open` and so on.
     #[command(subcommand)]
     Node(NodeCommand),
     /// A counterparty's node: accepts the channels of many participants, and carries their payments.
+    ///
+    /// `hub run` runs it; the others here, and status, channels, history, costs, backup, export and exit, talk to it while it runs,
+    /// with the same --data-dir.
     #[command(subcommand)]
     Hub(HubCommand),
     /// What talks to a running node.
@@ -107,8 +114,8 @@ pub enum Command {
     },
     /// Print this program's manual page, or that of one of its commands (roff; `watchtower man | man -l -`).
     Man {
-        /// The command; without it the program's own page.
-        command: Option<String>,
+        /// The command, such as `pay` or `hub run`; without it the program's own page.
+        command: Vec<String>,
     },
     /// Print the configuration that `run` would use, and say whether it is sound.
     ///

@@ -34,6 +34,11 @@ pub enum CommandError {
     /// A node does what it was asked for when it is asked again soon.
     #[error("{0}")]
     NotNow(String),
+    /// A person has waited enough.
+    #[error(
+        "interrupted: what the node was asked for goes on there; the same command waits for it again, with the --order that it named if it did"
+    )]
+    Interrupted,
     /// A running tower stopped.
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -70,7 +75,7 @@ pub enum CommandError {
 
 impl CommandError {
     /// The process's exit code: 1 failed while running, 2 command line (given by clap), 3 configuration, 4 keys, 5 chain,
-    /// 6 store.
+    /// 6 store, 130 interrupted.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -86,6 +91,7 @@ impl CommandError {
             ) => 5,
             Self::Deployment(_) => 5,
             Self::Store(_) | Self::Start(StartError::Store(_) | StartError::Cursor(_)) => 6,
+            Self::Interrupted => 130,
             Self::Start(_)
             | Self::Task(_)
             | Self::Node(_)

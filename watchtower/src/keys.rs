@@ -48,7 +48,9 @@ pub enum KeysError {
         source: std::io::Error,
     },
     /// There is no key file.
-    #[error("there is no key at {0}: make one with `watchtower keys new`")]
+    #[error(
+        "there is no key at {0}: make one with `watchtower keys new`, or bring one with `watchtower keys import`, with the same --data-dir"
+    )]
     NoKey(PathBuf),
     /// The password does not open the file, or the file is damaged.
     #[error("the password does not open {path}, or the file is damaged: {reason}")]

@@ -67,6 +67,12 @@ impl ApiError {
         Self::new(404, "not_found", message)
     }
 
+    /// The payee's channel is not on the chain that this node follows, or not final there yet.
+    pub(crate) fn no_payee(payee: protocol::ChannelId) -> Self {
+        let words = "the chain that this node follows has no usable channel";
+        Self::new(404, "no_payee", format!("{words} {payee}, as far as it is final"))
+    }
+
     /// It makes sense, and cannot be done as things stand.
     pub(crate) fn refused(message: impl std::fmt::Display) -> Self {
         Self::new(409, "refused", message)

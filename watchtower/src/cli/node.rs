@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use alloy_primitives::Address;
 use clap::{Args, Subcommand};
+use protocol::{Amount, ChannelId};
 
 /// A participant's node.
 #[derive(Debug, Subcommand)]
@@ -22,16 +23,23 @@ pub enum NodeCommand {
 #[derive(Debug, Subcommand)]
 pub enum HubCommand {
     /// Run a hub until it is told to stop: accepts channels by policy, and carries payments between participants.
+    ///
+    /// Needs the account that operates a pool (--vip, or the deployment file's), with ether for gas: each channel that it accepts is
+    /// a transaction of its own, and the pool puts its side in. Needs --link, where participants dial it. Makes the seed in the data
+    /// folder at the first start: back that file up. Then `watchtower hub invitation`, from the same --data-dir, prints what
+    /// participants open channels with; `status`, `channels`, `history`, `costs`, `export` and `exit` talk to a hub, too.
     Run(HubArgs),
     /// Print the invitation that participants open channels with; on a terminal as a QR code, too.
     Invitation(Shown),
     /// Put more of the pool's idle capital into a channel, so that more can be paid to its participant. One transaction.
     Allocate {
         /// The channel
+        #[arg(value_parser = channel_number)]
         channel: u64,
         /// How much, in base units
+        #[arg(value_parser = base_units)]
         amount: u128,
-        /// Names this order: the same key is never put in twice. By default a random one, which is printed
+        /// Names this order: the same name is never put in twice. By default a random one, which is printed
         #[arg(long, value_name = "NAME")]
         order: Option<String>,
         /// Wait until it is final
@@ -105,11 +113,14 @@ pub struct Common {
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
     /// Open a channel with a hub, by its invitation, and pay in. Two transactions (approve, open); the hub then accepts.
+    ///
+    /// The deposit lies in the vault, not with the hub, and is taken back whole with `cancel` as long as the hub has not accepted.
+    /// Example: watchtower open vrc1.. --deposit 500000000 --wait --data-dir alice
     Open {
         /// The hub's invitation (vrc1..)
         invitation: String,
         /// What to pay in, in base units of the asset
-        #[arg(long)]
+        #[arg(long, value_parser = base_units)]
         deposit: u128,
         /// Open another one, though there is a channel with this hub
         #[arg(long)]
@@ -124,11 +135,12 @@ pub enum ClientCommand {
     /// Put more into a channel. Two transactions (approve, deposit); counts once it is final.
     Fund {
         /// How much, in base units
+        #[arg(value_parser = base_units)]
         amount: u128,
         /// The channel; not needed when there is one
-        #[arg(long)]
+        #[arg(long, value_parser = channel_number)]
         channel: Option<u64>,
-        /// Names this order: the same key is never paid twice. By default a random one, which is printed
+        /// Names this order: the same name is never paid in twice. By default a random one, which is printed
         #[arg(long, value_name = "NAME")]
         order: Option<String>,
         /// Wait until it is final
@@ -139,16 +151,21 @@ pub enum ClientCommand {
         common: Common,
     },
     /// Pay an invoice, or a channel. Costs the hub's fee and no gas.
+    ///
+    /// The same invoice, or --order, is never paid twice: if you do not know what became of a payment, give the same command again.
+    /// What was debited and is not passed on in time comes back, or `export` proves the debt.
+    /// Example: watchtower pay vri1.. --wait --data-dir alice
     Pay {
         /// An invoice (vri1..), or the payee's channel number
         to: String,
         /// How much, in base units; the invoice's if it says
-        #[arg(long)]
+        #[arg(long, value_parser = base_units)]
         amount: Option<u128>,
         /// The channel to pay from; not needed when there is one
-        #[arg(long)]
+        #[arg(long, value_parser = channel_number)]
         channel: Option<u64>,
-        /// Names this payment where there is no invoice: the same name is never paid twice
+        /// Names this payment where there is no invoice: the same name is never paid twice. By default a random one, which is
+        /// printed
         #[arg(long, value_name = "NAME")]
         order: Option<String>,
         /// Wait until it is received or refused
@@ -162,10 +179,10 @@ pub enum ClientCommand {
     #[command(visible_alias = "invoice")]
     Receive {
         /// How much, in base units; without it the payer chooses
-        #[arg(long)]
+        #[arg(long, value_parser = base_units)]
         amount: Option<u128>,
         /// The channel to be paid on; not needed when there is one
-        #[arg(long)]
+        #[arg(long, value_parser = channel_number)]
         channel: Option<u64>,
         /// Output
         #[command(flatten)]
@@ -178,13 +195,20 @@ pub enum ClientCommand {
         common: Common,
     },
     /// Show payments, oldest first.
+    ///
+    /// Of those that ended the newest 1,024 of each channel, or --all. A payment goes through: proposed (asked for, nothing debited),
+    /// debited (the hub has it), protected (towers hold that), received (the payee's node has signed for it); or refused, with the
+    /// reason; owed when the hub keeps it too long. On its way in: protected, credited, received.
     History {
         /// Only this channel's
-        #[arg(long)]
+        #[arg(long, value_parser = channel_number)]
         channel: Option<u64>,
-        /// With those that ended long ago
+        /// All that ever were, channel by channel: also those that ended long ago. With --json one JSON object a line
         #[arg(long)]
         all: bool,
+        /// As CSV with a line of names, for a spreadsheet
+        #[arg(long, conflicts_with = "json")]
+        csv: bool,
         /// Output
         #[command(flatten)]
         common: Common,
@@ -209,11 +233,12 @@ pub enum ClientCommand {
     /// Take money out of a live channel, with the hub's consent. One transaction and a claim; the channel pauses meanwhile.
     Withdraw {
         /// How much, in base units
+        #[arg(value_parser = base_units)]
         amount: u128,
         /// The channel; not needed when there is one
-        #[arg(long)]
+        #[arg(long, value_parser = channel_number)]
         channel: Option<u64>,
-        /// Names this order: the same key is never paid out twice. By default a random one, which is printed
+        /// Names this order: the same name is never paid out twice. By default a random one, which is printed
         #[arg(long, value_name = "NAME")]
         order: Option<String>,
         /// Wait until it is final
@@ -227,7 +252,7 @@ pub enum ClientCommand {
     /// One transaction and a claim.
     Close {
         /// The channel; not needed when there is one
-        #[arg(long)]
+        #[arg(long, value_parser = channel_number)]
         channel: Option<u64>,
         /// Wait until it is final
         #[arg(long)]
@@ -242,7 +267,7 @@ pub enum ClientCommand {
     /// over; an honest exiter gets both back.
     Exit {
         /// The channel; not needed when there is one
-        #[arg(long)]
+        #[arg(long, value_parser = channel_number)]
         channel: Option<u64>,
         /// Without asking for a close first
         #[arg(long)]
@@ -257,6 +282,7 @@ pub enum ClientCommand {
     /// Take the deposit back of a channel that the hub has not accepted.
     Cancel {
         /// The channel
+        #[arg(value_parser = channel_number)]
         channel: u64,
         /// Output
         #[command(flatten)]
@@ -273,7 +299,7 @@ pub enum ClientCommand {
         #[command(flatten)]
         common: Common,
     },
-    /// Backups of final states.
+    /// Backups of final states: what a lost disk does not lose.
     #[command(subcommand)]
     Backup(BackupCommand),
 }
@@ -290,4 +316,19 @@ pub enum BackupCommand {
         #[command(flatten)]
         common: Common,
     },
+}
+
+/// An amount as the contracts count it.
+fn base_units(text: &str) -> Result<u128, String> {
+    let amount: u128 = text.parse().map_err(|_no_number| {
+        "an amount is a whole number of base units: of an asset with six decimals 1.5 is 1500000"
+            .to_owned()
+    })?;
+    Amount::try_from(amount).map(Amount::get).map_err(|error| error.to_string())
+}
+
+fn channel_number(text: &str) -> Result<u64, String> {
+    let wrong = || "a channel is a number from 1: see `watchtower channels`".to_owned();
+    let id: ChannelId = text.parse().map_err(|_no_id| wrong())?;
+    Ok(id.get())
 }

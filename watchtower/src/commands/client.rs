@@ -1,28 +1,36 @@
 //! What talks to a running node over its local API: one request for each command, and waiting where that is asked for.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use rand::RngCore as _;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::client_history::history;
 use super::client_http::{Client, failed};
-use super::client_words as words;
+use super::client_pay::{Payment, pay};
+use super::client_wait::{LOOK_EVERY, Look, progress, until};
+use super::{client_cost_words as cost_words, client_words as words};
 use crate::cli::{BackupCommand, ClientCommand, Common, Shown};
 use crate::config::Config;
 use crate::error::CommandError;
 
-/// How long a command waits when it is asked to.
-const WAIT_MAX: Duration = Duration::from_secs(1_800);
-/// How long a payment that is just ending is waited for.
+/// How long a payment that is just ending is waited for, or a deposit that has just become final.
 const SETTLE_MAX: Duration = Duration::from_secs(15);
-/// Between two looks.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 pub(crate) fn execute(config: &Config, command: &ClientCommand) -> Result<(), CommandError> {
     let client = Client::of(&config.node_folder())?;
-    super::runtime()?.block_on(run(&client, command))
+    to_its_end(run(&client, command))
+}
+
+/// Until it is done, or a person has waited enough: the node goes on by itself.
+fn to_its_end(command: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
+    super::runtime()?.block_on(async {
+        tokio::select! {
+            done = command => done,
+            Ok(()) = tokio::signal::ctrl_c() => Err(CommandError::Interrupted),
+        }
+    })
 }
 
 /// Prints the hub's invitation.
@@ -55,45 +63,22 @@ pub(crate) fn allocate(
 ) -> Result<(), CommandError> {
     let client = Client::of(&config.node_folder())?;
     let path = format!("/v1/channels/{channel}/allocations");
-    super::runtime()?.block_on(put_in(&client, (&path, amount), order, wait, common))
+    to_its_end(async {
+        estimate(&client, common, "allocate").await;
+        put_in(&client, (&path, amount), order, wait, common).await
+    })
 }
 
-fn show(common: &Common, answer: &Value, words: fn(&Value) -> String) -> Result<(), CommandError> {
+pub(super) fn show(
+    common: &Common,
+    answer: &Value,
+    words: fn(&Value) -> String,
+) -> Result<(), CommandError> {
     if common.json { super::say(answer) } else { super::say(words(answer).trim_end()) }
 }
 
-/// Says what is waited for, to people only.
-fn progress(common: &Common, what: &str) {
-    if !common.json {
-        // A closed pipe is no reason to stop.
-        let _ = writeln!(std::io::stderr(), "{what}");
-    }
-}
-
-/// Asks until `done` says so.
-async fn until(
-    client: &Client,
-    path: &str,
-    done: impl Fn(&Value) -> Result<bool, String>,
-) -> Result<Value, CommandError> {
-    let deadline = Instant::now() + WAIT_MAX;
-    loop {
-        let answer = client.get(path).await?;
-        if done(&answer).map_err(failed)? {
-            return Ok(answer);
-        }
-        if Instant::now() > deadline {
-            return Err(failed(format!(
-                "not done after {} s; it goes on, ask again",
-                WAIT_MAX.as_secs()
-            )));
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-}
-
 /// Names an order that a person did not name.
-fn random_key() -> String {
+pub(super) fn random_key() -> String {
     let mut random = [0; 8];
     rand::rngs::OsRng.fill_bytes(&mut random);
     alloy_primitives::hex::encode(random)
@@ -120,9 +105,8 @@ async fn run(client: &Client, command: &ClientCommand) -> Result<(), CommandErro
             put_in(client, (&path, *amount), order.as_deref(), *wait, common).await
         }
         ClientCommand::Pay { to, amount, channel, order, wait, common } => {
-            let amount = amount.map(|amount| amount.to_string());
-            let body = json!({"to": to, "amount": amount, "channel": channel, "key": order});
-            pay(client, &body, *wait, common).await
+            let (amount, channel, order) = (*amount, *channel, order.as_deref());
+            pay(client, &Payment { to, amount, channel, order }, *wait, common).await
         }
         ClientCommand::Receive { amount, channel, shown } => {
             let amount = amount.map(|amount| amount.to_string());
@@ -130,12 +114,10 @@ async fn run(client: &Client, command: &ClientCommand) -> Result<(), CommandErro
             show_text(shown, &client.post("/v1/invoices", &body).await?, "invoice")
         }
         ClientCommand::Costs { common } => {
-            show(common, &client.get("/v1/costs").await?, words::costs)
+            show(common, &client.get("/v1/costs").await?, cost_words::costs)
         }
-        ClientCommand::History { channel, all, common } => {
-            let channel = channel.map(|id| format!("&channel={id}")).unwrap_or_default();
-            let answer = client.get(&format!("/v1/payments?all={all}{channel}")).await?;
-            show(common, &answer, words::history)
+        ClientCommand::History { channel, all, csv, common } => {
+            history(client, *channel, (*all, *csv), common).await
         }
         ClientCommand::Channels { common } => {
             show(common, &client.get("/v1/channels").await?, words::channels)
@@ -161,9 +143,16 @@ async fn run(client: &Client, command: &ClientCommand) -> Result<(), CommandErro
         }
         ClientCommand::Exit { channel, now, wait, common } => {
             let path = format!("/v1/channels/{}/exit", place(*channel));
+            progress(
+                common,
+                "signing on this channel stops for good; a dispute locks fee and bond until its window is over",
+            );
+            estimate_of(client, common, "exit", *channel).await;
             exit(client, (&path, &json!({"now": now})), *wait, common).await
         }
         ClientCommand::Cancel { channel, common } => {
+            progress(common, "takes the deposit back: one transaction and a claim");
+            estimate(client, common, "cancel").await;
             let path = format!("/v1/channels/{channel}/cancel");
             show(common, &client.post(&path, &json!({})).await?, words::order)
         }
@@ -191,32 +180,43 @@ async fn open(
     );
     estimate(client, common, "open").await;
     let mut answer = client.post("/v1/channels", body).await?;
+    if answer["deposit"] != body["deposit"] || answer["stage"] == "live" {
+        progress(
+            common,
+            "there is a channel with this hub, or an opening under way, which goes on as it is: --another opens one beside it",
+        );
+    }
     let hash = answer["dispute_hash"].clone();
     if wait && answer["stage"] != "live" {
-        progress(common, "waits until the hub has accepted and the chain is final");
-        let status = until(client, "/v1/status", |status| {
-            let all = status["openings"].as_array().map(Vec::as_slice).unwrap_or_default();
-            let one = all.iter().find(|one| one["dispute_hash"] == hash);
-            let stage = one.map_or(&Value::Null, |one| &one["stage"]);
-            match stage.get("failed").and_then(Value::as_str) {
+        let status = until(client, "/v1/status", common, |status| {
+            let one = opening_of(status, &hash);
+            match one["stage"].get("failed").and_then(Value::as_str) {
                 Some(reason) => Err(format!("the channel was not opened: {reason}")),
-                None => Ok(stage == "live"),
+                None => Ok(Look::done_or(one["stage"] == "live", || words::opening_waits(&one))),
             }
         });
-        let status = status.await?;
-        let all = status["openings"].as_array().cloned().unwrap_or_default();
-        answer = all.into_iter().find(|one| one["dispute_hash"] == hash).unwrap_or_default();
+        answer = opening_of(&status.await?, &hash);
     }
     show(common, &answer, words::opening)
 }
 
+/// One of the node's openings.
+fn opening_of(status: &Value, hash: &Value) -> Value {
+    let all = status["openings"].as_array().map(Vec::as_slice).unwrap_or_default();
+    all.iter().find(|one| one["dispute_hash"] == *hash).cloned().unwrap_or_default()
+}
+
 /// Says what a command's calls cost, to people, where that can be told.
 async fn estimate(client: &Client, common: &Common, what: &str) {
+    estimate_of(client, common, what, None).await;
+}
+
+async fn estimate_of(client: &Client, common: &Common, what: &str, channel: Option<u64>) {
     if common.json {
         return;
     }
     if let Ok(costs) = client.get("/v1/costs").await {
-        progress(common, &words::cost_of(&costs, what));
+        progress(common, &cost_words::cost_of(&costs, what, channel));
     }
 }
 
@@ -231,14 +231,18 @@ async fn put_in(
     let key = order.map_or_else(random_key, str::to_owned);
     progress(common, &format!("to repeat this very order: --order {key}"));
     let body = json!({"amount": amount.to_string(), "key": key});
+    let before = client.get("/v1/channels").await?;
     let mut answer = client.post(path, &body).await?;
     let comes = |answer: &Value| {
         let state = answer.pointer("/order/state").and_then(Value::as_str);
         matches!(state, Some("running" | "waiting"))
     };
-    while wait && comes(&answer) {
-        tokio::time::sleep(LOOK_EVERY).await;
-        answer = client.post(path, &body).await?;
+    if wait && comes(&answer) {
+        while comes(&answer) {
+            tokio::time::sleep(LOOK_EVERY).await;
+            answer = client.post(path, &body).await?;
+        }
+        until_seen(client, &answer, &before).await?;
     }
     show(common, &answer, words::order)?;
     if answer.pointer("/order/state") == Some(&json!("failed")) {
@@ -247,44 +251,20 @@ async fn put_in(
     Ok(())
 }
 
-async fn pay(
-    client: &Client,
-    body: &Value,
-    wait: bool,
-    common: &Common,
-) -> Result<(), CommandError> {
-    let mut answer = client.post("/v1/payments", body).await?;
-    if wait {
-        let reference = answer["reference"].clone();
-        let ended = |one: &Value| {
-            ["received", "refused", "unclear"].iter().any(|stage| one["stage"] == *stage)
-        };
-        let history = until(client, "/v1/payments", |history| {
-            let ours = with_reference(history, &reference);
-            Ok(!ours.is_empty() && ours.iter().all(ended))
-        });
-        answer["payments"] = Value::Array(with_reference(&history.await?, &reference));
-    }
-    show(common, &answer, words::history)?;
-    let stands = |stage: &str| {
-        answer["payments"].as_array().is_some_and(|all| all.iter().any(|one| one["stage"] == stage))
+/// What is final counts once the node has read it from the chain, a moment later.
+async fn until_seen(client: &Client, answer: &Value, before: &Value) -> Result<(), CommandError> {
+    let version = |channels: &Value| {
+        the_channel(channels, &answer["channel"]).and_then(|one| one["version"].as_u64())
     };
-    if stands("unclear") {
-        return Err(failed(
-            "what became of the payment is not known here: the node was restored, or its disk set back; ask the payee before you pay again",
-        ));
-    }
-    if stands("refused") {
-        return Err(failed("the payment was refused; the reason stands above"));
+    let deadline = Instant::now() + SETTLE_MAX;
+    let is_done = answer.pointer("/order/state") == Some(&json!("done"));
+    while is_done && Instant::now() < deadline {
+        if version(&client.get("/v1/channels").await?) > version(before) {
+            break;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
     Ok(())
-}
-
-fn with_reference(history: &Value, reference: &Value) -> Vec<Value> {
-    let all = history["payments"].as_array().cloned().unwrap_or_default();
-    all.into_iter()
-        .filter(|one| one["reference"] == *reference && one["direction"] == "outgoing")
-        .collect()
 }
 
 /// A withdrawal or a close: done when the channel is held no longer.
@@ -310,7 +290,7 @@ async fn agree(
     };
     if wait {
         let id = answer["channel"].clone();
-        let channels = until(client, "/v1/channels", |channels| {
+        let channels = until(client, "/v1/channels", common, |channels| {
             let one = the_channel(channels, &id).ok_or("the channel is gone")?;
             if one["held"] == true
                 && let Some(reason) = one["refusal"].as_str()
@@ -318,7 +298,7 @@ async fn agree(
             {
                 return Err(format!("the hub does not consent: {reason}"));
             }
-            Ok(one["held"] == false)
+            Ok(Look::done_or(one["held"] == false, || words::held(one)))
         });
         let channels = channels.await?;
         if answer.get("consent").is_some() {
@@ -330,11 +310,12 @@ async fn agree(
                 ));
             }
         }
-        until(client, "/v1/status", |status| {
+        until(client, "/v1/status", common, |status| {
             let all = status["orders"].as_array().map(Vec::as_slice).unwrap_or_default();
-            Ok(!all
-                .iter()
-                .any(|one| one["state"] == "running" && words::is_of_consent(one, &answer)))
+            let runs =
+                |one: &&Value| one["state"] == "running" && words::is_of_consent(one, &answer);
+            let is_done = !all.iter().any(|one| runs(&one));
+            Ok(Look::done_or(is_done, || "the money is on its way to the account".to_owned()))
         })
         .await?;
         answer = the_channel(&channels, &id).cloned().unwrap_or_default();
@@ -349,19 +330,14 @@ async fn exit(
     wait: bool,
     common: &Common,
 ) -> Result<(), CommandError> {
-    progress(
-        common,
-        "signing on this channel stops for good; a dispute locks fee and bond until its window is over",
-    );
-    estimate(client, common, "exit").await;
     let answer = client.post(path, body).await?;
     if !wait {
         return show(common, &answer, words::exit);
     }
     let id = answer["channel"].clone();
-    let channels = until(client, "/v1/channels", |channels| {
+    let channels = until(client, "/v1/channels", common, |channels| {
         let one = the_channel(channels, &id).ok_or("the channel is gone")?;
-        Ok(one["standing"] == "over")
+        Ok(Look::done_or(one["standing"] == "over", || words::leaving(one)))
     })
     .await?;
     show(common, the_channel(&channels, &id).unwrap_or(&Value::Null), words::channel)
@@ -369,7 +345,9 @@ async fn exit(
 
 async fn restore(client: &Client, wait: bool, common: &Common) -> Result<(), CommandError> {
     let answer = if wait {
-        until(client, "/v1/restore", |answer| Ok(answer["done"] == true)).await?
+        let look =
+            |answer: &Value| Ok(Look::done_or(answer["done"] == true, || words::restore(answer)));
+        until(client, "/v1/restore", common, look).await?
     } else {
         client.get("/v1/restore").await?
     };
@@ -378,7 +356,10 @@ async fn restore(client: &Client, wait: bool, common: &Common) -> Result<(), Com
 
 async fn backups(client: &Client, wait: bool, common: &Common) -> Result<(), CommandError> {
     let answer = if wait {
-        until(client, "/v1/backups", |answer| Ok(answer["covered"] == true)).await?
+        let look = |answer: &Value| {
+            Ok(Look::done_or(answer["covered"] == true, || words::uncovered(answer)))
+        };
+        until(client, "/v1/backups", common, look).await?
     } else {
         client.get("/v1/backups").await?
     };

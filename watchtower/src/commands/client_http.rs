@@ -1,6 +1,6 @@
 //! How commands reach a running node: its local API, with the token from its folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,6 +11,7 @@ use crate::virtual_node::{API_ADDRESS, API_TOKEN, read_token};
 /// A running node, as its folder says how to reach it.
 #[derive(Debug)]
 pub(crate) struct Client {
+    folder: PathBuf,
     url: String,
     http: reqwest::Client,
     token: zeroize::Zeroizing<String>,
@@ -40,12 +41,25 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(failed)?;
-        Ok(Self { url: format!("http://{}", address.trim()), http, token })
+        Ok(Self {
+            folder: folder.to_owned(),
+            url: format!("http://{}", address.trim()),
+            http,
+            token,
+        })
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Value, CommandError> {
         let answer = request.bearer_auth(self.token.as_str()).send().await.map_err(|error| {
-            failed(format!("the node does not answer at {} ({error}): is it running?", self.url))
+            failed(if error.is_connect() {
+                format!(
+                    "no node answers at {}: is it running? Its folder is {}",
+                    self.url,
+                    self.folder.display()
+                )
+            } else {
+                format!("the node's answer does not come ({error}); give the same command again")
+            })
         })?;
         let status = answer.status();
         let body: Value = answer.json().await.map_err(failed)?;
@@ -55,7 +69,15 @@ impl Client {
         let message = body.pointer("/error/message").and_then(Value::as_str);
         let message = message.map_or_else(|| format!("{status}: {body}"), str::to_owned);
         let code = body.pointer("/error/code").and_then(Value::as_str);
-        Err(if code == Some("not_now") { CommandError::NotNow(message) } else { failed(message) })
+        Err(match code {
+            Some("not_now" | "no_payee") => CommandError::NotNow(message),
+            Some("unauthorised") => failed(format!(
+                "the node at {} does not take the token in {}: another node listens there, or the file was changed since it started",
+                self.url,
+                self.folder.display()
+            )),
+            _ => failed(message),
+        })
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value, CommandError> {

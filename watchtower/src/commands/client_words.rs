@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
@@ -10,7 +10,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-fn list(answer: &Value, field: &str) -> Vec<Value> {
+pub(super) fn list(answer: &Value, field: &str) -> Vec<Value> {
     answer[field].as_array().cloned().unwrap_or_default()
 }
 
@@ -29,49 +29,60 @@ pub(crate) fn opening(answer: &Value) -> String {
     lines(answer, &["stage", "channel", "deposit", "allocation"])
 }
 
-pub(crate) fn order(answer: &Value) -> String {
-    let mut out = lines(answer, &["channel", "amount"]);
-    out.push_str(&lines(&answer["order"], &["name", "state", "call", "calls", "reason"]));
-    out
-}
-
-/// Wei as ether, for people.
-fn ether(value: &Value) -> String {
-    let wei = value.as_str().and_then(|text| text.parse::<u128>().ok());
-    match wei {
-        Some(wei) => {
-            let (whole, part) = (wei / 10_u128.pow(18), wei % 10_u128.pow(18) / 10_u128.pow(12));
-            format!("{whole}.{part:06} ether")
+/// What an opening that is not done waits for.
+pub(crate) fn opening_waits(one: &Value) -> String {
+    match one["stage"].as_str() {
+        Some("asking") => {
+            "asks the hub; if that takes long: does it run, and is its address reachable from here?"
+                .to_owned()
         }
-        None => text(value),
+        Some("sending") => "the transactions are on their way; counts once it is final".to_owned(),
+        Some("waiting") => {
+            let id = text(&one["channel"]);
+            format!(
+                "channel {id} is open, and waits for the hub to accept it (it may wait for capital): until it does, `watchtower cancel {id}` takes the deposit back whole"
+            )
+        }
+        _ => String::new(),
     }
 }
 
-pub(crate) fn cost_of(costs: &Value, what: &str) -> String {
-    if what != "exit" {
-        return format!("costs about {} of gas", ether(&costs[what]));
+/// What a channel that pauses waits for.
+pub(crate) fn held(one: &Value) -> String {
+    match (one["refusal"].as_str(), one["held_why"].as_str()) {
+        (Some(refusal), _) => format!("the hub does not consent yet: {refusal}; it is asked again"),
+        (None, Some(why)) => why.to_owned(),
+        (None, None) => String::new(),
     }
-    let exit = &costs["exit"];
-    let mut out = format!(
-        "costs about {} of gas, and locks {} as the fee",
-        ether(&exit["gas"]),
-        ether(&exit["fee"])
-    );
-    for one in list(exit, "bonds") {
-        out.push_str(&format!(
-            ", {} as the bond of channel {}",
-            ether(&one["bond"]),
-            text(&one["channel"])
-        ));
-    }
-    out
 }
 
-pub(crate) fn costs(answer: &Value) -> String {
-    let mut out = format!("{:<16} {}\n", "gas price", text(&answer["gas_price"]));
-    for what in ["open", "fund", "withdraw", "close", "exit"] {
-        out.push_str(&format!("{what:<16} {}\n", cost_of(answer, what)));
+/// How far an exit has come.
+pub(crate) fn leaving(one: &Value) -> String {
+    match one["exit"]["step"].as_str() {
+        Some("closing") => "asks the hub for a close by consent first",
+        Some("opening") => "proves the newest state and opens a dispute: that takes a while",
+        Some("disputed") => {
+            "the dispute is open; after its window it is settled, and what is due is collected"
+        }
+        _ => "",
     }
+    .to_owned()
+}
+
+/// Why not everything is protected yet.
+pub(crate) fn uncovered(answer: &Value) -> String {
+    format!(
+        "{} of {} are protected; waits for {} of {} towers to hold the newest states",
+        text(&answer["value_protected"]),
+        text(&answer["value_held"]),
+        text(&answer["target"]),
+        text(&answer["towers"]),
+    )
+}
+
+pub(crate) fn order(answer: &Value) -> String {
+    let mut out = lines(answer, &["channel", "standing", "amount"]);
+    out.push_str(&lines(&answer["order"], &["name", "state", "call", "calls", "reason"]));
     out
 }
 
@@ -80,22 +91,74 @@ pub(crate) fn history(answer: &Value) -> String {
     if all.is_empty() {
         return "no payments".to_owned();
     }
-    let mut out = String::new();
-    for one in all {
-        let way = if one["direction"] == "incoming" { "from" } else { "to" };
-        let other = if way == "from" { &one["payer"] } else { &one["payee"] };
-        let reason =
-            one["reason"].as_str().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        out.push_str(&format!(
-            "{:>20} {way:<4} channel {:<6} {:<10}{reason} fee {} {}\n",
-            text(&one["amount"]),
-            text(other),
-            text(&one["stage"]),
-            text(&one["fee"]),
-            text(&one["payment"]),
-        ));
-    }
-    out
+    all.iter().map(payment).collect::<Vec<_>>().join("\n")
+}
+
+/// A payment on one line.
+pub(crate) fn payment(one: &Value) -> String {
+    let way = match one["direction"].as_str() {
+        Some("incoming") => format!("from channel {:<6}", text(&one["payer"])),
+        Some(_) => format!("to   channel {:<6}", text(&one["payee"])),
+        // A hub stands between.
+        None => {
+            format!("from channel {} to channel {:<6}", text(&one["payer"]), text(&one["payee"]))
+        }
+    };
+    let why = one["why"].as_str().or(one["reason"].as_str());
+    let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
+    format!(
+        "{:>20} {way} {:<10}{why} fee {} {}",
+        text(&one["amount"]),
+        text(&one["stage"]),
+        text(&one["fee"]),
+        text(&one["payment"]),
+    )
+}
+
+/// What a payment that has not ended waits for.
+pub(crate) fn waiting(one: &Value) -> String {
+    let words = match (one["stage"].as_str(), one["reason"].as_str()) {
+        (Some("proposed"), Some("unknown_payee")) => {
+            "the hub does not know the payee's channel yet, and is asked again for a few seconds"
+        }
+        (Some("proposed"), _) => {
+            "waits for the hub to take the payment: is it connected? see `watchtower channels`"
+        }
+        (Some("debited"), _) => "paid to the hub; waits until enough towers hold that",
+        (Some("protected"), _) => {
+            "paid to the hub; waits for the payee, whose node must run. If it does not come in time, the hub pays back"
+        }
+        (Some("owed"), _) => {
+            "the hub has the money and does not pass it on: `watchtower export` with the payment's id writes the proof of that"
+        }
+        _ => "",
+    };
+    words.to_owned()
+}
+
+/// Why a payment was refused, and what to do.
+pub(crate) fn refused(one: &Value) -> String {
+    let why = one["why"].as_str().unwrap_or("no reason is known");
+    let advice = match one["reason"].as_str() {
+        Some("unknown_payee") => "ask the payee whether its channel is live, and with the same hub",
+        Some("fee") => {
+            "the hub asks for more than the policy's [hub] fee allows: see `watchtower channels`"
+        }
+        Some("amount") => {
+            "pay less at a time, or more, as the hub allows; the balance must cover the fee, too"
+        }
+        Some("limit") => "wait until what is under way has ended (`watchtower history`)",
+        Some("liquidity") => "pay less, or ask the hub to put more into the payee's channel",
+        Some("past" | "debit" | "history") => "order it once more",
+        Some("ending") => {
+            "one of the two channels is being left: see `watchtower channels`, and ask the payee"
+        }
+        Some("unreachable" | "paid_back") => {
+            "the money came back; try again when the payee's node runs"
+        }
+        _ => "nothing was paid",
+    };
+    format!("the payment was refused: {why}; {advice}")
 }
 
 pub(crate) fn channel(one: &Value) -> String {
@@ -131,6 +194,19 @@ pub(crate) fn channel(one: &Value) -> String {
             text(&agreed["vip"])
         ));
     }
+    let leaving = leaving(one);
+    if !leaving.is_empty() && one["standing"] != "over" {
+        out.push_str(&format!("it is being left: {leaving}\n"));
+    }
+    if let Some(deadline) =
+        one["dispute"]["deadline"].as_u64().filter(|_| one["standing"] != "over")
+    {
+        out.push_str(&format!(
+            "disputed         until {deadline} (seconds since 1970), with nonce {} and a claim of {}\n",
+            text(&one["dispute"]["nonce"]),
+            text(&one["dispute"]["claim"])
+        ));
+    }
     if one["restoring"] == true {
         out.push_str("it is being restored: nothing is signed until that is done\n");
     }
@@ -156,13 +232,34 @@ pub(crate) fn channels(answer: &Value) -> String {
 }
 
 pub(crate) fn status(answer: &Value) -> String {
-    let mut out =
-        lines(answer, &["role", "account", "peer", "vault", "asset", "channels", "worth", "signs"]);
+    let mut out = lines(
+        answer,
+        &["role", "account", "peer", "vault", "asset", "channels", "worth", "pool_idle", "signs"],
+    );
     if let Some(reason) = answer["why_not"].as_str() {
         out.push_str(&format!("nothing is signed: {reason}\n"));
     }
+    if let Some(trouble) = answer["signer_trouble"].as_str() {
+        out.push_str(&format!("waits for the account's signer: {trouble}\n"));
+    }
+    for channel in list(answer, "restoring") {
+        let channel = text(&channel);
+        out.push_str(&format!(
+            "channel {channel} is being restored, and not counted above: see `watchtower restore`\n"
+        ));
+    }
+    for one in list(answer, "openings") {
+        let waits = opening_waits(&one);
+        if !waits.is_empty() {
+            out.push_str(&format!("an opening with {}: {waits}\n", text(&one["deposit"])));
+        }
+    }
     for one in list(answer, "orders") {
-        out.push_str(&format!("on its way: {} ({})\n", text(&one["name"]), text(&one["state"])));
+        let name = text(&one["name"]);
+        out.push_str(&match one["reason"].as_str() {
+            Some(reason) => format!("failed: {name}: {reason}\n"),
+            None => format!("on its way: {name} ({})\n", text(&one["state"])),
+        });
     }
     out
 }
@@ -185,11 +282,17 @@ pub(crate) fn restore(answer: &Value) -> String {
     if answer["done"] == true {
         let mut out = "nothing is being restored\n".to_owned();
         for one in list(answer, "restored") {
+            let behind = match list(&one, "towers_behind").is_empty() {
+                true => "no tower served less than it had receipted".to_owned(),
+                false => format!(
+                    "towers that served less than they had receipted, by their place in the list from 0: {}",
+                    text(&one["towers_behind"])
+                ),
+            };
             out.push_str(&format!(
-                "channel {:<8} restored with nonce {}; towers that served less, by their place in the list from 0: {}\n",
+                "channel {:<8} restored with nonce {}; {behind}\n",
                 text(&one["channel"]),
                 text(&one["nonce"]),
-                text(&one["towers_behind"]),
             ));
         }
         return out;

@@ -20,19 +20,19 @@ pub(crate) fn completions(shell: clap_complete::Shell) -> Result<(), CommandErro
     write(&script)
 }
 
-pub(crate) fn page(command: Option<&str>) -> Result<(), CommandError> {
+pub(crate) fn page(command: &[String]) -> Result<(), CommandError> {
     let mut whole = Cli::command();
     whole.build();
-    let wanted = match command {
-        Some(name) => whole.find_subcommand(name).cloned().ok_or_else(|| {
-            CommandError::Node(format!("there is no command {name}; see `watchtower --help`"))
-        })?,
-        None => whole,
-    };
+    let mut wanted = &whole;
+    for name in command {
+        wanted = wanted.find_subcommand(name).ok_or_else(|| {
+            let told = command.join(" ");
+            CommandError::Node(format!("there is no command {told}; see `watchtower --help`"))
+        })?;
+    }
     let mut page = Vec::new();
-    clap_mangen::Man::new(wanted).render(&mut page).map_err(|source| CommandError::System {
-        what: "the manual page cannot be made".to_owned(),
-        source,
+    clap_mangen::Man::new(wanted.clone()).render(&mut page).map_err(|source| {
+        CommandError::System { what: "the manual page cannot be made".to_owned(), source }
     })?;
     write(&page)
 }

@@ -2,7 +2,11 @@
 
 mod check_config;
 mod client;
+mod client_cost_words;
+mod client_history;
 mod client_http;
+mod client_pay;
+mod client_wait;
 mod client_words;
 mod demo;
 mod deploy;
@@ -31,7 +35,7 @@ pub fn execute(cli: &Cli) -> Result<(), CommandError> {
     let config = cli.settings.load()?;
     match &cli.command {
         Command::Completions { shell } => manual::completions(*shell),
-        Command::Man { command } => manual::page(command.as_deref()),
+        Command::Man { command } => manual::page(command),
         Command::CheckConfig => check_config::execute(&config),
         Command::Keys(command) => keys::execute(&config, command),
         Command::Inspect { what, limit } => inspect::execute(&config, *what, *limit),

@@ -138,10 +138,18 @@ impl ChainConfig {
             );
         }
         if self.chain_id.is_none() {
-            return invalid("chain.chain_id", "is missing: give it, or chain.deployment");
+            return invalid(
+                "chain.chain_id",
+                "is missing: give it, or chain.deployment (--deployment FILE)",
+            );
         }
         match self.vipe {
-            None => return invalid("chain.vipe", "is missing: give it, or chain.deployment"),
+            None => {
+                return invalid(
+                    "chain.vipe",
+                    "is missing: give it, or chain.deployment (--deployment FILE)",
+                );
+            }
             Some(vipe) if vipe.is_zero() => return invalid("chain.vipe", "is the zero address"),
             Some(_) => {}
         }

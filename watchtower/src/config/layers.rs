@@ -107,7 +107,7 @@ const OTHER_VARIABLES: &[&str] =
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration file {path}")]
+    #[error("cannot read the file {path}")]
     Unreadable {
         /// The file.
         path: PathBuf,

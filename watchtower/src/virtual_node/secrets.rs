@@ -17,7 +17,9 @@ use super::{STORE, system};
 use crate::commands::say;
 use crate::config::Config;
 use crate::error::{CommandError, DeploymentError};
-use crate::keys::{ACCOUNT_VARIABLE, Password, new_seed, open_account, read_seed, store_seed};
+use crate::keys::{
+    ACCOUNT_VARIABLE, KeysError, Password, new_seed, open_account, read_seed, store_seed,
+};
 
 /// The seed's file in the data folder.
 const SEED: &str = "seed";
@@ -29,7 +31,7 @@ pub(crate) const API_TOKEN: &str = "api.token";
 /// The account's key: from the environment where that has one, else from the encrypted file.
 pub(super) fn account(
     keystore: &Path,
-    password: impl FnOnce() -> Result<Password, crate::keys::KeysError>,
+    password: impl FnOnce() -> Result<Password, KeysError>,
 ) -> Result<Account, CommandError> {
     if let Ok(text) = std::env::var(ACCOUNT_VARIABLE) {
         let text = Zeroizing::new(text);
@@ -114,7 +116,12 @@ pub(super) fn token(folder: &Path) -> Result<Token, CommandError> {
 
 /// Reads a token from a file that nobody else can read.
 pub(crate) fn read_token(path: &Path) -> Result<Zeroizing<String>, CommandError> {
-    let secret = read_seed(path)?;
+    let secret = read_seed(path).map_err(|error| match error {
+        KeysError::Content { path, .. } => {
+            KeysError::Content { path, wanted: "a token: 64 hexadecimal digits" }
+        }
+        other => other,
+    })?;
     Ok(Zeroizing::new(alloy_primitives::hex::encode(*secret)))
 }
 

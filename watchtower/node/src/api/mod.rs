@@ -119,7 +119,7 @@ async fn gate(State(shared): State<Shared>, request: HttpRequest, next: Next) ->
     match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
         Ok(response) => response,
         Err(_elapsed) => Refused(ApiError::busy(
-            "the request took too long; whether it was carried out is unknown: repeat it, that is safe",
+            "the request took too long; whether it was carried out is unknown: repeat it with the same key or invoice, that is safe",
         ))
         .into_response(),
     }

@@ -71,13 +71,16 @@ impl Driver {
         if let Some(why) = self.why_held(channel) {
             return Ok(Err(ApiError::refused(why)));
         }
+        if amount == Amount::ZERO {
+            return Ok(Err(ApiError::bad("a withdrawal takes more than nothing")));
+        }
         let deadline = self.chain_s.saturating_add(GOOD_FOR_S);
         let terms = match self.withdrawal(channel, amount, deadline) {
             Ok(terms) => Terms::Withdraw(terms),
-            Err(refusal) => return Ok(Err(here(refusal))),
+            Err(refusal) => return Ok(Err(self.here(channel, refusal))),
         };
         let Some(seq) = self.book.get(channel).map(|own| own.seq) else {
-            return Ok(Err(here(Refusal::NotLive)));
+            return Ok(Err(self.here(channel, Refusal::NotLive)));
         };
         // The order is on record before its consent is: a crash between the two leaves an order that was in vain.
         let mut turn = vec![rows::put(NodeTable::Notes, newest_key(channel, seq), &deadline)?];
@@ -89,6 +92,23 @@ impl Driver {
         self.consent(channel, terms, None).await?;
         self.ask_consent(channel);
         Ok(Ok(seq))
+    }
+
+    /// Why this node itself does not consent.
+    fn here(&self, channel: ChannelId, refusal: Refusal) -> ApiError {
+        match refusal {
+            Refusal::NotLive => ApiError::refused("the channel is not live"),
+            Refusal::Busy => ApiError::not_now(
+                "an update or a payment of this channel is under way: try again when it has ended",
+            ),
+            Refusal::Stale => {
+                ApiError::refused("this node's view of the chain is stale: nothing is signed")
+            }
+            _ => ApiError::refused(format!(
+                "the balance of {} does not cover it",
+                self.worth(channel)
+            )),
+        }
     }
 
     /// Whether the consent of this order can no longer be executed and was not.
@@ -137,14 +157,15 @@ impl Driver {
     fn closing_terms(&self, channel: ChannelId) -> Result<Closing, ApiError> {
         let deadline = self.chain_s.saturating_add(GOOD_FOR_S);
         let Some(own) = self.book.get(channel).filter(|own| own.dispute.is_some()) else {
-            return self.closing(channel, deadline).map_err(here);
+            return self.closing(channel, deadline).map_err(|why| self.here(channel, why));
         };
         let Some(dispute) = own.open_dispute() else {
             return Err(ApiError::not_now("the dispute is not final yet: try again when it is"));
         };
         // Of no use after the dispute.
         let deadline = deadline.min(dispute.deadline.saturating_sub(1));
-        let terms = self.closing_in_dispute(channel, deadline).map_err(here)?;
+        let terms = self.closing_in_dispute(channel, deadline);
+        let terms = terms.map_err(|why| self.here(channel, why))?;
         terms.map_err(|refusal| ApiError::refused(refusal.to_string()))
     }
 
@@ -188,17 +209,4 @@ fn already() -> ApiError {
     ApiError::refused(
         "another consent of this channel may still be executed: wait for it, or for its deadline",
     )
-}
-
-fn here(refusal: Refusal) -> ApiError {
-    match refusal {
-        Refusal::NotLive => ApiError::refused("the channel is not live"),
-        Refusal::Busy => ApiError::not_now(
-            "an update or a payment of this channel is under way: try again when it has ended",
-        ),
-        Refusal::Stale => {
-            ApiError::refused("this node's view of the chain is stale: nothing is signed")
-        }
-        _ => ApiError::refused("the balance does not cover it"),
-    }
 }

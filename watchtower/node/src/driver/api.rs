@@ -56,7 +56,7 @@ pub enum Command {
         /// How much; none lets the payer choose.
         amount: Option<Amount>,
     },
-    /// Payments, newest last.
+    /// Payments in this node's hands, newest last.
     History {
         /// The channel; none for all.
         channel: Option<ChannelId>,
@@ -220,7 +220,9 @@ impl Driver {
         let mut all = self.book.channels().keys().filter(|id| here(id));
         match (all.next(), all.next()) {
             (Some(id), None) => Ok(*id),
-            (None, _) => Err(ApiError::missing("this node has no channel: open one first")),
+            (None, _) => Err(ApiError::missing(
+                "this node has no channel: open one first, with a hub's invitation",
+            )),
             (Some(_), Some(_)) => {
                 Err(ApiError::bad("this node has several channels: say which one (--channel)"))
             }

@@ -4,7 +4,7 @@
 
 use alloy_primitives::U256;
 use protocol::vipe::bond;
-use protocol::{Amount, ChannelId};
+use protocol::{Amount, ChannelId, Role};
 use serde_json::{Value, json};
 
 use super::Driver;
@@ -19,6 +19,9 @@ const OPEN: u64 = 420_000;
 const DEPOSIT: u64 = 140_000;
 const WITHDRAW: u64 = 260_000;
 const CLOSE: u64 = 240_000;
+const CANCEL: u64 = 70_000;
+const ACCEPT: u64 = 260_000;
+const ALLOCATE: u64 = 180_000;
 const CLAIM: u64 = 80_000;
 const DISPUTE: u64 = 2_400_000;
 const SETTLE: u64 = 200_000;
@@ -41,15 +44,20 @@ impl Driver {
                 json!({"channel": id, "claim": claim, "bond": bond.to_string()})
             })
             .collect();
-        Ok(json!({
-            "gas_price": price.to_string(),
-            "open": wei(APPROVE + OPEN), "fund": wei(APPROVE + DEPOSIT),
-            "withdraw": wei(WITHDRAW + CLAIM), "close": wei(CLOSE + CLAIM),
-            "exit": {
+        let mut costs = match self.parts.role {
+            Role::Participant => json!({
+                "open": wei(APPROVE + OPEN), "fund": wei(APPROVE + DEPOSIT),
+                "withdraw": wei(WITHDRAW + CLAIM), "close": wei(CLOSE + CLAIM),
+                "cancel": wei(CANCEL + CLAIM),
+            }),
+            Role::Counterparty => json!({"accept": wei(ACCEPT), "allocate": wei(ALLOCATE)}),
+        };
+        costs["gas_price"] = json!(price.to_string());
+        costs["exit"] = json!({
                 "gas": wei(EXIT), "fee": fee.to_string(), "bonds": exits,
                 "comes_back": "fee and bond, to an honest exiter",
-            },
-        }))
+        });
+        Ok(costs)
     }
 
     /// What a unit of gas costs, and the fee of a dispute's opening; none before a block was seen.

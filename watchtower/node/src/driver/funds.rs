@@ -26,7 +26,7 @@ impl Driver {
             Err(error) => return Ok(Err(error)),
         };
         if amount == Amount::ZERO {
-            return Ok(Err(ApiError::bad("nothing is no deposit")));
+            return Ok(Err(ApiError::bad("a deposit is more than nothing")));
         }
         let name = format!("fund channel {channel} key {}", keccak256(key.as_bytes()));
         if !self.errands.contains_key(&name) {
@@ -51,7 +51,7 @@ impl Driver {
         let name = format!("allocate channel {channel} key {}", keccak256(key.as_bytes()));
         if !self.errands.contains_key(&name) {
             if amount == Amount::ZERO {
-                return Ok(Err(ApiError::bad("nothing is no allocation")));
+                return Ok(Err(ApiError::bad("an allocation is more than nothing")));
             }
             if !self.is_live(channel) {
                 return Ok(Err(ApiError::refused(format!("channel {channel} is not live"))));
@@ -72,19 +72,27 @@ impl Driver {
     }
 
     pub(super) async fn cancel(&mut self, channel: ChannelId) -> Result<Answer, NodeError> {
-        let open = self.book.get(channel).is_some_and(|own| own.standing == Standing::Open);
-        if !open || self.parts.role != Role::Participant {
+        let Some(own) = self.book.get(channel) else {
+            return Ok(Err(ApiError::missing(format!("this node has no channel {channel}"))));
+        };
+        let name = format!("cancel channel {channel}");
+        let standing = own.standing;
+        let is_taken_back = standing == Standing::Cancelled && self.errands.contains_key(&name);
+        let may = standing == Standing::Open || is_taken_back;
+        if !may || self.parts.role != Role::Participant {
             return Ok(Err(ApiError::refused(format!(
                 "channel {channel} does not wait to be accepted"
             ))));
         }
         let (vipe, account) = (Vipe::new(self.parts.site.vipe), self.parts.keys.account.address());
-        let steps = vec![
-            step(vipe.cancel(channel), true),
-            step(vipe.claim_asset(self.parts.site.asset, account), true),
-        ];
-        let name = format!("cancel channel {channel}");
+        let claim = step(vipe.claim_asset(self.parts.site.asset, account), true);
+        // What is taken back may still have to come home.
+        let steps = match standing {
+            Standing::Open => vec![step(vipe.cancel(channel), true), claim],
+            _ => vec![claim],
+        };
         self.begin_again(Errand::new(name.clone(), steps)).await?;
-        Ok(Ok(json!({"channel": channel, "order": self.errands.get(&name).map(show::errand)})))
+        let order = self.errands.get(&name).map(show::errand);
+        Ok(Ok(json!({"channel": channel, "standing": standing, "order": order})))
     }
 }

@@ -44,6 +44,11 @@ impl Driver {
             Err(unknown) => return Ok(Err(unknown)),
         };
         if before.iter().all(|(_, one)| one.stage == wallet::Stage::Refused) {
+            if self.record(channel).is_some_and(|record| record.is_stopped()) {
+                return Ok(Err(ApiError::refused(format!(
+                    "channel {channel} is being left: nothing is signed on it any more"
+                ))));
+            }
             let given = self.give_wallet(channel, wallet::Event::Pay(order)).await?;
             if let Some(refusal) = given.refusal() {
                 return Ok(Err(refusal.into()));
@@ -152,13 +157,11 @@ impl Driver {
         {
             return Err(ApiError::bad(format!("the invoice is for {asked}, not for {amount}")));
         }
-        let amount = amount.or(asked).ok_or_else(|| ApiError::bad("say how much"))?;
+        let amount = amount
+            .or(asked)
+            .ok_or_else(|| ApiError::bad("say how much (--amount): the payer chooses here"))?;
         let known = rows::known(&self.parts.store, payee).map_err(ApiError::busy)?;
-        let payee = known.ok_or_else(|| {
-            ApiError::missing(format!(
-                "the chain that this node follows has no usable channel {payee} yet"
-            ))
-        })?;
+        let payee = known.ok_or_else(|| ApiError::no_payee(payee))?;
         Ok((channel, Order { payee: Box::new(payee), amount, reference: reference.0 }))
     }
 }

@@ -124,6 +124,20 @@ async fn a_deposit_can_be_taken_back_also_when_that_failed_once() {
     fail(&mut alice, "cancel ", "too early");
     let again = alice.ask(cancel).await.unwrap();
     assert_eq!((&again["order"]["state"], wanted(&alice).len()), (&json!("running"), 2));
+    // It is off the channel; what failed is that it comes home.
+    let cancelled = at(1, Event::Cancelled { channel: CHANNEL });
+    alice.driver.on_batch(delivery(vec![cancelled])).await.unwrap();
+    fail(&mut alice, "cancel ", "out of gas");
+    let cancel = Command::Cancel { channel: CHANNEL };
+    let again = alice.ask(cancel.clone()).await.unwrap();
+    assert_eq!(
+        (&again["order"]["state"], &again["order"]["calls"]),
+        (&json!("running"), &json!(1))
+    );
+    alice.driver.errands.get_mut("cancel channel 1").unwrap().state = State::Done;
+    assert_eq!(alice.ask(cancel).await.unwrap()["order"]["state"], "done", "and told so after it");
+    let unknown = alice.ask(Command::Cancel { channel: id(9) }).await.unwrap_err();
+    assert_eq!(unknown.status, 404);
 }
 
 #[tokio::test]
