@@ -51,10 +51,19 @@ pub enum Reason {
     /// The payment came back unused: the payer was credited again.
     #[error("the payment was paid back")]
     PaidBack,
+    /// The debit is not backed now: not final, not protected, or below a dispute. It passes: the hub offers again.
+    #[error("the debit is not backed now")]
+    NotBacked,
+    /// The payment was credited before: this payee has forgotten it.
+    #[error("the payment was credited before")]
+    Credited,
+    /// The person took the order back, or an earlier attempt of it was debited after all.
+    #[error("the order was taken back, or an earlier attempt of it was debited after all")]
+    Cancelled,
 }
 
 impl Reason {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 14] = [
         Self::UnknownPayee,
         Self::Fee,
         Self::Amount,
@@ -66,6 +75,9 @@ impl Reason {
         Self::Ending,
         Self::Unreachable,
         Self::PaidBack,
+        Self::NotBacked,
+        Self::Credited,
+        Self::Cancelled,
     ];
 
     fn byte(self) -> u8 {
@@ -104,6 +116,8 @@ pub enum Message {
     ReceiptKept(PaymentId),
     /// Payer to hub: the payment has ended here; forget it.
     Done(PaymentId),
+    /// Hub to payer: the credit is final; the payee has given no receipt yet. The hub's word alone: it ends nothing.
+    Credited(PaymentId),
 }
 
 impl Message {
@@ -127,6 +141,7 @@ impl Message {
             }
             Self::ReceiptKept(payment) => (7, payment.0.to_vec()),
             Self::Done(payment) => (8, payment.0.to_vec()),
+            Self::Credited(payment) => (9, payment.0.to_vec()),
         };
         [&[FORMAT, kind], body.as_slice()].concat()
     }
@@ -157,6 +172,7 @@ impl Message {
             }
             7 => Self::ReceiptKept(PaymentId(reader.take()?)),
             8 => Self::Done(PaymentId(reader.take()?)),
+            9 => Self::Credited(PaymentId(reader.take()?)),
             other => return Err(DecodeError::Kind(other)),
         };
         reader.finish()?;

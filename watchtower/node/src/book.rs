@@ -11,6 +11,8 @@
 //! **Invariant:** what this book says of a ledger cannot be reorganised away, as far as the chain's finality goes.
 //! **Invariant:** a channel in whose ledger the chain contradicts itself is marked, and nothing is signed on it.
 
+mod unsettled;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use alloy_primitives::Address;
@@ -20,6 +22,8 @@ use protocol::zksc::Channel;
 use protocol::zksc::channel::{ChannelTerms, PartyTerms};
 use protocol::{Amount, ChannelId, Nonce, Role};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use unsettled::{is_accepted, is_cancelled};
 
 /// Where a channel stands, as of a final block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -174,19 +178,9 @@ impl Book {
         self.channels.get(&id)
     }
 
-    /// Channels that are open on the chain with this account as the other party, not final yet, and not taken back.
-    pub(crate) fn opening(&self) -> impl Iterator<Item = (Channel, &ChannelOpened)> {
-        let ours = self.waiting.iter().filter_map(|one| match &one.event {
-            Event::ChannelOpened(opened) if opened.counterparty == self.account => Some(opened),
-            _ => None,
-        });
-        ours.filter(|opened| !self.is_seen(opened.channel, is_cancelled))
-            .filter_map(|opened| Some((self.channel_of(opened).ok()?, opened.as_ref())))
-    }
-
-    /// Whether such an event of a channel is on the chain, and not final yet.
-    pub(crate) fn is_seen(&self, id: ChannelId, such: fn(&Event) -> bool) -> bool {
-        self.waiting.iter().any(|one| one.event.channel() == Some(id) && such(&one.event))
+    /// Forgets a channel that nobody accepted.
+    pub(crate) fn forget(&mut self, id: ChannelId) {
+        self.channels.remove(&id);
     }
 
     /// Takes a batch of the chain's events.
@@ -394,16 +388,6 @@ fn heed(dispute: &mut Option<Dispute>, event: &Event) -> bool {
         }
         _ => false,
     }
-}
-
-/// The participant took its deposit back.
-pub(crate) const fn is_cancelled(event: &Event) -> bool {
-    matches!(event, Event::Cancelled { .. })
-}
-
-/// The counterparty's pool has put its side in.
-pub(crate) const fn is_accepted(event: &Event) -> bool {
-    matches!(event, Event::Accepted { .. })
 }
 
 fn same(one: &ChainEvent, other: &ChainEvent) -> bool {

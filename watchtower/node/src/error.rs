@@ -1,6 +1,7 @@
 //! Why a node does not go on, and why it does not do what it was asked for.
 
 use protocol::payment::{hub::HubError, wallet::PayError};
+use protocol::zksc::handshake::Refusal;
 use store::StoreError;
 
 use crate::rows::RowError;
@@ -98,6 +99,7 @@ impl From<PayError> for ApiError {
     fn from(error: PayError) -> Self {
         match error {
             PayError::Terms(_) => Self::bad(error),
+            PayError::Handshake(Refusal::Busy) => Self::not_now(error),
             _ => Self::refused(error),
         }
     }

@@ -36,6 +36,9 @@ pub struct Policy {
     pub payee_wait_ms: u64,
     /// The chain must have moved within so long, or nothing is signed, in milliseconds.
     pub view_age_max_ms: u64,
+    /// The newest block's time and this machine's clock may be so far apart, either way, or nothing is signed and no exit opened, in
+    /// seconds; 0 for a chain whose clock is made up.
+    pub head_off_max_s: u64,
     /// When the node leaves a channel by itself.
     pub exit: ExitPolicy,
     /// How final states are backed up.
@@ -146,6 +149,7 @@ impl Default for Policy {
             owed_after_ms: 60_000,
             payee_wait_ms: 10_000,
             view_age_max_ms: 120_000,
+            head_off_max_s: 300,
             exit: ExitPolicy::default(),
             backup: BackupPolicy::default(),
             hub: HubPolicy::default(),
@@ -189,6 +193,11 @@ impl Policy {
             Some((_, key, reason)) => Err(PolicyError { key, reason }),
             None => Ok(()),
         }
+    }
+
+    /// How far apart the chain's clock and this machine's may be, in seconds; none for any distance.
+    pub(crate) fn head_off_max(&self) -> Option<u64> {
+        (self.head_off_max_s > 0).then_some(self.head_off_max_s)
     }
 
     fn handshake(&self, role: Role) -> handshake::Config {

@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** a batch of a machine becomes one turn, with the state that it signs on record beside it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use alloy_primitives::{B256, Bytes};
 use protocol::ChannelId;
@@ -142,6 +142,10 @@ pub(crate) fn hub_turn<'a>(
         // A hub's payments belong to two channels: they stand under their id alone.
         changes.push(match payment {
             Some(payment) => put(NodeTable::Payments, id.0.to_vec(), payment)?,
+            // Whoever pays nothing can ask for as many as it likes.
+            None if batch.dropped.contains(id) => {
+                NodeChange::Remove(NodeTable::Payments, id.0.to_vec())
+            }
             None => NodeChange::Archive(NodeTable::Payments, id.0.to_vec()),
         });
     }
@@ -156,12 +160,13 @@ pub(crate) fn wallet_turn(
 ) -> Result<Vec<NodeChange>, RowError> {
     let mut changes: Vec<NodeChange> =
         signed(record).into_iter().map(|row| NodeChange::Signed(channel, row)).collect();
-    let wallet::Batch { handshake, head, payments } = batch;
+    let wallet::Batch { handshake, head, payments, dropped } = batch;
     // Payments have rows of their own; what they have in common is the lane's.
     let lane = wallet::Batch {
         handshake: handshake.clone(),
         head: head.clone(),
         payments: BTreeMap::new(),
+        dropped: BTreeSet::new(),
     };
     changes.push(put(NodeTable::Lanes, key(channel), &lane)?);
     for (id, payment) in payments {
@@ -178,6 +183,7 @@ pub(crate) fn wallet_turn(
         let key = payment_key(channel, id);
         changes.push(match payment {
             Some(payment) => put(NodeTable::Payments, key, payment)?,
+            None if dropped.contains(id) => NodeChange::Remove(NodeTable::Payments, key),
             None => NodeChange::Archive(NodeTable::Payments, key),
         });
     }
@@ -252,7 +258,8 @@ pub(crate) fn new_lane(channel: &Channel) -> Result<NodeChange, RowError> {
 /// The first row of a wallet.
 pub(crate) fn new_wallet(channel: &Channel) -> Result<NodeChange, RowError> {
     let wallet::Record { handshake, book } = wallet::Record::new(channel);
-    let payments = BTreeMap::new();
-    let batch = wallet::Batch { handshake: handshake.to_bytes(), head: book.head, payments };
+    let (payments, dropped) = (BTreeMap::new(), BTreeSet::new());
+    let handshake = handshake.to_bytes();
+    let batch = wallet::Batch { handshake, head: book.head, payments, dropped };
     put(NodeTable::Lanes, key(channel.id()), &batch)
 }

@@ -230,6 +230,16 @@ pub enum ClientCommand {
         /// The payment's id, as `history` shows it
         payment: String,
     },
+    /// Take an order back that is not debited yet, with its later parts; of a payment that is debited, wait for no receipt any more.
+    ///
+    /// What is debited stays so, and its debt note stays good: a receipt, or the hub's paying back, still ends it.
+    GiveUp {
+        /// The payment's id, as `history` shows it
+        payment: String,
+        /// Output
+        #[command(flatten)]
+        common: Common,
+    },
     /// Take money out of a live channel, with the hub's consent. One transaction and a claim; the channel pauses meanwhile.
     Withdraw {
         /// How much, in base units

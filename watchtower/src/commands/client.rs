@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use rand::RngCore as _;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -10,7 +9,7 @@ use super::client_history::history;
 use super::client_http::{Client, failed};
 use super::client_pay::{Payment, pay};
 use super::client_wait::{LOOK_EVERY, Look, progress, until};
-use super::{client_cost_words as cost_words, client_words as words};
+use super::{client_cost_words as cost_words, client_order as order_key, client_words as words};
 use crate::cli::{BackupCommand, ClientCommand, Common, Shown};
 use crate::config::Config;
 use crate::error::CommandError;
@@ -77,13 +76,6 @@ pub(super) fn show(
     if common.json { super::say(answer) } else { super::say(words(answer).trim_end()) }
 }
 
-/// Names an order that a person did not name.
-pub(super) fn random_key() -> String {
-    let mut random = [0; 8];
-    rand::rngs::OsRng.fill_bytes(&mut random);
-    alloy_primitives::hex::encode(random)
-}
-
 fn place(channel: Option<u64>) -> String {
     channel.map_or_else(|| "-".to_owned(), |id| id.to_string())
 }
@@ -128,10 +120,13 @@ async fn run(client: &Client, command: &ClientCommand) -> Result<(), CommandErro
         ClientCommand::Export { payment } => {
             super::say(client.get(&format!("/v1/payments/{payment}/note")).await?)
         }
+        ClientCommand::GiveUp { payment, common } => {
+            let path = format!("/v1/payments/{payment}/give-up");
+            show(common, &client.post(&path, &json!({})).await?, words::history)
+        }
         ClientCommand::Withdraw { amount, channel, order, wait, common } => {
             estimate(client, common, "withdraw").await;
-            let key = order.clone().unwrap_or_else(random_key);
-            progress(common, &format!("to repeat this very order: --order {key}"));
+            let key = order_key::name(order.as_deref(), common);
             let body = json!({"amount": amount.to_string(), "key": key});
             let path = format!("/v1/channels/{}/withdrawals", place(*channel));
             agree(client, (&path, &body), *wait, common).await
@@ -142,20 +137,9 @@ async fn run(client: &Client, command: &ClientCommand) -> Result<(), CommandErro
             agree(client, (&path, &json!({})), *wait, common).await
         }
         ClientCommand::Exit { channel, now, wait, common } => {
-            let path = format!("/v1/channels/{}/exit", place(*channel));
-            progress(
-                common,
-                "signing on this channel stops for good; a dispute locks fee and bond until its window is over",
-            );
-            estimate_of(client, common, "exit", *channel).await;
-            exit(client, (&path, &json!({"now": now})), *wait, common).await
+            leave(client, (*channel, *now), *wait, common).await
         }
-        ClientCommand::Cancel { channel, common } => {
-            progress(common, "takes the deposit back: one transaction and a claim");
-            estimate(client, common, "cancel").await;
-            let path = format!("/v1/channels/{channel}/cancel");
-            show(common, &client.post(&path, &json!({})).await?, words::order)
-        }
+        ClientCommand::Cancel { channel, common } => cancel(client, *channel, common).await,
         ClientCommand::Restore { invitation, wait, common } => {
             if let Some(invitation) = invitation {
                 client.post("/v1/hubs", &json!({"invitation": invitation})).await?;
@@ -166,6 +150,28 @@ async fn run(client: &Client, command: &ClientCommand) -> Result<(), CommandErro
             backups(client, *wait, common).await
         }
     }
+}
+
+async fn leave(
+    client: &Client,
+    (channel, now): (Option<u64>, bool),
+    wait: bool,
+    common: &Common,
+) -> Result<(), CommandError> {
+    progress(
+        common,
+        "signing on this channel stops for good; a dispute locks fee and bond until its window is over",
+    );
+    estimate_of(client, common, "exit", channel).await;
+    let path = format!("/v1/channels/{}/exit", place(channel));
+    exit(client, (&path, &json!({"now": now})), wait, common).await
+}
+
+async fn cancel(client: &Client, channel: u64, common: &Common) -> Result<(), CommandError> {
+    progress(common, "takes the deposit back: one transaction and a claim");
+    estimate(client, common, "cancel").await;
+    let path = format!("/v1/channels/{channel}/cancel");
+    show(common, &client.post(&path, &json!({})).await?, words::order)
 }
 
 async fn open(
@@ -228,8 +234,7 @@ async fn put_in(
     wait: bool,
     common: &Common,
 ) -> Result<(), CommandError> {
-    let key = order.map_or_else(random_key, str::to_owned);
-    progress(common, &format!("to repeat this very order: --order {key}"));
+    let key = order_key::name(order, common);
     let body = json!({"amount": amount.to_string(), "key": key});
     let before = client.get("/v1/channels").await?;
     let mut answer = client.post(path, &body).await?;

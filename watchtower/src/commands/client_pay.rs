@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::client::{random_key, show};
+use super::client::show;
 use super::client_http::{Client, failed};
 use super::client_wait::{LOOK_EVERY, Look, progress, until};
-use super::{client_cost_words as cost_words, client_words as words};
+use super::{client_cost_words as cost_words, client_order, client_words as words};
 use crate::cli::Common;
 use crate::error::CommandError;
 
@@ -33,12 +33,7 @@ pub(super) async fn pay(
     let Payment { to, amount, channel, order } = *payment;
     let channels = client.get("/v1/channels").await?;
     progress(common, &cost_words::fee(&channels, channel, amount));
-    // An invoice names its payment; a channel's number does not.
-    let is_number = to.parse::<u64>().is_ok();
-    let key = order.map(str::to_owned).or_else(|| is_number.then(random_key));
-    if let Some(key) = key.as_ref().filter(|_| order.is_none()) {
-        progress(common, &format!("to repeat this very payment: --order {key}"));
-    }
+    let key = client_order::of_payment(to, order, common);
     let amount = amount.map(|amount| amount.to_string());
     let body = json!({"to": to, "amount": amount, "channel": channel, "key": key});
     let mut answer = order_it(client, &body, wait, common).await?;

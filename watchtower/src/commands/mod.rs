@@ -5,6 +5,7 @@ mod client;
 mod client_cost_words;
 mod client_history;
 mod client_http;
+mod client_order;
 mod client_pay;
 mod client_wait;
 mod client_words;

@@ -1,5 +1,7 @@
 //! The hub and the participants' messages: which payments it takes, and what it answers.
 
+use std::cmp::Reverse;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Effect, Ending, Hub, HubError, HubPayment, HubStage, Turn};
@@ -12,6 +14,10 @@ use crate::{
     },
     zksc::PaymentId,
 };
+
+/// Payments of one payer that are over and whose end it has not acknowledged, at most: beyond it the oldest are archived. It
+/// acknowledges an end when it hears of it, so these are of payees that give no receipts, or of a payer that says nothing.
+const OVER_MAX: usize = 256;
 
 /// What one payer may have under way, where that differs from the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +104,7 @@ impl Hub {
         for channel in [from, terms.fields().payee] {
             self.of.entry(channel).or_default().insert(id);
         }
+        self.make_room(from, turn);
         self.lane_mut(from)?.last = Some(terms.fields().sequence);
         turn.lanes.insert(from);
         self.go(id, HubStage::Admitted, turn);
@@ -111,7 +118,9 @@ impl Hub {
         match payment.stage {
             HubStage::Admitted => Some(Message::Accepted(id)),
             HubStage::PayingBack => Some(Message::PayBack(payment.terms)),
-            HubStage::Credited => payment.receipt.map(Message::Receipt),
+            HubStage::Credited => {
+                Some(payment.receipt.map_or(Message::Credited(id), Message::Receipt))
+            }
             HubStage::PaidBack => Some(self.refused(payment, Reason::PaidBack)),
             HubStage::Void => Some(self.refused(payment, Reason::Ending)),
             HubStage::DebitSigned
@@ -169,25 +178,39 @@ impl Hub {
         self.check_liquidity(terms)
     }
 
-    /// The payer's limits, and that its balance covers the debit.
+    /// The oldest of a payer's payments that are over are forgotten where there are too many; the driver archives them.
+    fn make_room(&mut self, payer: ChannelId, turn: &mut Turn<'_>) {
+        // What is unclear waits for a person.
+        let over = self.payments_of(payer).filter(|one| {
+            let ours = one.terms.fields().payer == payer;
+            ours && one.stage.is_over() && one.stage != HubStage::Unclear
+        });
+        let mut over: Vec<(Reverse<Sequence>, PaymentId)> =
+            over.map(|one| (Reverse(one.terms.fields().sequence), one.terms.id())).collect();
+        over.sort_unstable();
+        over.into_iter().skip(OVER_MAX).for_each(|(_, id)| self.forget(id, turn));
+    }
+
+    /// The payer's limits, and that its balance covers all debits that it was promised.
     fn check_payer(&self, from: ChannelId, terms: &Terms) -> Result<(), Reason> {
         let limits = self.limits_of(from);
         let open = self
             .payments_of(from)
-            .filter(|one| one.terms.fields().payer == from && one.stage != HubStage::Unclear);
+            .filter(|one| one.terms.fields().payer == from && !one.stage.is_over());
         if open.clone().count() >= limits.payments_max {
             return Err(Reason::Limit);
         }
-        let held = |one: &HubPayment| match one.stage {
-            stage if stage.is_over() => Amount::ZERO,
-            _ => one.terms.debit(),
-        };
-        let total = sum(open.map(held)).and_then(|sum| sum.checked_add(terms.debit()));
+        let with = |held: Option<Amount>| held.and_then(|sum| sum.checked_add(terms.debit()));
+        let total = with(sum(open.clone().map(|one| one.terms.debit())));
         if total.is_none_or(|total| total > limits.payer_max) {
             return Err(Reason::Limit);
         }
+        // What is taken and not yet in the balance: a payer reserves no more of others' room than it has.
+        let coming =
+            |one: &&HubPayment| matches!(one.stage, HubStage::Admitted | HubStage::DebitSigned);
+        let coming = with(sum(open.filter(coming).map(|one| one.terms.debit())));
         let (balance, _) = self.room(from).ok_or(Reason::Amount)?;
-        if terms.debit() > balance { Err(Reason::Amount) } else { Ok(()) }
+        if coming.is_none_or(|coming| coming > balance) { Err(Reason::Amount) } else { Ok(()) }
     }
 
     /// The payee's escrow can hold this credit beside everything that may still be credited there.

@@ -100,9 +100,16 @@ impl Hub {
                 HubStage::DebitSigned
             }
             (EntryKind::Credit, HubStage::Debited)
-                if fields.payee == id && entry.amount == fields.amount && self.is_backed(one) =>
+                if fields.payee == id && entry.amount == fields.amount =>
             {
+                if !self.is_backed(one) {
+                    return Err(Reason::NotBacked);
+                }
                 HubStage::CreditSigned
+            }
+            // Its disk is older than its credit.
+            (EntryKind::Credit, HubStage::Credited) if fields.payee == id => {
+                return Err(Reason::Credited);
             }
             (EntryKind::Credit, HubStage::PayingBack)
                 if fields.payer == id && entry.amount == one.terms.debit() =>
@@ -128,7 +135,8 @@ impl Hub {
             Change::Debit(_, payment) | Change::Credit(_, payment) => payment,
             Change::Rebase => PaymentId([0; 32]),
         };
-        if reason != Reason::History {
+        // Of the payment itself neither of these says anything: what is not backed now is offered again.
+        if !matches!(reason, Reason::History | Reason::NotBacked) {
             self.drop_refused(id, payment, reason, turn);
         }
         turn.then.push(self.refusal(id, payment, reason));
@@ -238,18 +246,18 @@ impl Hub {
         Ok(())
     }
 
-    /// The debit is final, protected, and no dispute of the payer's channel stands below it.
+    /// The debit is final, protected, and no dispute of the payer's channel stands below it. What the chain settled needs no
+    /// backup.
     pub(super) fn is_backed(&self, one: &super::HubPayment) -> bool {
         let (Some(debit), Some(payer)) = (one.debit, self.lanes.get(&one.terms.fields().payer))
         else {
             return false;
         };
-        let undisputed = match payer.ending {
-            Ending::None => !payer.handshake.record().is_stopped(),
+        match payer.ending {
+            Ending::None => !payer.handshake.record().is_stopped() && payer.protected >= debit,
             Ending::Disputed(_) => false,
             Ending::Settled(nonce) => nonce >= debit,
-        };
-        undisputed && payer.protected >= debit
+        }
     }
 
     /// How a channel stands on the chain.

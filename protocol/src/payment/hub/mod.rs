@@ -167,6 +167,8 @@ struct Turn<'a> {
     payments: BTreeSet<PaymentId>,
     /// The payments that their payers are done with: if that is forgotten, they say so again.
     ended: BTreeSet<PaymentId>,
+    /// Of those that are forgotten, the ones that moved nothing.
+    dropped: BTreeSet<PaymentId>,
 }
 
 impl<'a> Turn<'a> {
@@ -180,6 +182,7 @@ impl<'a> Turn<'a> {
             lanes: BTreeSet::new(),
             payments: BTreeSet::new(),
             ended: BTreeSet::new(),
+            dropped: BTreeSet::new(),
         }
     }
 }
@@ -351,7 +354,7 @@ impl Hub {
 
     /// One batch for everything that changed; what follows from it waits.
     fn finish(&mut self, turn: Turn<'_>) -> Vec<Effect> {
-        let Turn { mut out, then, inner, lanes, mut payments, ended, .. } = turn;
+        let Turn { mut out, then, inner, lanes, mut payments, ended, dropped, .. } = turn;
         self.ended.extend(ended);
         if lanes.is_empty() && payments.is_empty() {
             out.extend(self.ahead.follow(then));
@@ -371,6 +374,7 @@ impl Hub {
                 .into_iter()
                 .map(|id| (id, self.payments.get(&id).cloned()))
                 .collect(),
+            dropped,
         };
         let number = self.ahead.write(inner, then);
         out.push(Effect::Persist { number, batch: Box::new(batch) });
@@ -388,18 +392,5 @@ impl Hub {
     /// The payments that this channel pays or is paid.
     fn payments_of(&self, channel: ChannelId) -> impl Iterator<Item = &HubPayment> + Clone {
         self.of.get(&channel).into_iter().flatten().filter_map(|id| self.payments.get(id))
-    }
-
-    fn forget(&mut self, id: PaymentId, turn: &mut Turn<'_>) {
-        if let Some(gone) = self.payments.remove(&id) {
-            let fields = gone.terms.fields();
-            for channel in [fields.payer, fields.payee] {
-                if let Some(all) = self.of.get_mut(&channel) {
-                    all.remove(&id);
-                }
-            }
-        }
-        self.timers.remove(&id);
-        turn.payments.insert(id);
     }
 }

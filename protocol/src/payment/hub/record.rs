@@ -1,6 +1,6 @@
 //! What a hub keeps of its payments and lanes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -174,4 +174,7 @@ pub struct Batch {
     pub lanes: BTreeMap<ChannelId, StoredLane>,
     /// The payments that changed; none for one that is forgotten.
     pub payments: BTreeMap<PaymentId, Option<HubPayment>>,
+    /// Of those that are forgotten, the ones that moved nothing: they need not be archived.
+    #[serde(default)]
+    pub dropped: BTreeSet<PaymentId>,
 }

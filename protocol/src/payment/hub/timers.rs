@@ -94,4 +94,21 @@ impl Hub {
                 .extend(self.standing(one).map(|message| Effect::Payment(fields.payer, message))),
         }
     }
+
+    /// A payment is kept no longer. What moved nothing need not be archived either: anybody can ask for any number of those.
+    pub(super) fn forget(&mut self, id: PaymentId, turn: &mut Turn<'_>) {
+        if let Some(gone) = self.payments.remove(&id) {
+            if gone.debit.is_none() {
+                turn.dropped.insert(id);
+            }
+            let fields = gone.terms.fields();
+            for channel in [fields.payer, fields.payee] {
+                if let Some(all) = self.of.get_mut(&channel) {
+                    all.remove(&id);
+                }
+            }
+        }
+        self.timers.remove(&id);
+        turn.payments.insert(id);
+    }
 }

@@ -11,6 +11,7 @@ use crate::{
     zksc::PaymentId,
 };
 
+mod held;
 mod notes;
 mod runs;
 mod world;
@@ -91,6 +92,8 @@ fn a_message_is_read_back_and_nothing_else_is() {
         Message::Receipt(receipt),
         Message::ReceiptKept(id),
         Message::Done(id),
+        Message::Credited(id),
+        Message::Refused { payment: id, reason: Reason::NotBacked, next: Sequence::MIN },
     ];
     for message in all {
         let bytes = message.to_bytes();

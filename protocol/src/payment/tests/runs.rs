@@ -226,7 +226,12 @@ fn whatever_happens_every_payment_ends_once_and_no_money_is_made_or_lost() {
             if from != to {
                 world.pay(from, to, size);
             }
-            world.run(500);
+            world.run(250);
+            if world.dice.chance(10) {
+                // Longer than the hub waits for a payee.
+                world.now += 50_000;
+            }
+            world.run(250);
         }
         world.calm_down(12_000);
         crashes += world.crashes;

@@ -51,6 +51,8 @@ pub(super) struct World {
     /// Handshake (true) or payment messages: the channel, whether to the hub, the bytes.
     network: Vec<(ChannelId, bool, bool, Vec<u8>)>,
     towers: Vec<(Who, ChannelId, crate::Nonce)>,
+    /// Whose towers say nothing.
+    pub(super) silent: BTreeSet<Who>,
     pub(super) offline: BTreeSet<Who>,
     /// Channels that the hub has not seen on the chain yet.
     pub(super) unseen: BTreeSet<ChannelId>,
@@ -114,6 +116,7 @@ impl World {
             writes: BTreeMap::new(),
             network: Vec::new(),
             towers: Vec::new(),
+            silent: BTreeSet::new(),
             offline: BTreeSet::new(),
             unseen: BTreeSet::new(),
             signed: BTreeMap::new(),
@@ -343,6 +346,21 @@ impl World {
         }
     }
 
+    /// The oldest backup of those whose towers speak is receipted.
+    fn hear_tower(&mut self) {
+        let at = self.towers.iter().position(|(who, ..)| !self.silent.contains(who));
+        let Some((who, channel, nonce)) = at.map(|at| self.towers.remove(at)) else { return };
+        match who {
+            None => self.give_hub(hub::Event::Protected(channel, nonce)),
+            Some(_) => self.give_wallet(channel, wallet::Event::Protected(nonce)),
+        };
+    }
+
+    /// Everything that was said and not heard is lost.
+    pub(super) fn lose_messages(&mut self) {
+        self.network.clear();
+    }
+
     fn any(&mut self) -> Who {
         let count = u64::try_from(self.pairs.len()).unwrap() + 1;
         let at = self.dice.below(count);
@@ -366,13 +384,7 @@ impl World {
                     }
                 }
             }
-            1..=3 if !self.towers.is_empty() => {
-                let (who, channel, nonce) = self.towers.remove(0);
-                match who {
-                    None => self.give_hub(hub::Event::Protected(channel, nonce)),
-                    Some(_) => self.give_wallet(channel, wallet::Event::Protected(nonce)),
-                };
-            }
+            1..=3 if !self.towers.is_empty() => self.hear_tower(),
             4..=9 => {
                 let who = self.any();
                 self.write(who);

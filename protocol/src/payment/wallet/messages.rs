@@ -102,6 +102,12 @@ impl Wallet {
                     turn.noted.insert(id);
                 }
             }
+            Message::Credited(id) => {
+                let flies = |one: &&Payment| one.in_flight() > Amount::ZERO;
+                if self.book.payments.get(&id).filter(flies).is_some() {
+                    self.credited.insert(id);
+                }
+            }
             Message::Request(_) | Message::Done(_) => {}
         }
     }
@@ -122,6 +128,8 @@ impl Wallet {
             return turn.then.push(Effect::Payment(Message::Done(id)));
         };
         match (one.direction, one.stage) {
+            // It passes, and is none of a debit's.
+            (Direction::Outgoing, _) if reason == Reason::NotBacked => {}
             (Direction::Outgoing, Stage::Proposed) => {
                 let (reference, parts) = (one.terms.fields().reference, one.terms.fields().parts);
                 if reason == Reason::UnknownPayee && self.waits_for_payee(id, turn) {
@@ -137,8 +145,19 @@ impl Wallet {
             }
             (Direction::Incoming, Stage::Protected) => {
                 let is_free = !self.is_proposed(id) || self.abandon(id, turn);
-                if is_free {
-                    self.refuse(id, reason, turn);
+                match reason {
+                    _ if !is_free => {}
+                    // It is offered again once it is backed; should nobody say so, it is tried again after a while.
+                    Reason::NotBacked => {
+                        let again = turn.at.saturating_add(self.config.handshake.retry_most);
+                        self.unbacked.insert(id, again);
+                    }
+                    // The hub's word, which this wallet cannot check any more: no receipt is given for it.
+                    Reason::Credited => {
+                        self.go(id, Stage::Unclear, turn);
+                        self.close(id, turn);
+                    }
+                    _ => self.refuse(id, reason, turn),
                 }
             }
             _ => {}
@@ -169,18 +188,40 @@ impl Wallet {
         reason: Reason,
         turn: &mut Turn<'_>,
     ) {
+        let all = self.waiting_parts(reference, parts);
+        all.into_iter().for_each(|id| self.refuse(id, reason, turn));
+    }
+
+    /// The parts of an order that are not debited.
+    pub(super) fn waiting_parts(&self, reference: [u8; 32], parts: u16) -> Vec<PaymentId> {
         let same = |one: &Payment| {
             let fields = one.terms.fields();
             one.direction == Direction::Outgoing
                 && one.stage == Stage::Proposed
                 && (fields.reference, fields.parts) == (reference, parts)
         };
-        let all: Vec<PaymentId> =
-            self.open_payments().filter(|(_, one)| same(one)).map(|(id, _)| *id).collect();
-        all.into_iter().for_each(|id| self.refuse(id, reason, turn));
+        self.open_payments().filter(|(_, one)| same(one)).map(|(id, _)| *id).collect()
     }
 
-    fn refuse(&mut self, id: PaymentId, reason: Reason, turn: &mut Turn<'_>) {
+    /// An attempt that counted as refused was debited after all: the later ones of the same order are not made. None of them is
+    /// proposed now, because the debit took the place of what was.
+    pub(super) fn refuse_later(&mut self, revived: PaymentId, turn: &mut Turn<'_>) {
+        let Some(first) = self.book.payments.get(&revived).map(|one| *one.terms.fields()) else {
+            return;
+        };
+        let later = |one: &Payment| {
+            let fields = one.terms.fields();
+            one.direction == Direction::Outgoing
+                && one.stage == Stage::Proposed
+                && fields.reference == first.reference
+                && fields.sequence > first.sequence
+        };
+        let all: Vec<PaymentId> =
+            self.open_payments().filter(|(_, one)| later(one)).map(|(id, _)| *id).collect();
+        all.into_iter().for_each(|id| self.refuse(id, Reason::Cancelled, turn));
+    }
+
+    pub(super) fn refuse(&mut self, id: PaymentId, reason: Reason, turn: &mut Turn<'_>) {
         if let Some(payment) = self.book.payments.get_mut(&id) {
             payment.reason = Some(reason);
             self.go(id, Stage::Refused, turn);
@@ -188,7 +229,7 @@ impl Wallet {
         }
     }
 
-    fn is_proposed(&self, id: PaymentId) -> bool {
+    pub(super) fn is_proposed(&self, id: PaymentId) -> bool {
         match self.handshake.record().pending() {
             Pending::Proposed(proposal) => match proposal.transition.change {
                 Change::Debit(_, found) | Change::Credit(_, found) => found == id,
@@ -199,7 +240,7 @@ impl Wallet {
     }
 
     /// Takes the proposal of this payment back. False when there is none, or the handshake is busy.
-    fn abandon(&mut self, id: PaymentId, turn: &mut Turn<'_>) -> bool {
+    pub(super) fn abandon(&mut self, id: PaymentId, turn: &mut Turn<'_>) -> bool {
         self.is_proposed(id) && self.feed(handshake::Event::Abandon, turn).is_ok()
     }
 
@@ -229,6 +270,7 @@ impl Wallet {
         }
         match self.book.payments.get(&id) {
             Some(one) => {
+                self.unbacked.remove(&id);
                 let receipt = one.receipt.map(|receipt| Effect::Payment(Message::Receipt(receipt)));
                 turn.then.extend(receipt);
             }
@@ -319,6 +361,8 @@ impl Wallet {
     fn end(&mut self, id: PaymentId) {
         self.timers.remove(&id);
         self.open.remove(&id);
+        self.unbacked.remove(&id);
+        self.credited.remove(&id);
         if let Some(payment) = self.book.payments.get_mut(&id) {
             self.book.head.closed = self.book.head.closed.saturating_add(1);
             payment.closed = Some(self.book.head.closed);

@@ -21,6 +21,7 @@
 
 mod messages;
 pub mod record;
+mod shown;
 mod updates;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,6 +80,8 @@ pub struct Order {
 pub enum Event {
     /// The person pays.
     Pay(Order),
+    /// The person takes an order back that is not debited yet, or waits no longer for the receipt of a payment that is.
+    LetGo(PaymentId),
     /// Bring the balance to the newest version of the escrow, after a deposit.
     Rebase,
     /// A message of the handshake came; nothing about it is checked.
@@ -141,6 +144,9 @@ pub enum PayError {
     /// The view of the chain is stale: nothing is signed.
     #[error("the view of the chain is stale: nothing is signed until it is fresh")]
     Stale,
+    /// It has ended, it comes in, or it is being paid back.
+    #[error("this payment waits for nothing that could be given up")]
+    NothingToLetGo,
     /// The payee's channel is of another hub, vault or asset.
     #[error("the payee is not reached through this hub")]
     OtherHub,
@@ -184,6 +190,10 @@ pub struct Wallet {
     book: Book,
     /// The payments of the book that have not ended: those that have are many more, and nothing looks at them.
     open: BTreeSet<PaymentId>,
+    /// Those that come in and whose debits were not backed when they were proposed, and when that is tried again by itself.
+    unbacked: BTreeMap<PaymentId, Millis>,
+    /// Those that went out and that the hub says it credited: the receipt is what is missing.
+    credited: BTreeSet<PaymentId>,
     extended: Extended,
     fresh_until: Option<Millis>,
     protected: Nonce,
@@ -225,6 +235,8 @@ impl Wallet {
             handshake,
             book: record.book,
             open,
+            unbacked: BTreeMap::new(),
+            credited: BTreeSet::new(),
             extended: Extended::default(),
             fresh_until: None,
             protected: Nonce::ZERO,
@@ -241,24 +253,10 @@ impl Wallet {
         &self.handshake
     }
 
-    /// The hub's own terms, for the payments that are ordered from now on. That the fee is one that the person pays is for the
-    /// caller to check.
-    pub const fn set_hub(&mut self, fee: FeePolicy, max_update: Amount) {
-        self.config.fee = fee;
-        self.hub_max = max_update;
-    }
-
     /// The payments.
     #[must_use]
     pub const fn book(&self) -> &Book {
         &self.book
-    }
-
-    /// Whether anything is under way that the clock decides about: what is not answered is sent again, what stays unanswered
-    /// is reported.
-    #[must_use]
-    pub fn waits(&self) -> bool {
-        self.handshake.waits() || !self.open.is_empty()
     }
 
     /// The payments that have not ended.
@@ -279,23 +277,6 @@ impl Wallet {
         let id = payment.terms.id();
         self.book.payments.insert(id, payment);
         self.open.insert(id);
-    }
-
-    /// How far a payment has come, as a person sees it.
-    #[must_use]
-    pub fn stage(&self, payment: &PaymentId, now: Millis) -> Option<Stage> {
-        let one = self.book.payments.get(payment)?;
-        let waited = self.timers.get(payment).map_or(0, |timer| timer.waited(now));
-        let late = waited >= self.config.owed_after || self.handshake.record().is_stopped();
-        Some(if one.in_flight() > Amount::ZERO && late { Stage::Owed } else { one.stage })
-    }
-
-    /// What the participant has, moved to the newest version of the escrow.
-    #[must_use]
-    pub fn balance(&self) -> Amount {
-        let base = self.handshake.record().base();
-        let payout = self.ledger.payout(base.version, base.balance);
-        payout.map_or(Amount::ZERO, |payout| payout.participant)
     }
 
     /// Takes one event. `hedge` is 32 fresh random bytes.
@@ -326,6 +307,7 @@ impl Wallet {
     fn dispatch(&mut self, event: Event, turn: &mut Turn<'_>) -> Result<(), PayError> {
         match event {
             Event::Pay(order) => self.on_pay(&order, turn)?,
+            Event::LetGo(id) => self.on_let_go(id, turn)?,
             Event::Rebase => self.propose(Change::Rebase, turn)?,
             Event::Handshake(message) => self.on_handshake(message, turn)?,
             Event::Payment(message) => self.on_message(message, turn),
@@ -386,15 +368,17 @@ impl Wallet {
             return out;
         }
         changed.append(&mut self.noted);
+        let mut dropped = BTreeSet::new();
         for old in self.book.outdated() {
-            self.book.payments.remove(&old);
+            let gone = self.book.payments.remove(&old);
+            dropped.extend(gone.filter(Payment::is_idle_talk).map(|_| old));
             self.open.remove(&old);
             changed.insert(old);
         }
         let payments =
             changed.into_iter().map(|id| (id, self.book.payments.get(&id).cloned())).collect();
         let handshake = self.handshake.record().to_bytes();
-        let batch = Box::new(Batch { handshake, head: self.book.head.clone(), payments });
+        let batch = Box::new(Batch { handshake, head: self.book.head.clone(), payments, dropped });
         let number = self.ahead.write(inner.into_iter().collect(), then);
         out.push(Effect::Persist { number, batch });
         out

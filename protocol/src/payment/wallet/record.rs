@@ -1,6 +1,6 @@
 //! What a participant keeps of its payments, in one durable record with its end of the handshake.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::hex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -121,6 +121,11 @@ impl Payment {
         self.stage == Stage::Proposed && self.reason == Some(Reason::UnknownPayee)
     }
 
+    /// Whether it may be forgotten whole: it moved nothing, and no order of this wallet's stands behind it.
+    pub(super) const fn is_idle_talk(&self) -> bool {
+        matches!(self.direction, Direction::Incoming) && self.credit.is_none()
+    }
+
     /// What proves the debt, once the debit is final.
     #[must_use]
     pub fn note(&self) -> Option<DebtNote> {
@@ -223,6 +228,9 @@ pub struct Batch {
     pub head: Head,
     /// The payments that changed; none for one that is forgotten.
     pub payments: BTreeMap<PaymentId, Option<Payment>>,
+    /// Of those that are forgotten, the ones that moved nothing and that nobody ordered: they need not be archived.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub dropped: BTreeSet<PaymentId>,
 }
 
 impl Batch {

@@ -13,7 +13,7 @@ use crate::{
     },
     zksc::{
         Change, FinalState, PaymentId, Salt, State, Transition,
-        handshake::{self, Pending, Proposal},
+        handshake::{self, Millis, Pending, Proposal},
     },
 };
 
@@ -123,12 +123,16 @@ impl Wallet {
         let Some(payment) = self.book.payments.get_mut(&id) else { return };
         match (payment.direction, debit) {
             (Direction::Outgoing, true) => {
+                let revived = payment.stage == Stage::Refused;
                 payment.debit = Some(shown);
                 payment.reason = None;
                 payment.closed = None;
                 self.open.insert(id);
                 self.go(id, Stage::Debited, turn);
                 self.start_timer(id, turn);
+                if revived {
+                    self.refuse_later(id, turn);
+                }
             }
             (Direction::Outgoing, false) => {
                 payment.credit = Some(shown);
@@ -183,21 +187,23 @@ impl Wallet {
         if !idle || turn.inner.is_some() || !self.ahead.is_durable() {
             return;
         }
-        if let Some(change) = self.next_change() {
+        if let Some(change) = self.next_change(turn.at) {
             // What is refused now is tried again with the next event: a stale view, a version not final yet.
             let _refused = self.propose(change, turn);
         }
     }
 
-    fn next_change(&self) -> Option<Change> {
+    fn next_change(&self, now: Millis) -> Option<Change> {
         let payments = self.open_payments();
         let back = |one: &&Payment| one.pay_back && one.credit.is_none();
-        let due =
-            |one: &&Payment| one.direction == Direction::Incoming && one.stage == Stage::Protected;
+        let due = |id: &PaymentId, one: &Payment| {
+            let waits = self.unbacked.get(id).is_some_and(|again| now < *again);
+            (one.direction, one.stage) == (Direction::Incoming, Stage::Protected) && !waits
+        };
         if let Some((id, one)) = payments.clone().find(|(_, one)| back(one)) {
             return Some(Change::Credit(one.terms.debit(), *id));
         }
-        if let Some((id, one)) = payments.clone().find(|(_, one)| due(one)) {
+        if let Some((id, one)) = payments.clone().find(|(id, one)| due(id, one)) {
             return Some(Change::Credit(one.terms.fields().amount, *id));
         }
         let one = self.current().filter(|one| one.accepted && self.may_fly(one))?;

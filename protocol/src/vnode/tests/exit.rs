@@ -1,7 +1,7 @@
 use super::*;
 use crate::vnode::{
     exit::{Effect, Event, Exit, ExitPolicy, Notice, Step},
-    view::{ChainView, Finalized, ViewError},
+    view::{ChainView, Finalized, Head, ViewError},
 };
 use crate::zksc::handshake::ExitAdvice;
 
@@ -139,16 +139,17 @@ fn a_policy_file_with_an_unknown_word_is_refused() {
 #[test]
 fn a_view_that_does_not_move_or_contradicts_itself_is_not_signed_on() {
     let block = |number: u64, hash: u8| Finalized { number, hash: [hash; 32].into() };
-    let mut view = ChainView::new(1_000);
-    assert_eq!(view.good_until(0), Err(ViewError::Nothing));
-    view.see(10, block(8, 1), 100);
-    assert_eq!(view.good_until(100), Ok(1_100));
-    view.see(10, block(8, 1), 900);
-    assert_eq!(view.good_until(1_101), Err(ViewError::Stale { ago: 1_001 }));
-    view.see(11, block(9, 2), 1_200);
-    assert_eq!(view.good_until(1_300), Ok(2_200));
-    view.see(12, block(9, 3), 1_300);
-    assert_eq!(view.good_until(1_300), Err(ViewError::Contradiction { number: 9 }));
+    let mut view = ChainView::new(1_000, Some(300));
+    let head = |number| Head { number, time_s: 5_000 };
+    assert_eq!(view.good_until(0, 5_000), Err(ViewError::Nothing));
+    view.see(head(10), block(8, 1), 100);
+    assert_eq!(view.good_until(100, 5_000), Ok(1_100));
+    view.see(head(10), block(8, 1), 900);
+    assert_eq!(view.good_until(1_101, 5_000), Err(ViewError::Stale { ago: 1_001 }));
+    view.see(head(11), block(9, 2), 1_200);
+    assert_eq!(view.good_until(1_300, 5_000), Ok(2_200));
+    view.see(head(12), block(9, 3), 1_300);
+    assert_eq!(view.good_until(1_300, 5_000), Err(ViewError::Contradiction { number: 9 }));
 }
 
 #[test]
@@ -206,4 +207,23 @@ fn a_close_that_both_signed_gets_its_time_once_before_a_dispute_is_opened() {
 fn a_word_that_the_policy_file_leaves_out_has_its_default() {
     let policy: ExitPolicy = serde_json::from_str(r#"{"automatic":true}"#).unwrap();
     assert_eq!(policy, ExitPolicy { automatic: true, ..ExitPolicy::default() });
+}
+
+#[test]
+fn a_head_that_moves_and_is_of_another_time_is_not_signed_on() {
+    let mut view = ChainView::new(1_000, Some(300));
+    let mut made_up = ChainView::new(1_000, None);
+    let finalized = Finalized { number: 1, hash: crate::B256::ZERO };
+    for (number, time_s) in [(1, 4_000), (2, 4_699), (3, 5_301), (4, 9_000)] {
+        let (head, off_s) = (Head { number, time_s }, time_s.abs_diff(5_000));
+        view.see(head, finalized, number);
+        assert_eq!(view.good_until(number, 5_000), Err(ViewError::Clock { off_s }), "it moves");
+        assert!(view.check_clock(5_000).is_err());
+        made_up.see(head, finalized, number);
+        assert!(made_up.good_until(number, 5_000).is_ok());
+    }
+    view.see(Head { number: 5, time_s: 4_700 }, finalized, 5);
+    assert_eq!(view.good_until(5, 5_000), Ok(1_005));
+    // A machine that slept: its own time stood still, its clock did not.
+    assert_eq!(view.good_until(6, 5_001), Err(ViewError::Clock { off_s: 301 }));
 }

@@ -42,10 +42,16 @@ impl Counterparty {
         &self.shared.record
     }
 
-    /// What a dispute would put forward now.
+    /// What a dispute would put forward now, as far as the ledger is final.
     #[must_use]
     pub fn advice(&self) -> ExitAdvice {
         self.shared.advice()
+    }
+
+    /// The same over a ledger with versions that are not final yet: the vault pays by those, too.
+    #[must_use]
+    pub fn advice_over(&self, ledger: &Ledger) -> ExitAdvice {
+        self.shared.advice_over(ledger)
     }
 
     /// The participant's channel key, made ready for many signatures.

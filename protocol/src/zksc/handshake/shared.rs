@@ -245,11 +245,16 @@ impl Shared {
         effects
     }
 
-    /// What a dispute would put forward now.
+    /// What a dispute would put forward now, as far as the ledger is final.
     pub(super) fn advice(&self) -> ExitAdvice {
+        self.advice_over(&self.ledger)
+    }
+
+    /// The same over a ledger with versions that are not final yet: the vault pays by those, too.
+    pub(super) fn advice_over(&self, ledger: &Ledger) -> ExitAdvice {
         let role = self.record.role;
         let pays = |state: &State| {
-            self.ledger.payout(state.version, state.balance).map(|payout| payout.of(role)).ok()
+            ledger.payout(state.version, state.balance).map(|payout| payout.of(role)).ok()
         };
         let claim = pays(&self.record.base).unwrap_or_default();
         let outstanding = match (&self.record.pending, role) {

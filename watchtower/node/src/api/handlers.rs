@@ -273,10 +273,18 @@ pub(crate) async fn history(
     ask(&shared, Command::Page { channel, after, limit }).await
 }
 
+fn payment(text: &str) -> Result<PaymentId, Refused> {
+    let bytes: Result<B256, _> = text.parse();
+    let refused = |_no_id| {
+        Refused(ApiError::bad(format!("{text:?} is no payment: 0x and 64 hexadecimal digits")))
+    };
+    bytes.map(|bytes| PaymentId(bytes.0)).map_err(refused)
+}
+
+pub(crate) async fn give_up(State(shared): State<Shared>, id: Segment) -> Answer {
+    ask(&shared, Command::GiveUp { payment: payment(&text(id)?)? }).await
+}
+
 pub(crate) async fn note(State(shared): State<Shared>, id: Segment) -> Answer {
-    let id = text(id)?;
-    let bytes: B256 = id.parse().map_err(|_no_id| {
-        Refused(ApiError::bad(format!("{id:?} is no payment: 0x and 64 hexadecimal digits")))
-    })?;
-    ask(&shared, Command::Export { payment: PaymentId(bytes.0) }).await
+    ask(&shared, Command::Export { payment: payment(&text(id)?)? }).await
 }

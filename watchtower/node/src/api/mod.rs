@@ -88,6 +88,7 @@ fn router(shared: Shared) -> Router {
         .route("/v1/invitation", get(handlers::invitation))
         .route("/v1/payments", get(handlers::history).post(handlers::pay))
         .route("/v1/payments/{payment}/note", get(handlers::note))
+        .route("/v1/payments/{payment}/give-up", post(handlers::give_up))
         .route("/v1/invoices", post(handlers::invoice))
         .route("/v1/backups", get(handlers::backups))
         .route("/v1/restore", get(handlers::restore))

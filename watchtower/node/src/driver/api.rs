@@ -46,7 +46,7 @@ pub enum Command {
         to: String,
         /// How much, in base units; none for the invoice's.
         amount: Option<Amount>,
-        /// Names this payment where the invoice does not: the same key is never paid twice.
+        /// Names this payment where the invoice does not, and is needed there: the same key is never paid twice.
         key: Option<String>,
     },
     /// Make an invoice.
@@ -69,6 +69,11 @@ pub enum Command {
         after: Option<After>,
         /// So many that have ended, at most.
         limit: usize,
+    },
+    /// Take an order back that is not debited yet; of a payment that is, wait for nothing more.
+    GiveUp {
+        /// Its id.
+        payment: PaymentId,
     },
     /// A payment's proof: the debt note.
     Export {
@@ -175,6 +180,7 @@ impl Driver {
             Command::History { channel } => Ok(self.show_history(channel)),
             // Answered above, elsewhere.
             Command::Page { .. } => Err(ApiError::busy("a page is read elsewhere")),
+            Command::GiveUp { payment } => self.give_up(payment).await?,
             Command::Export { payment } => self.export(payment)?,
             Command::Withdraw { channel, amount, key } => match self.live_channel(channel) {
                 Ok(channel) => {

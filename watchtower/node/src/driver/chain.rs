@@ -3,11 +3,12 @@
 //! **Invariant:** the book's rows and the cursor move in one turn, before the follower goes on.
 
 use protocol::payment::{hub, wallet};
+use protocol::vnode::view::Head;
 use protocol::zksc::State;
 use protocol::{ChannelId, EscrowVersion, Role};
 use store::{Change, CursorRow, NodeChange, NodeTable};
 
-use super::{Delivery, Driver};
+use super::{Delivery, Driver, seconds};
 use crate::book::{Fact, Standing};
 use crate::error::NodeError;
 use crate::rows;
@@ -40,6 +41,7 @@ impl Driver {
                 turn.push(rows::put(NodeTable::Notes, rows::known_key(channel.id()), channel)?);
             }
         }
+        turn.extend(self.seen_row(batch.timestamp)?);
         self.store(turn).await?;
         // A follower that is gone is stopping.
         let _ = durable.send(());
@@ -47,14 +49,19 @@ impl Driver {
         let caught_up = position.number.saturating_add(1) >= batch.tip.head.id.number;
         if let Some((finalized, _)) = finalized.filter(|_| caught_up) {
             let now = self.now();
-            self.view.see(position.number, finalized, now);
+            let head = Head { number: position.number, time_s: batch.tip.head.timestamp };
+            self.view.see(head, finalized, now);
         }
         for fact in facts {
             self.on_fact(fact).await?;
         }
-        if let Some((_, seconds)) = finalized.filter(|_| caught_up) {
-            self.final_s = self.final_s.max(seconds);
-            self.caught_up = true;
+        if let Some((_, time_s)) = finalized.filter(|_| caught_up) {
+            self.final_s = self.final_s.max(time_s);
+            // The head of a node that is behind itself is none.
+            if !self.caught_up && self.view.check_clock(seconds()).is_ok() {
+                self.caught_up = true;
+                self.after_absence().await?;
+            }
         }
         self.tell_view().await
     }
@@ -62,7 +69,7 @@ impl Driver {
     /// Until when may be signed.
     pub(super) async fn tell_view(&mut self) -> Result<(), NodeError> {
         // A view that contradicts itself is good no longer, whatever was said before; one that is merely old has run out.
-        let until = self.view.good_until(self.now()).unwrap_or(0);
+        let until = self.view.good_until(self.now(), seconds()).unwrap_or(0);
         if self.view_told.replace(until) == Some(until) {
             return Ok(());
         }
@@ -78,7 +85,10 @@ impl Driver {
 
     /// Whether anything may be signed now, in words.
     pub(super) fn view_words(&self) -> Result<(), String> {
-        self.view.good_until(self.now()).map(|_until| ()).map_err(|error| error.to_string())
+        self.view
+            .good_until(self.now(), seconds())
+            .map(|_until| ())
+            .map_err(|error| error.to_string())
     }
 
     async fn on_fact(&mut self, fact: Fact) -> Result<(), NodeError> {

@@ -31,6 +31,8 @@ use crate::rows;
 
 /// The longest that the other party may bind us for.
 pub(crate) const GOOD_FOR_MAX_S: u64 = 2 * GOOD_FOR_S;
+/// And the shortest: what runs out at once would be signed, stored and let go again and again.
+const GOOD_FOR_MIN_S: u64 = 300;
 /// Between two sendings of an unanswered consent, in milliseconds.
 const ASK_EVERY: u64 = 2_000;
 
@@ -196,13 +198,14 @@ impl Driver {
         (seq, theirs, signature): (u64, Terms, Bytes),
         ours: Result<Terms, Refusal>,
     ) -> Result<(), NodeError> {
-        let bound = self.chain_s.saturating_add(GOOD_FOR_MAX_S);
+        let after = |seconds| self.chain_s.saturating_add(seconds);
+        let bounds = after(GOOD_FOR_MIN_S)..=after(GOOD_FOR_MAX_S);
         let next = self.book.get(channel).map(|own| own.seq);
         let refusal = match ours {
             _ if self.consents.contains_key(&channel) => Some(Refusal::Busy),
             Err(refusal) => Some(refusal),
             Ok(ours) if ours != theirs || next != Some(seq) => Some(Refusal::Terms),
-            Ok(_) if theirs.deadline() > bound => Some(Refusal::Terms),
+            Ok(_) if !bounds.contains(&theirs.deadline()) => Some(Refusal::Terms),
             Ok(_) => None,
         };
         if let Some(refusal) = refusal {

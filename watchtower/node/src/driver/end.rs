@@ -1,6 +1,6 @@
 //! The end of a channel: a dispute is settled after its window, and what is credited comes home.
 
-use chain::calls::Vipe;
+use chain::calls::{Vip, Vipe};
 use protocol::vnode::coverage;
 use protocol::vnode::exit::{Event, Step};
 use protocol::{ChannelId, Role};
@@ -42,13 +42,21 @@ impl Driver {
 
     async fn collect(&mut self, channel: ChannelId) -> Result<(), NodeError> {
         let Some(own) = self.book.get(channel) else { return Ok(()) };
-        if own.standing == book::Standing::Cancelled {
+        let (cancelled, dispute) = (own.standing == book::Standing::Cancelled, own.dispute);
+        if let Some(pool) = self.parts.site.vip.filter(|_| !cancelled) {
+            // What the end pays the hub is credited to its pool, which takes it when it is told to.
+            let call = Vip::new(pool).collect();
+            let name = format!("collect pool after channel {channel}");
+            self.begin_errand(Errand::new(name, vec![step(call, true)]), Vec::new()).await?;
+        }
+        let Some(own) = self.book.get(channel) else { return Ok(()) };
+        if cancelled {
             return self.collect_after(&format!("cancel channel {channel}")).await;
         }
-        let Some(dispute) = own.dispute else {
+        if dispute.is_none() {
             let close = format!("close channel {channel} consent {}", own.seq);
             return self.collect_after(&close).await;
-        };
+        }
         let (vipe, account) = (Vipe::new(self.parts.site.vipe), self.parts.keys.account.address());
         if self.parts.role == Role::Participant {
             let claim = vipe.claim_asset(self.parts.site.asset, account);
@@ -56,14 +64,11 @@ impl Driver {
                 Errand::new(format!("collect asset of channel {channel}"), vec![step(claim, true)]);
             self.begin_errand(errand, Vec::new()).await?;
         }
-        // A bond comes back to who disputed; what was struck down of it, and the fee, went to the other party and to correctors.
-        if dispute.disputer == account || dispute.claim < dispute.peak {
-            let claim = vipe.claim_ether(account);
-            let errand =
-                Errand::new(format!("collect ether of channel {channel}"), vec![step(claim, true)]);
-            self.begin_errand(errand, Vec::new()).await?;
-        }
-        Ok(())
+        // Bond and fee of whoever disputed; a share of what was struck down for the other party, and for whoever struck it down.
+        let claim = vipe.claim_ether(account);
+        let errand =
+            Errand::new(format!("collect ether of channel {channel}"), vec![step(claim, true)]);
+        self.begin_errand(errand, Vec::new()).await
     }
 
     /// Collections that failed are begun again after pauses that grow, until what is credited has come home.
@@ -81,8 +86,7 @@ impl Driver {
         for errand in due {
             // It came home with another claim: a claim takes everything that is credited. A chain's node that is behind says the
             // same, but not for so long.
-            let nothing = matches!(&errand.state, State::Failed(why) if why.contains(NOTHING));
-            if nothing && errand.tries >= NOTHING_TRIES {
+            if found_nothing(&errand) && errand.tries >= NOTHING_TRIES {
                 self.end_errand(Errand { state: State::Done, ..errand }).await?;
             } else {
                 self.begin_again(Errand::new(errand.name, errand.steps)).await?;
@@ -138,6 +142,12 @@ impl Driver {
         }
         Ok(())
     }
+}
+
+/// Whether a collection found nothing: no failure that a person must look at.
+pub(super) fn found_nothing(errand: &Errand) -> bool {
+    errand.name.starts_with(COLLECT)
+        && matches!(&errand.state, State::Failed(why) if why.contains(NOTHING))
 }
 
 /// Seconds before a collection that failed so often is begun again.

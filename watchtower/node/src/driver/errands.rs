@@ -7,7 +7,7 @@
 use protocol::ChannelId;
 use store::{Change, NodeChange, NodeTable};
 
-use super::end::COLLECT;
+use super::end::{COLLECT, found_nothing};
 use super::{Driver, seconds};
 use crate::book::Standing;
 use crate::error::NodeError;
@@ -93,6 +93,9 @@ impl Driver {
                 // Of two parties and all towers that settle a dispute one is the first.
                 State::Failed(reason) if errand.name.starts_with("settle ") => {
                     tracing::info!(errand = errand.name, reason, "not settled by this node");
+                }
+                State::Failed(_) if found_nothing(&errand) => {
+                    tracing::info!(errand = errand.name, "nothing is credited");
                 }
                 State::Failed(reason) => tracing::error!(errand = errand.name, reason, "failed"),
                 State::Running | State::Waiting => {}

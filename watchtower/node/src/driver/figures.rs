@@ -10,6 +10,7 @@ use protocol::vnode::exit::strikes_down;
 use protocol::zksc::PaymentId;
 use protocol::{Amount, ChannelId, Role};
 
+use super::end::found_nothing;
 use super::leave::standing_of;
 use super::{Driver, seconds};
 use crate::book::{Own, Standing};
@@ -80,7 +81,7 @@ impl Driver {
         figures.restoring.set_count(count(self.restores.len()));
         figures.turns.set_count(count(self.turns.len()));
         let running = self.errands.values().filter(|one| one.state == State::Running).count();
-        let failed = self.errands.values().filter(|one| matches!(one.state, State::Failed(_)));
+        let failed = self.errands.values().filter(|one| one.has_failed() && !found_nothing(one));
         figures.orders.of(OrderState::Running).set_count(count(running));
         figures.orders.of(OrderState::Failed).set_count(count(failed.count()));
     }

@@ -29,11 +29,15 @@ impl Driver {
             return Ok(Err(ApiError::bad("a deposit is more than nothing")));
         }
         let name = format!("fund channel {channel} key {}", keccak256(key.as_bytes()));
-        if !self.errands.contains_key(&name) {
-            let deposit = Vipe::new(self.parts.site.vipe).deposit(channel, amount);
-            // The vault takes a second deposit as gladly as the first.
-            let steps = vec![self.approval(amount), step(deposit, false)];
-            self.begin_errand(Errand::new(name.clone(), steps).approving(), Vec::new()).await?;
+        let deposit = Vipe::new(self.parts.site.vipe).deposit(channel, amount);
+        // The vault takes a second deposit as gladly as the first.
+        let steps = vec![self.approval(amount), step(deposit, false)];
+        let errand = Errand::new(name.clone(), steps).approving();
+        match self.errands.get(&name) {
+            Some(known) if known.steps != errand.steps => return Ok(Err(other_amount())),
+            Some(_) => {}
+            None if self.is_being_left(channel) => return Ok(Err(left(channel))),
+            None => self.begin_errand(errand, Vec::new()).await?,
         }
         let errand = self.errands.get(&name).map(show::errand);
         Ok(Ok(json!({"channel": channel, "amount": amount, "order": errand})))
@@ -49,6 +53,12 @@ impl Driver {
             return Ok(Err(ApiError::role("only a hub has a pool to put capital in from")));
         };
         let name = format!("allocate channel {channel} key {}", keccak256(key.as_bytes()));
+        let call = Vip::new(vip).allocate(channel, amount);
+        // The pool takes a second allocation as gladly as the first.
+        let errand = Errand::new(name.clone(), vec![step(call, false)]);
+        if self.errands.get(&name).is_some_and(|known| known.steps != errand.steps) {
+            return Ok(Err(other_amount()));
+        }
         if !self.errands.contains_key(&name) {
             if amount == Amount::ZERO {
                 return Ok(Err(ApiError::bad("an allocation is more than nothing")));
@@ -56,15 +66,15 @@ impl Driver {
             if !self.is_live(channel) {
                 return Ok(Err(ApiError::refused(format!("channel {channel} is not live"))));
             }
-            if !self.can_allocate(amount, self.accepting()) {
+            if self.is_being_left(channel) {
+                return Ok(Err(left(channel)));
+            }
+            if !self.can_allocate(amount, &self.accepting()) {
                 let idle = self.idle.unwrap_or_default();
                 return Ok(Err(ApiError::refused(format!(
                     "the pool has {idle} in its own hands, less what is promised to channels that are being accepted"
                 ))));
             }
-            let call = Vip::new(vip).allocate(channel, amount);
-            // The pool takes a second allocation as gladly as the first.
-            let errand = Errand::new(name.clone(), vec![step(call, false)]);
             self.begin_errand(errand, Vec::new()).await?;
         }
         let errand = self.errands.get(&name).map(show::errand);
@@ -95,4 +105,15 @@ impl Driver {
         let order = self.errands.get(&name).map(show::errand);
         Ok(Ok(json!({"channel": channel, "standing": standing, "order": order})))
     }
+}
+
+fn other_amount() -> ApiError {
+    ApiError::refused("this key was used for another amount")
+}
+
+/// What is paid in while a dispute is on its way may be paid out to the other party.
+fn left(channel: ChannelId) -> ApiError {
+    ApiError::refused(format!(
+        "channel {channel} is being left, or signs nothing any more: nothing is paid into it"
+    ))
 }

@@ -1,10 +1,14 @@
-//! The pause of a channel after a restore: what this node consented to before is forgotten, and may still be executed.
+//! The pause of a channel after a restore, or after an absence that may hide one: what this node consented to before is forgotten,
+//! and may still be executed.
 //!
 //! ```text
 //!   restored, or its disk was set back --durable--> paused: no new state is made, no consent given
 //!       until a final block is past the last deadline that it could have signed,
 //!       or the consent that was due is executed, final
 //! ```
+//!
+//! Consents are in no backup. So a disk that was set back past a consent and past no state looks sound to everybody, and only says
+//! that it has not seen the chain for a while: after that, and unless the node had stopped in order, its channels pause, too.
 //!
 //! **Invariant:** the pause is durable before the channel goes on from the state that was found.
 //! **Invariant:** its end is counted from the head of the chain as this process saw it, never from an older block.
@@ -18,6 +22,13 @@ use super::consent::GOOD_FOR_MAX_S;
 use crate::book::{Own, Standing};
 use crate::error::NodeError;
 use crate::rows;
+
+/// Since a disk saw the chain last, in seconds: beyond it what it has consented to may not be all that was.
+const ABSENT_MAX_S: u64 = 300;
+/// Under which note stands when this disk saw the chain's head last, in seconds of the chain.
+const SEEN: &[u8] = b"seen";
+/// And that the node stopped in order after that.
+const STOPPED: &[u8] = b"stopped";
 
 /// A channel's pause after a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,7 +95,7 @@ impl Driver {
             None => "the chain was followed to its head".to_owned(),
         };
         Some(format!(
-            "this channel was restored, or its disk was set back: a consent that this node has forgotten may still be executed, and nothing is signed until {until}"
+            "this channel was restored, or its disk was set back or ended without notice: a consent that this node has forgotten may still be executed, and nothing is signed until {until}"
         ))
     }
 
@@ -97,12 +108,8 @@ impl Driver {
         if pause_s == 0 {
             return Ok(());
         }
-        self.set_hold(channel, Hold { end: None }).await
-    }
-
-    async fn set_hold(&mut self, channel: ChannelId, hold: Hold) -> Result<(), NodeError> {
-        self.holds.insert(channel, hold);
-        self.store(vec![rows::put(NodeTable::Orders, hold_key(channel), &hold)?]).await
+        let row = self.put_hold(channel, Hold { end: None })?;
+        self.store(vec![row]).await
     }
 
     pub(super) async fn tick_holds(&mut self) -> Result<(), NodeError> {
@@ -111,25 +118,79 @@ impl Driver {
         }
         let holds: Vec<(ChannelId, Hold)> =
             self.holds.iter().map(|(channel, hold)| (*channel, *hold)).collect();
+        let mut turn = Vec::new();
         for (channel, hold) in holds {
             let Some(own) = self.book.get(channel) else { continue };
             let Some(end) = hold.end else {
-                // No consent that was signed before now is good for longer.
-                let until =
-                    self.chain_s.saturating_add(self.parts.policy.backup.hold_after_restore_s);
-                let end = End { until, seq: own.seq };
-                tracing::warn!(%channel, until, "paused after the restore: a consent that this node has forgotten may still be executed");
-                self.set_hold(channel, Hold { end: Some(end) }).await?;
+                let end = self.end_of_hold(own.seq);
+                tracing::warn!(%channel, until = end.until, "paused after the restore: a consent that this node has forgotten may still be executed");
+                turn.push(self.put_hold(channel, Hold { end: Some(end) })?);
                 continue;
             };
             let over = own.standing == Standing::Over;
             if over || own.seq > end.seq || self.final_s > end.until {
                 tracing::info!(%channel, "the pause after the restore is over");
                 self.holds.remove(&channel);
-                let gone = NodeChange::Remove(NodeTable::Orders, hold_key(channel));
-                self.store(vec![gone]).await?;
+                turn.push(NodeChange::Remove(NodeTable::Orders, hold_key(channel)));
             }
         }
-        Ok(())
+        if turn.is_empty() { Ok(()) } else { self.store(turn).await }
+    }
+
+    /// No consent that was signed before now is good for longer.
+    fn end_of_hold(&self, seq: u64) -> End {
+        let pause_s = self.parts.policy.backup.hold_after_restore_s;
+        End { until: self.chain_s.saturating_add(pause_s), seq }
+    }
+
+    fn put_hold(&mut self, channel: ChannelId, hold: Hold) -> Result<NodeChange, NodeError> {
+        self.holds.insert(channel, hold);
+        Ok(rows::put(NodeTable::Orders, hold_key(channel), &hold)?)
+    }
+
+    /// The head was reached for the first time since the start, and nothing was signed yet. A disk that has not seen the chain for
+    /// a while, and was not stopped in order, may be older than what this node consented to.
+    pub(super) async fn after_absence(&mut self) -> Result<(), NodeError> {
+        let store = &self.parts.store;
+        let seen = rows::get::<u64>(store, NodeTable::Notes, SEEN)?;
+        let stopped = rows::get::<u64>(store, NodeTable::Notes, STOPPED)?.is_some();
+        let mut turn = Vec::new();
+        if stopped {
+            turn.push(NodeChange::Remove(NodeTable::Notes, STOPPED.to_vec()));
+        }
+        let absent_s = seen.map_or(0, |seen| self.chain_s.saturating_sub(seen));
+        let pauses = self.parts.policy.backup.hold_after_restore_s > 0;
+        if pauses && !stopped && absent_s > ABSENT_MAX_S {
+            let lives = |(id, own): &(&ChannelId, &Own)| {
+                own.standing == Standing::Live && !self.holds.contains_key(*id)
+            };
+            let all = self.book.channels().iter().filter(lives);
+            let all: Vec<(ChannelId, u64)> = all.map(|(id, own)| (*id, own.seq)).collect();
+            tracing::warn!(
+                absent_s,
+                channels = all.len(),
+                "this node ended without notice, and its disk has not seen the chain since: what it has signed for withdrawals and closes may be more than it knows, so its channels pause"
+            );
+            for (channel, seq) in all {
+                let end = Some(self.end_of_hold(seq));
+                turn.push(self.put_hold(channel, Hold { end })?);
+            }
+        }
+        if turn.is_empty() { Ok(()) } else { self.store(turn).await }
+    }
+
+    /// The row that says when this disk saw the chain's head last: only once what it had missed before was looked at.
+    pub(super) fn seen_row(&self, time_s: u64) -> Result<Option<NodeChange>, NodeError> {
+        let row = self.caught_up.then(|| rows::put(NodeTable::Notes, SEEN.to_vec(), &time_s));
+        Ok(row.transpose()?)
+    }
+
+    /// The node stops, and everything that it signed is on its disk.
+    pub(super) async fn stopped_in_order(&self) -> Result<(), NodeError> {
+        if !self.caught_up {
+            return Ok(());
+        }
+        let row = rows::put(NodeTable::Notes, STOPPED.to_vec(), &self.chain_s)?;
+        self.store(vec![row]).await
     }
 }

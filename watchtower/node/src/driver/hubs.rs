@@ -115,11 +115,11 @@ impl Driver {
         let floor = seconds().saturating_sub(ASKED_FOR_S);
         let old: Vec<B256> =
             self.asked.iter().filter(|(_, one)| one.at_s < floor).map(|(key, _)| *key).collect();
-        if old.is_empty() {
+        let mut turn = self.forget_unaccepted();
+        if old.is_empty() && turn.is_empty() {
             return Ok(());
         }
-        let gone = |key: &B256| NodeChange::Remove(NodeTable::Notes, asked_key(key));
-        let turn = old.iter().map(gone).collect();
+        turn.extend(old.iter().map(|key| NodeChange::Remove(NodeTable::Notes, asked_key(key))));
         for key in &old {
             self.asked.remove(key);
         }
@@ -148,7 +148,7 @@ impl Driver {
             return Err(Refusal::Stale);
         }
         // Whoever has opened already has paid in for real, and goes first.
-        if !self.can_allocate(allocation, self.seen()) {
+        if !self.can_allocate(allocation, &self.seen()) {
             return Err(Refusal::Liquidity);
         }
         let asked = Asked {
@@ -161,14 +161,38 @@ impl Driver {
         Ok((digest, asked))
     }
 
-    /// Channels that are not over.
-    fn count_channels(&self) -> usize {
-        let ended = |own: &&Own| matches!(own.standing, Standing::Over | Standing::Cancelled);
-        self.book.channels().values().filter(|own| !ended(own)).count()
+    /// Channels that live, and those that are being accepted: anybody can open others that name this hub.
+    pub(super) fn count_channels(&self) -> usize {
+        let counts = |(id, own): &(&ChannelId, &Own)| match own.standing {
+            Standing::Live | Standing::Disputed => true,
+            Standing::Open => self.is_accepting(**id),
+            Standing::Over | Standing::Cancelled => false,
+        };
+        self.book.channels().iter().filter(counts).count()
+    }
+
+    fn is_accepting(&self, channel: ChannelId) -> bool {
+        let errand = self.errands.get(&accept_name(channel));
+        errand.is_some_and(|errand| errand.state == State::Running)
+    }
+
+    /// Channels that can never be accepted are forgotten: those of other keys than this hub's, and those whose time was over
+    /// before a block that is final.
+    pub(super) fn forget_unaccepted(&mut self) -> Vec<NodeChange> {
+        let signer = &self.parts.keys.signer;
+        let late = |own: &Own| self.final_s > own.opened.accept_by;
+        let gone = |(id, own): &(&ChannelId, &Own)| {
+            let open = own.standing == Standing::Open && !self.is_accepting(**id);
+            open && self.caught_up && (late(own) || !signer.is_of(&own.channel))
+        };
+        let gone: Vec<ChannelId> =
+            self.book.channels().iter().filter(gone).map(|(id, _)| *id).collect();
+        gone.iter().for_each(|id| self.book.forget(*id));
+        gone.into_iter().map(|id| NodeChange::Remove(NodeTable::Chain, rows::key(id))).collect()
     }
 
     /// Whether the pool's idle capital, as far as it was seen, holds this beside what is promised to these channels.
-    pub(super) fn can_allocate(&self, allocation: Amount, promised: Vec<Amount>) -> bool {
+    pub(super) fn can_allocate(&self, allocation: Amount, promised: &[Amount]) -> bool {
         let wanted = promised.iter().fold(U256::from(allocation.get()), |sum, one| {
             sum.saturating_add(U256::from(one.get()))
         });
@@ -177,11 +201,8 @@ impl Driver {
 
     /// What the pool is to put into channels whose acceptance is on its way: once it is on the chain, the capital is no longer idle.
     pub(super) fn accepting(&self) -> Vec<Amount> {
-        let is_under_way = |id: ChannelId| {
-            let errand = self.errands.get(&accept_name(id));
-            errand.is_some_and(|errand| errand.state == State::Running)
-                && !self.book.is_seen(id, is_accepted)
-        };
+        let is_under_way =
+            |id: ChannelId| self.is_accepting(id) && !self.book.is_seen(id, is_accepted);
         let open = self.book.channels().iter().filter(|(id, _)| is_under_way(**id));
         open.filter_map(|(_, own)| self.asked.get(&keys_note(own.channel.keys_digest())))
             .map(|asked| asked.allocation)
@@ -228,10 +249,10 @@ impl Driver {
         }
         let (known, opened) = (&own.channel, &own.opened);
         let asked = self.fitting(known, opened)?;
-        if self.count_channels() > self.parts.policy.hub.channels_max {
+        if self.count_channels() >= self.parts.policy.hub.channels_max {
             return Err("there are as many channels as the policy allows".to_owned());
         }
-        if !self.can_allocate(asked.allocation, self.accepting()) {
+        if !self.can_allocate(asked.allocation, &self.accepting()) {
             // Others were accepted meanwhile; capital may come back before its time is over.
             tracing::warn!(%channel, "the pool has too little idle capital to accept it now");
             return Ok(None);

@@ -51,6 +51,11 @@ impl Leaving {
     pub(super) fn is_under_way(&self) -> bool {
         !matches!(self.machine.step(), ExitStep::Live | ExitStep::Over)
     }
+
+    /// Whether a dispute is still to be opened.
+    pub(super) fn leads_out(&self) -> bool {
+        matches!(self.machine.step(), ExitStep::Closing | ExitStep::Opening)
+    }
 }
 
 /// The dispute that is open on the channel, as far as an answer to it needs to know.
@@ -93,11 +98,37 @@ impl Driver {
         Leaving { machine, now, notice: None, proving: false, again_ms: None }
     }
 
+    /// What a dispute would put forward now: over every version of the escrow that was seen, because what is not claimed of it is
+    /// the other party's. A claim that a reorganisation makes too high is refused, and made anew.
     pub(super) fn advice(&self, channel: ChannelId) -> Option<ExitAdvice> {
+        let ledger = self.book.ledger_ahead(channel)?;
         match &self.hub {
-            Some(hub) => hub.handshake(channel).map(|one| one.advice()),
-            None => self.wallets.get(&channel).map(|wallet| wallet.handshake().advice()),
+            Some(hub) => hub.handshake(channel).map(|one| one.advice_over(&ledger)),
+            None => {
+                self.wallets.get(&channel).map(|wallet| wallet.handshake().advice_over(&ledger))
+            }
         }
+    }
+
+    /// What an opening waits for, for people: what the vault will pay by must be known before it is claimed.
+    pub(super) fn opening_waits_for(&self, channel: ChannelId) -> Option<&'static str> {
+        if !self.caught_up {
+            return Some("the chain's newest block, by this machine's clock");
+        }
+        let comes = |word: &str| {
+            let prefix = format!("{word} channel {channel} key ");
+            let named = self.errands.range(prefix.clone()..);
+            let mut named = named.take_while(|(name, _)| name.starts_with(&prefix));
+            named.any(|(_, errand)| !errand.has_ended())
+        };
+        let is_paid_in = comes("fund") || comes("allocate");
+        is_paid_in.then_some("what is being paid into the channel")
+    }
+
+    /// Whether the channel is being left, or signs nothing any more: nothing is paid into it.
+    pub(super) fn is_being_left(&self, channel: ChannelId) -> bool {
+        let stopped = self.record(channel).is_some_and(|record| record.is_stopped());
+        stopped || self.exits.get(&channel).is_some_and(Leaving::is_under_way)
     }
 
     /// A person orders the exit.
@@ -119,7 +150,9 @@ impl Driver {
         }
         self.give_exit(channel, Event::Order(Box::new(advice))).await?;
         self.give_exit(channel, Event::Advice(Box::new(advice))).await?;
-        self.give_exit(channel, Event::Tick).await?;
+        if self.opening_waits_for(channel).is_none() {
+            self.give_exit(channel, Event::Tick).await?;
+        }
         Ok(Ok(()))
     }
 
@@ -225,13 +258,13 @@ impl Driver {
         }
         let channels: Vec<ChannelId> = self.exits.keys().copied().collect();
         for channel in channels {
-            let step = self.exits.get(&channel).map(|one| one.machine.step());
-            if matches!(step, Some(ExitStep::Closing | ExitStep::Opening))
-                && let Some(advice) = self.advice(channel)
-            {
+            let leads_out = self.exits.get(&channel).is_some_and(Leaving::leads_out);
+            if leads_out && let Some(advice) = self.advice(channel) {
                 self.give_exit(channel, Event::Advice(Box::new(advice))).await?;
             }
-            self.give_exit(channel, Event::Tick).await?;
+            if !leads_out || self.opening_waits_for(channel).is_none() {
+                self.give_exit(channel, Event::Tick).await?;
+            }
             self.retry_override(channel).await?;
             self.settle(channel).await?;
         }

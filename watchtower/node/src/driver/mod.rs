@@ -300,6 +300,8 @@ impl Driver {
                 Some(proven) = inputs.proven.recv() => self.on_proven(proven).await?,
                 Some(told) = inputs.told.recv() => self.on_told(told).await?,
                 Some(event) = inputs.link.recv(), if room => {
+                    // A machine that slept finds out before it reads what came meanwhile.
+                    self.tell_view().await?;
                     self.on_link(event).await?;
                     // More of the same while they are there, without asking the others each time.
                     for _ in 0..FRAMES_AT_ONCE {
@@ -309,7 +311,8 @@ impl Driver {
                 }
             }
         }
-        self.flush(&mut inputs).await
+        self.flush(&mut inputs).await?;
+        self.stopped_in_order().await
     }
 
     /// A turn is durable: what it held back leaves, and what came meanwhile is looked at again.

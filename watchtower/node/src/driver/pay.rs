@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 
 use alloy_primitives::{B256, keccak256};
 use protocol::payment::wallet::{self, Direction, Order, Payment};
+use protocol::zksc::PaymentId;
 use protocol::{Amount, ChannelId, Domain};
 use serde_json::{Value, json};
 use store::NodeTable;
 
+use super::Driver;
 use super::api::Answer;
-use super::{Driver, fresh};
 use crate::error::{ApiError, NodeError};
 use crate::invite::Invoice;
 use crate::rows;
@@ -49,6 +50,11 @@ impl Driver {
                     "channel {channel} is being left: nothing is signed on it any more"
                 ))));
             }
+            if let Some(place) = self.may_come_back(channel, &before) {
+                return Ok(Err(ApiError::refused(format!(
+                    "the attempt on channel {place} was refused, but its hub may have signed it all the same: repeat this order on that channel, or use another key if it shall be paid twice"
+                ))));
+            }
             let given = self.give_wallet(channel, wallet::Event::Pay(order)).await?;
             if let Some(refusal) = given.refusal() {
                 return Ok(Err(refusal.into()));
@@ -62,6 +68,37 @@ impl Driver {
         let payments: Vec<Value> =
             paid.iter().map(|(channel, one)| self.show_payment(*channel, one)).collect();
         Ok(Ok(json!({"channel": channel, "reference": B256::new(reference), "payments": payments})))
+    }
+
+    /// A person takes an order back, or waits no longer for a receipt.
+    pub(super) async fn give_up(&mut self, id: PaymentId) -> Result<Answer, NodeError> {
+        let found = self.wallets.iter().find(|(_, one)| one.book().payments.contains_key(&id));
+        let Some(channel) = found.map(|(channel, _)| *channel) else {
+            return Ok(Err(ApiError::missing(format!("this node has no payment {id} under way"))));
+        };
+        let given = self.give_wallet(channel, wallet::Event::LetGo(id)).await?;
+        if let Some(refusal) = given.refusal() {
+            return Ok(Err(refusal.into()));
+        }
+        let payments = self.wallets.get(&channel).map(|one| &one.book().payments);
+        let shown =
+            payments.and_then(|all| all.get(&id)).map(|one| self.show_payment(channel, one));
+        Ok(Ok(json!({"channel": channel, "payments": shown.into_iter().collect::<Vec<_>>()})))
+    }
+
+    /// On which other channel one of these may still be debited: its hub said that it takes it, and refused it later. On one channel
+    /// that and a repetition exclude each other.
+    fn may_come_back(
+        &self,
+        channel: ChannelId,
+        before: &[(ChannelId, Payment)],
+    ) -> Option<ChannelId> {
+        let signs = |place: &ChannelId| {
+            let record = self.wallets.get(place).map(|wallet| wallet.handshake().record());
+            record.is_some_and(|record| !record.is_stopped())
+        };
+        let mut all = before.iter().filter(|(_, one)| one.accepted && one.debit.is_none());
+        all.find(|(place, _)| *place != channel && signs(place)).map(|(place, _)| *place)
     }
 
     /// Until the note of it is durable, which is with the payment itself.
@@ -138,9 +175,10 @@ impl Driver {
         let (payee, asked, reference) = match to.parse::<u64>() {
             Ok(number) => {
                 let id = ChannelId::try_from(number).map_err(ApiError::bad)?;
-                let reference =
-                    key.map_or_else(|| B256::new(fresh()), |key| keccak256(key.as_bytes()));
-                (id, None, reference)
+                let key = key.ok_or_else(|| {
+                    ApiError::bad("a payment to a channel's number needs a key, which names it: the same key is never paid twice")
+                })?;
+                (id, None, keccak256(key.as_bytes()))
             }
             Err(_no_number) => {
                 let invoice: Invoice = to.parse().map_err(|error| {

@@ -50,10 +50,8 @@ impl Driver {
         state: Option<FinalState>,
         claim: Amount,
     ) {
-        let Some(own) = self.book.get(channel) else { return };
-        // A state at or below the checkpoint is dead; the checkpoint itself needs no proof.
-        let (known, checkpoint) = (own.channel, own.checkpoint);
-        let state = state.filter(|state| state.state().nonce > checkpoint);
+        let Some(known) = self.book.get(channel).map(|own| own.channel) else { return };
+        let state = self.not_dead(channel, state);
         // An opening that is on its way to a block is not proven once more with every repetition.
         let name = self.free_name(&self.dispute_name(channel, state.as_ref()));
         if purpose == Purpose::Dispute && self.errands.contains_key(&name) {
@@ -71,11 +69,25 @@ impl Driver {
         }
     }
 
+    /// A state at or below the checkpoint is dead; the checkpoint itself needs no proof.
+    fn not_dead(&self, channel: ChannelId, state: Option<FinalState>) -> Option<FinalState> {
+        let checkpoint = self.book.get(channel)?.checkpoint;
+        state.filter(|state| state.state().nonce > checkpoint)
+    }
+
     pub(super) async fn on_proven(&mut self, proven: Proven) -> Result<(), NodeError> {
         let Proven { job, outcome } = proven;
         let channel = job.channel.id();
         if let Some(leaving) = self.exits.get_mut(&channel) {
             leaving.proving = false;
+        }
+        // While it was proven the escrow may have got a version, or a late final state have come.
+        if let (Purpose::Dispute, Some(advice)) = (job.purpose, self.advice(channel))
+            && (advice.claim != job.claim || self.not_dead(channel, advice.state) != job.state)
+        {
+            tracing::info!(%channel, claim = %advice.claim, proven = %job.claim, "what a dispute puts forward has changed: proven anew");
+            self.prove(channel, Purpose::Dispute, advice.state, advice.claim);
+            return Ok(());
         }
         let priced = match outcome {
             Ok(priced) => priced,

@@ -103,6 +103,7 @@ impl Driver {
         match self.exits.get(&channel) {
             Some(leaving) => json!({
                 "channel": channel, "step": leaving.machine.step(), "notice": leaving.notice,
+                "waits_for": self.opening_waits_for(channel).filter(|_| leaving.leads_out()),
             }),
             None => Value::Null,
         }

@@ -70,7 +70,7 @@ impl Driver {
         let exits = rows::all::<leave::Stored>(store, NodeTable::Orders, b"exit/")?;
         let hubs = known_hubs(store)?;
         let coverage = Coverage::new(parts.policy.coverage(), parts.site.chain_id, parts.site.vipe);
-        let view = ChainView::new(parts.policy.view_age_max_ms);
+        let view = ChainView::new(parts.policy.view_age_max_ms, parts.policy.head_off_max());
         let mut driver = Self {
             began: Instant::now(),
             book,

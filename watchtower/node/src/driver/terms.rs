@@ -5,6 +5,7 @@
 //!
 //! **Invariant:** a party is never paid less by what it signs than its own newest final state pays it.
 
+use protocol::payment::wallet::Wallet;
 use protocol::vipe::{Closing, Payout, Withdrawal};
 use protocol::vnode::close::{self, CloseRefusal};
 use protocol::vnode::link::Refusal;
@@ -54,7 +55,7 @@ impl Driver {
                 // The payee's channel is not touched before its credit is signed, which is then outstanding there.
                 one.terms.fields().payer == channel && !one.stage.is_over()
             }),
-            None => self.wallets.get(&channel).is_some_and(|wallet| wallet.book().open() > 0),
+            None => self.wallets.get(&channel).is_some_and(Wallet::is_busy),
         }
     }
 

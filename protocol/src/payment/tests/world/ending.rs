@@ -13,8 +13,19 @@ use crate::{
 impl World {
     /// One participant pays another.
     pub(in crate::payment::tests) fn pay(&mut self, from: u64, to: u64, size: u128) -> bool {
-        let payee = Box::new(self.pairs[&id(to)].channel);
         let reference = crate::testing::derived(self.dice.roll(), "reference").0;
+        self.pay_under(reference, from, to, size)
+    }
+
+    /// The same, under this reference.
+    pub(in crate::payment::tests) fn pay_under(
+        &mut self,
+        reference: [u8; 32],
+        from: u64,
+        to: u64,
+        size: u128,
+    ) -> bool {
+        let payee = Box::new(self.pairs[&id(to)].channel);
         let order = Order { payee, amount: amount(size), reference };
         self.give_wallet(id(from), wallet::Event::Pay(order))
     }

@@ -54,7 +54,7 @@ impl Both {
     async fn new(policy: Policy) -> Self {
         let two = Two::new();
         let state = two.signed(5, HERS);
-        Self::with(policy, two, (&state, &state)).await
+        Box::pin(Self::with(policy, two, (&state, &state))).await
     }
 
     /// Both see it, final.

@@ -4,7 +4,7 @@ use alloy_primitives::{B256, Bytes, U256};
 use protocol::payment::wallet;
 use protocol::testing::{HEDGE, amount, nonce};
 use protocol::vnode::exit;
-use protocol::vnode::view::Finalized;
+use protocol::vnode::view::{Finalized, Head};
 
 use super::single::{CHANNEL, Single, Two, at};
 use super::world::{SIDE, delivery, policy};
@@ -129,8 +129,8 @@ async fn a_contradiction_about_a_final_block_stops_signing_at_once() {
     };
     let block = |hash: u8| Finalized { number: 1 << 40, hash: B256::repeat_byte(hash) };
     let now = alice.driver.now();
-    alice.driver.view.see(1 << 40, block(1), now);
-    alice.driver.view.see(1 << 40, block(2), now);
+    alice.driver.view.see(Head { number: 1 << 40, time_s: 0 }, block(1), now);
+    alice.driver.view.see(Head { number: 1 << 40, time_s: 0 }, block(2), now);
     alice.driver.tell_view().await.unwrap();
     assert_eq!(rebase(&mut alice), Err(wallet::PayError::Stale));
 }

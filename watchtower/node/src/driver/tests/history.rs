@@ -59,7 +59,8 @@ async fn many(two: &Two, owns: &[Own]) {
         head.sequence = Sequence::try_from(EACH + 1).unwrap();
         let turn = |payments: BTreeMap<_, _>| {
             let (handshake, head) = (record.handshake.to_bytes(), head.clone());
-            let batch = wallet::Batch { handshake, head, payments };
+            let dropped = BTreeSet::new();
+            let batch = wallet::Batch { handshake, head, payments, dropped };
             rows::wallet_turn(channel, &batch, &record.handshake).unwrap()
         };
         let all: Vec<Payment> = (1..=EACH).map(|place| ended(own, place)).collect();

@@ -1,7 +1,9 @@
 //! The driver with its real store and real links: killed at every durable write, and under load.
 #![allow(clippy::print_stdout, reason = "figures for whoever looks")]
 
+mod absence;
 mod again;
+mod bounds;
 mod close;
 mod crash;
 mod crash_consent;
@@ -9,6 +11,7 @@ mod fates;
 mod figures;
 mod hall;
 mod history;
+mod leaving;
 mod load;
 mod orders;
 mod restore;

@@ -160,7 +160,7 @@ async fn a_restored_channel_pauses_as_long_as_a_forgotten_consent_may_be_good() 
     let shown = channel(&mut alice).await;
     assert_eq!(shown["held"], true);
     assert!(shown["held_why"].as_str().unwrap().contains("restored"), "{shown}");
-    let (to, key) = (CHANNEL.to_string(), None);
+    let (to, key) = (CHANNEL.to_string(), Some("rent".to_owned()));
     let pay = Command::Pay { channel: Some(CHANNEL), to, amount: Some(amount(1)), key };
     let refused = alice.ask(pay).await.unwrap_err();
     assert!(refused.to_string().contains("restored"), "{refused}");

@@ -146,7 +146,7 @@ static HEIGHT: AtomicU64 = AtomicU64::new(1);
 
 pub(super) fn policy() -> Policy {
     let backup = BackupPolicy { target: 0, ..BackupPolicy::default() };
-    Policy { backup, view_age_max_ms: 600_000, ..Policy::default() }
+    Policy { backup, view_age_max_ms: 600_000, head_off_max_s: 0, ..Policy::default() }
 }
 
 /// The next block of the test's chain, final, with these events.
