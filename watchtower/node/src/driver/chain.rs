@@ -171,6 +171,12 @@ impl Driver {
         let Some(own) = self.book.get(channel) else { return Ok(()) };
         let disputed = own.dispute.is_some();
         match own.standing {
+            // Its opening learns the channel's number: by it an opening that was taken back is told from one under way.
+            Standing::Open => self.opened(channel).await,
+            Standing::Cancelled => {
+                self.opened(channel).await?;
+                self.on_over(channel).await
+            }
             Standing::Over => self.on_over(channel).await,
             _ if disputed => self.on_disputed(channel).await,
             Standing::Live => {
@@ -179,7 +185,7 @@ impl Driver {
                 }
                 self.lived(channel).await
             }
-            _ => Ok(()),
+            Standing::Disputed => Ok(()),
         }
     }
 

@@ -116,9 +116,7 @@ impl Driver {
             Ok(opening) => opening,
             Err(error) => return Ok(Err(ApiError::bad(error))),
         };
-        self.store(vec![opening_row(&opening)?]).await?;
-        self.openings.insert(opening.dispute_hash, opening.clone());
-        if let Err(error) = self.meet(invitation).await? {
+        if let Err(error) = self.meet(invitation, Some(opening.clone())).await? {
             return Ok(Err(error));
         }
         Ok(Ok(opening))
@@ -130,13 +128,21 @@ impl Driver {
         own.is_some_and(|own| matches!(own.standing, Standing::Over | Standing::Cancelled))
     }
 
-    /// Participant: dials a hub from now on, also after the next start.
-    async fn meet(&mut self, hub: Invitation) -> Result<Result<(), ApiError>, NodeError> {
+    /// Participant: dials a hub from now on, also after the next start. What is wanted of it is on record in the same turn: an
+    /// opening whose hub is not known would be asked for never.
+    async fn meet(
+        &mut self,
+        hub: Invitation,
+        wanted: Option<Opening>,
+    ) -> Result<Result<(), ApiError>, NodeError> {
         let Some(peer) = hub.place.peer() else {
             return Ok(Err(ApiError::bad("the hub's address does not name its peer")));
         };
         let key = [HUB, hub.account.as_slice()].concat();
-        self.store(vec![rows::put(NodeTable::Notes, key, &hub.to_string())?]).await?;
+        let mut turn = vec![rows::put(NodeTable::Notes, key, &hub.to_string())?];
+        turn.extend(wanted.as_ref().map(opening_row).transpose()?);
+        self.store(turn).await?;
+        self.openings.extend(wanted.map(|opening| (opening.dispute_hash, opening)));
         self.hubs.retain(|_, known| known.account != hub.account);
         self.hubs.insert(peer, hub.clone());
         if let Err(error) = self.parts.link.keep(hub.place) {
@@ -157,7 +163,7 @@ impl Driver {
             Ok(hub) => hub,
             Err(error) => return Ok(Err(error)),
         };
-        Ok(self.meet(hub).await?.map(|()| self.show_restores()))
+        Ok(self.meet(hub, None).await?.map(|()| self.show_restores()))
     }
 
     fn check_invitation(&self, text: &str) -> Result<Invitation, ApiError> {

@@ -130,16 +130,13 @@ impl Driver {
     pub(super) async fn begin(&mut self) -> Result<(), NodeError> {
         self.note_ended().await?;
         let live = |standing| !matches!(standing, Standing::Open | Standing::Cancelled);
-        let channels: Vec<ChannelId> = self
-            .book
-            .channels()
-            .iter()
-            .filter(|(_, own)| live(own.standing))
-            .map(|(id, _)| *id)
-            .collect();
-        for channel in channels {
-            self.start_channel(channel).await?;
-            self.heed_end(channel).await?;
+        let channels: Vec<(ChannelId, bool)> =
+            self.book.channels().iter().map(|(id, own)| (*id, live(own.standing))).collect();
+        for (channel, has_lived) in channels {
+            if has_lived {
+                self.start_channel(channel).await?;
+                self.heed_end(channel).await?;
+            }
             self.reconcile(channel).await?;
         }
         for invitation in self.hubs.values() {
