@@ -87,7 +87,11 @@ impl Driver {
                 moved.push(errand.clone());
             }
         }
-        for errand in moved {
+        for mut errand in moved {
+            if self.is_settled_by_another(&errand) {
+                errand.state = State::Done;
+                self.errands.insert(errand.name.clone(), errand.clone());
+            }
             match &errand.state {
                 State::Done => tracing::info!(errand = errand.name, "done, final"),
                 // Of two parties and all towers that settle a dispute one is the first.
@@ -109,6 +113,15 @@ impl Driver {
         }
         self.begin_waiting().await?;
         self.forget_errands().await
+    }
+
+    /// Whether this is a settlement that was refused because the channel is over: what was to be done is done. One that is refused
+    /// before this node has heard so is forgiven then.
+    fn is_settled_by_another(&self, errand: &Errand) -> bool {
+        let own = channel_of(&errand.name).and_then(|channel| self.book.get(channel));
+        errand.has_failed()
+            && errand.name.starts_with("settle ")
+            && own.is_some_and(|own| own.standing == Standing::Over)
     }
 
     /// An errand's outcome is seen differently now.
