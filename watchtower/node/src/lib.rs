@@ -21,6 +21,8 @@ mod driver;
 pub mod error;
 pub mod invite;
 pub mod keys;
+#[cfg(test)]
+mod kill;
 mod notary;
 pub mod policy;
 mod prove;
@@ -136,10 +138,9 @@ impl Node {
         let towers::Started { towers, workers, herald, answers } =
             towers::start(&setup.towers, &setup.spread, domain)?;
         // One batch at a time: the next is read when this one is durable.
-        let (to_driver, batches) = mpsc::channel(1);
+        let (driver, batches) = mpsc::channel(1);
         let (requests, asked) = mpsc::channel(REQUESTS_MAX);
-        let (outbox, wake) = channel::channel(0);
-        let (told, sent) = mpsc::channel(1);
+        let ((outbox, wake), (told, sent)) = (channel::channel(0), mpsc::channel(1));
         let (prove, jobs) = mpsc::channel(prove::JOBS_MAX);
         let (say_proven, proven) = mpsc::channel(prove::JOBS_MAX);
         let prover = Prover {
@@ -158,15 +159,16 @@ impl Node {
             metrics: Arc::clone(&metrics),
             wake,
             told,
+            #[cfg(test)]
+            kill: None,
         };
         let (sign, to_sign) = mpsc::channel(notary::JOBS_MAX);
         let (check, to_check) = mpsc::channel(notary::JOBS_MAX);
         let (tell, from_outside) = mpsc::channel(notary::JOBS_MAX);
         let (account, rpc) = (setup.keys.account.clone(), setup.rpc.clone());
-        let vault = setup.site.vipe;
+        let Site { vipe: vault, vip, .. } = setup.site;
         let notary = Notary { account, rpc, vault, to_sign, to_check, told: tell };
-        let vip = setup.site.vip;
-        let watch = Watch { follower, rpc: setup.rpc.clone(), vip, driver: to_driver };
+        let watch = Watch { follower, rpc: setup.rpc.clone(), vip, driver };
         let driver = Driver::load(Parts {
             role: setup.role,
             site: setup.site,

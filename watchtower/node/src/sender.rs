@@ -18,7 +18,7 @@ use chain::submitter::{
 };
 use metrics::NodeMetrics;
 use serde::{Deserialize, Serialize};
-use store::{Change, Store, StoreError};
+use store::{Change, Store};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -190,6 +190,36 @@ pub struct Sender {
     pub(crate) metrics: Arc<NodeMetrics>,
     pub(crate) wake: watch::Receiver<u64>,
     pub(crate) told: mpsc::Sender<()>,
+    #[cfg(test)]
+    pub(crate) kill: Option<crate::kill::KillSwitch>,
+}
+
+/// Where the sender's records become durable.
+#[derive(Debug, Clone)]
+struct Disk {
+    store: Store,
+    #[cfg(test)]
+    kill: Option<crate::kill::KillSwitch>,
+}
+
+impl Disk {
+    async fn commit(self, change: Change) -> Result<(), NodeError> {
+        #[cfg(test)]
+        let change = self.maybe_die(change).await?;
+        Ok(self.store.commit(vec![change]).await?)
+    }
+
+    /// A test's crash: with the record on disk or without, and nothing of what follows.
+    #[cfg(test)]
+    async fn maybe_die(&self, change: Change) -> Result<Change, NodeError> {
+        use crate::kill::Strike;
+        match self.kill.as_ref().map_or(Strike::Spared, crate::kill::KillSwitch::strike) {
+            Strike::Spared => return Ok(change),
+            Strike::Before => {}
+            Strike::After => self.store.commit(vec![change]).await?,
+        }
+        Err(NodeError::Gone("a test"))
+    }
 }
 
 impl Sender {
@@ -199,11 +229,11 @@ impl Sender {
     /// When the store fails, or a record cannot be taken.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), NodeError> {
         let mut known = BTreeSet::new();
+        let disk = self.disk();
         loop {
             offer(&mut self.submitter, self.store.outbox()?, &mut known)?;
-            let store = &self.store;
             let mut reports = Vec::new();
-            let round = self.submitter.round(|record| persist(store, record), &mut reports).await;
+            let round = self.submitter.round(|record| persist(&disk, record), &mut reports).await;
             match round {
                 Ok(()) => {}
                 Err(RoundError::Rpc(error)) => {
@@ -232,6 +262,14 @@ impl Sender {
 }
 
 impl Sender {
+    fn disk(&self) -> Disk {
+        Disk {
+            store: self.store.clone(),
+            #[cfg(test)]
+            kill: self.kill.clone(),
+        }
+    }
+
     fn figures(&self) {
         let (health, figures) = (self.submitter.health(), &self.metrics.node);
         let health = health.borrow();
@@ -271,15 +309,15 @@ fn offer(
     Ok(())
 }
 
-fn persist(store: &Store, record: Record) -> impl Future<Output = Result<(), NodeError>> + use<> {
-    let store = store.clone();
+fn persist(disk: &Disk, record: Record) -> impl Future<Output = Result<(), NodeError>> + use<> {
+    let disk = disk.clone();
     async move {
         // What only filled a gap between nonces interests nobody once it is over.
         let change = match (record.fills, record.outcome()) {
             (Some(_), Some(_)) => Change::OutboxDone { name: record.obligation.id.to_string() },
             _ => change(&record)?,
         };
-        store.commit(vec![change]).await.map_err(|error: StoreError| NodeError::Store(error))
+        disk.commit(change).await
     }
 }
 

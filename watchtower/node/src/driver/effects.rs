@@ -11,6 +11,8 @@ use store::NodeChange;
 
 use super::{Driver, OnItsWay, Owner, fresh};
 use crate::error::NodeError;
+#[cfg(test)]
+use crate::kill::Strike;
 use crate::rows;
 
 /// What became of an event.
@@ -149,12 +151,10 @@ impl Driver {
     #[cfg(test)]
     async fn maybe_die(&self, changes: Vec<NodeChange>) -> Result<Vec<NodeChange>, NodeError> {
         let Some(kill) = &self.parts.kill else { return Ok(changes) };
-        let seen = kill.seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        if seen.saturating_add(1) != kill.at {
-            return Ok(changes);
-        }
-        if kill.after {
-            self.parts.store.commit_node(changes).await?;
+        match kill.strike() {
+            Strike::Spared => return Ok(changes),
+            Strike::Before => {}
+            Strike::After => self.parts.store.commit_node(changes).await?,
         }
         Err(NodeError::Gone("a test"))
     }
@@ -201,10 +201,7 @@ impl Driver {
         tracing::debug!(%channel, nonce = %state.state().nonce, "final");
         #[cfg(test)]
         if let Some(kill) = &self.parts.kill {
-            if let Ok(mut all) = kill.finals_at.lock() {
-                all.push(std::time::Instant::now());
-            }
-            kill.finals.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            kill.note_final();
         }
         self.cover(channel, state);
     }

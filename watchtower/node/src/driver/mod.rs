@@ -67,6 +67,8 @@ use crate::book::Book;
 use crate::error::{ApiError, NodeError};
 use crate::invite::Invitation;
 use crate::keys::Keys;
+#[cfg(test)]
+use crate::kill::KillSwitch;
 use crate::notary::Told;
 use crate::policy::Policy;
 use crate::sender::Errand;
@@ -162,22 +164,6 @@ pub(crate) struct Parts {
     pub(crate) metrics: Arc<metrics::NodeMetrics>,
     #[cfg(test)]
     pub(crate) kill: Option<KillSwitch>,
-}
-
-/// Kills a driver at one of its turns: how tests crash it.
-#[cfg(test)]
-#[derive(Debug, Clone, Default)]
-pub(crate) struct KillSwitch {
-    /// Which write, from 1.
-    at: u64,
-    /// After it is durable, or before it is handed over.
-    after: bool,
-    /// How many there were.
-    seen: Arc<std::sync::atomic::AtomicU64>,
-    /// How many states became final.
-    finals: Arc<std::sync::atomic::AtomicU64>,
-    /// When each of them did.
-    finals_at: Arc<std::sync::Mutex<Vec<Instant>>>,
 }
 
 /// The driver of one node.

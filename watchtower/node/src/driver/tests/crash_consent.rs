@@ -13,11 +13,13 @@ use protocol::{EscrowVersion, Role};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::crash::{Fate, play_all, revive};
+use super::crash::{Fate, is_expected, play_all, play_out, start_all};
 use super::hall::Hall;
-use super::world::{Machine, SIDE, id, keys, own};
+use super::machine::Machine;
+use super::world::{SIDE, id, keys, own};
 use crate::book::{Dispute, Own, Standing};
-use crate::driver::{Command, KillSwitch};
+use crate::driver::Command;
+use crate::kill::KillSwitch;
 
 const TAKEN: u128 = 1_000;
 /// Fewer durable writes than either party makes for one withdrawal would show that the switch does not work.
@@ -84,7 +86,8 @@ impl Agreed {
     }
 
     /// Whether it took place, for both.
-    async fn is_over(self, [hub, alice]: &[Machine; 2]) -> bool {
+    async fn is_over(self, all: &[Machine]) -> bool {
+        let [hub, alice] = all else { return false };
         match self {
             Self::Withdrawal => {
                 let (hub, alice) = (hub.standings().await, alice.standings().await);
@@ -171,38 +174,26 @@ fn settled() -> Vec<ChainEvent> {
     })])
 }
 
-/// Plays it; whether the victim came to that write.
+/// Plays it; whether the victim died.
 async fn play(agreed: Agreed, fate: Fate, switch: KillSwitch) -> bool {
     let (_folder, mut all) = world(agreed).await;
-    for (at, machine) in all.iter_mut().enumerate() {
-        machine.start((at == fate.victim).then(|| switch.clone())).await;
-    }
-    let (mut crashes, mut is_over) = (0, false);
-    for _ in 0..1_500 {
-        crashes += u32::from(revive(&mut all, fate).await);
+    start_all(&mut all, fate, &switch).await;
+    let played = play_out(&mut all, (fate, &switch), async |all, round| {
         // The same order, again and again: it is carried out once.
         if let Some(Err(error)) = all[1].ask(agreed.order()).await {
-            assert!([404, 409, 503].contains(&error.status), "{error}");
+            assert!(is_expected(&error), "{error}");
         }
         if has_order(&all[1], agreed.errand()).await {
-            for machine in &all {
+            for machine in all.iter() {
                 agreed.execute(machine).await;
             }
         }
-        is_over = agreed.is_over(&all).await;
-        if is_over {
-            break;
+        if round.more {
+            all[fate.victim].see(Vec::new()).await;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    assert!(is_over, "{fate:?}: not executed, or the ends do not agree");
-    for machine in &mut all {
-        // One that reaches its write only now has nothing more to show.
-        let error = machine.kill().await;
-        assert!(error.is_none() || crashes == 0, "{fate:?}: {error:?}");
-    }
-    assert!(crashes <= 1, "{fate:?}: it dies once");
-    crashes == 1
+        agreed.is_over(all).await
+    });
+    played.await
 }
 
 #[tokio::test(flavor = "multi_thread")]

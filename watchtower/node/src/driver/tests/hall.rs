@@ -81,7 +81,7 @@ impl Inner {
             Frame::Close(consent) => {
                 let key = (consent.channel, consent.seq);
                 let first = *self.closes.entry(key).or_insert(consent.terms);
-                assert_eq!(first, consent.terms, "two consents under one number");
+                assert_eq!(first, consent.terms, "two closes under one number");
             }
             _ => {}
         }
@@ -139,6 +139,18 @@ impl Hall {
             let other = if pair.0 == me { pair.1 } else { pair.0 };
             inner.tell(other, LinkEvent::Down(me));
         }
+    }
+
+    /// The nonces of a channel of which signed states were said.
+    pub(super) fn nonces(&self, channel: ChannelId) -> BTreeSet<u64> {
+        let inner = self.inner();
+        let all = inner.signed.keys().filter(|(of, ..)| *of == channel);
+        all.map(|(_, nonce, _)| nonce.get()).collect()
+    }
+
+    /// The terms of the closes that were said.
+    pub(super) fn closes(&self) -> Vec<Closing> {
+        self.inner().closes.values().copied().collect()
     }
 
     /// How many signed states were said.

@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 
 use protocol::Role;
 
-use super::world::{Machine, SIDE, id, keys, kill_at, own, wait_for};
-use crate::driver::{Command, KillSwitch};
+use super::machine::{Machine, kill_at};
+use super::world::{SIDE, id, keys, own, wait_for};
+use crate::driver::Command;
+use crate::kill::KillSwitch;
 
 /// The program's.
 #[global_allocator]
@@ -73,7 +75,8 @@ impl World {
             .collect();
         let mut hub = Machine::new(&folder.path().join("hub"), hub_keys, &channels, None).await;
         let switch = kill_at(0, false);
-        hub.know(&channels).await;
+        let known: Vec<_> = channels.iter().map(|one| one.channel).collect();
+        hub.know(&known).await;
         let before = threads();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -94,7 +97,7 @@ impl World {
             let own: Vec<_> =
                 channels.iter().filter(|one| ours(one.channel.id().get())).cloned().collect();
             let mut machine = Machine::new(&folder, keys, &own, None).await;
-            machine.know(&channels).await;
+            machine.know(&known).await;
             machine.introduce(&hub).await;
             machine.start(None).await;
             machines.push(machine);
@@ -161,8 +164,7 @@ async fn many_participants_pay_each_other_over_one_hub_and_no_money_is_made_or_l
     let (all, updates) = (began.elapsed(), participants * rounds * 2);
     let each = |now: Duration, before: Duration| (now - before) / u32::try_from(updates).unwrap();
     println!("the hub's durable turns of each final update: {:.2}", {
-        let turns = world.switch.seen.load(std::sync::atomic::Ordering::SeqCst);
-        turns as f64 / updates as f64
+        world.switch.seen() as f64 / updates as f64
     });
     println!(
         "processor time of each final update: the hub {:?}, everything in this process {:?}",

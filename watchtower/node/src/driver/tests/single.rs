@@ -8,16 +8,16 @@ use chain::events::{ChainEvent, DisputeOpened, Event};
 use gossip::Peer;
 use gossip::link::testing::{Asked, Wire, handle};
 use protocol::payment::{hub, wallet};
-use protocol::testing::{HEDGE, amount, nonce};
+use protocol::testing::{amount, nonce};
 use protocol::vnode::link::Frame;
-use protocol::zksc::{FinalState, PartialState, State};
+use protocol::zksc::FinalState;
 use protocol::{ChannelId, EscrowVersion, Role};
 use serde_json::Value;
 use store::{Facts, NodeChange, NodeTable, Store};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
-use super::world::{SIDE, keys, own, policy, site};
+use super::world::{SIDE, keys, own, policy, rate, signed, site};
 use crate::book::Own;
 use crate::driver::proofs::{ProveJob, Purpose};
 use crate::driver::{CheckJob, Command, Driver, Inputs, Parts, Request};
@@ -146,12 +146,7 @@ impl Two {
 
     /// The same, of this version of the escrow.
     pub(super) fn signed_at(&self, at: u64, version: u64, balance: u128) -> FinalState {
-        let channel = &self.own.channel;
-        let version = EscrowVersion::try_from(version).unwrap();
-        let base = State::genesis(channel.domain(), channel.id());
-        let state = State { nonce: nonce(at), version, balance: amount(balance), ..base };
-        let partial = PartialState::sign(state, channel, &self.hub.signer, &HEDGE).unwrap();
-        partial.sign_final(channel, &self.alice.signer, &HEDGE).unwrap()
+        signed(&self.own.channel, (&self.alice, &self.hub), (at, version), balance)
     }
 
     /// How the hub is found.
@@ -165,7 +160,7 @@ impl Two {
             vip: alloy_primitives::Address::repeat_byte(4),
             key: *self.hub.signer.channel_key().public_key(),
             session: self.hub.signer.session_address(),
-            rate: protocol::vipe::Rate::try_from(1 << 64).unwrap(),
+            rate: rate(),
             place: format!("/ip4/127.0.0.1/tcp/1/p2p/{me}").parse().unwrap(),
         }
     }

@@ -1,8 +1,5 @@
-//! Drivers of a hub and of participants in one process, with real stores and real links; the chain is told by the test.
+//! What the tests of the driver are about: keys, channels, states, a policy, and what a chain without contracts says.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -12,36 +9,23 @@ use chain::cursor::{BlockId, Cursor};
 use chain::events::{ChainEvent, ChannelOpened};
 use chain::follower::{Batch, Tip};
 use chain::provider::Header;
-use gossip::link::{LinkConfig, LinkEvent, LinkHandle};
 use protocol::backup::DisputeKey;
 use protocol::seed::Seed;
-use protocol::testing::amount;
+use protocol::testing::{HEDGE, amount, nonce};
 use protocol::vipe::{Ledger, Rate};
 use protocol::vnode::view::Finalized;
-use protocol::zksc::Channel;
 use protocol::zksc::channel::{ChannelTerms, PartyTerms};
-use protocol::{ChannelId, Nonce, Role};
-use serde_json::Value;
-use store::{Facts, NodeTable, Store};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use protocol::zksc::{Channel, FinalState, PartialState, State};
+use protocol::{ChannelId, EscrowVersion, Nonce, Role};
+use tokio::sync::oneshot;
 
-use super::hall::Hall;
 use crate::book::{Own, Standing};
-use crate::driver::{Command, Delivery, Driver, Inputs, KillSwitch, Parts, Request, Site};
-use crate::error::{ApiError, NodeError};
-use crate::invite::Invitation;
+use crate::driver::{Delivery, Site};
 use crate::keys::Keys;
 use crate::policy::{BackupPolicy, Policy};
-use crate::{rows, towers};
 
 /// What each side of every channel puts in.
 pub(super) const SIDE: u128 = 1_000_000;
-
-fn address(byte: u8) -> Address {
-    Address::repeat_byte(byte)
-}
 
 pub(super) const fn site(role: Role) -> Site {
     let vip = match role {
@@ -61,8 +45,18 @@ pub(super) fn id(value: u64) -> ChannelId {
     ChannelId::try_from(value).unwrap()
 }
 
-/// The channel `number` between a participant and the hub, live, as the chain would show it.
-pub(super) fn own(number: u64, participant: &Keys, hub: &Keys) -> Own {
+/// A rate of the bond: one wei for each base unit.
+pub(super) fn rate() -> Rate {
+    Rate::try_from(1 << 64).unwrap()
+}
+
+/// The terms of channel `number` of a vault, between a participant and the hub.
+pub(super) fn terms(
+    site: &Site,
+    (number, rate): (u64, Rate),
+    participant: &Keys,
+    hub: &Keys,
+) -> ChannelTerms {
     let salt = B256::new(protocol::testing::derived(number, "salt").0);
     let theirs = *hub.signer.channel_key().public_key();
     let key = DisputeKey::derive(participant.signer.channel_key(), &theirs, &salt).unwrap();
@@ -73,27 +67,27 @@ pub(super) fn own(number: u64, participant: &Keys, hub: &Keys) -> Own {
         key: keys.signer.channel_key().public_key().to_integers(),
         session: keys.signer.session_address(),
     };
-    let terms = ChannelTerms {
-        chain_id: 1,
-        vipe: address(2),
+    ChannelTerms {
+        chain_id: site.chain_id,
+        vipe: site.vipe,
         channel_id: id(number),
         participant: party(participant),
         counterparty: party(hub),
         keys_digest: B256::new(digest.to_bytes()),
-        asset: address(3),
-        rate: Rate::try_from(1 << 64).unwrap(),
+        asset: site.asset,
+        rate,
         dispute_hash: key.hash(),
         salt,
-    };
-    let channel = Channel::try_from(terms).unwrap();
-    let mut ledger = Ledger::new();
-    ledger.deposit(amount(SIDE)).unwrap();
-    ledger.allocate(amount(SIDE)).unwrap();
-    let opened = ChannelOpened {
-        channel: id(number),
+    }
+}
+
+/// What the chain says when a channel of these terms is opened.
+pub(super) fn opened(terms: &ChannelTerms, vip: Address) -> ChannelOpened {
+    ChannelOpened {
+        channel: terms.channel_id,
         participant: terms.participant.account,
         counterparty: terms.counterparty.account,
-        vip: address(4),
+        vip,
         asset: terms.asset,
         participant_key: terms.participant.key,
         counterparty_key: terms.counterparty.key,
@@ -101,16 +95,30 @@ pub(super) fn own(number: u64, participant: &Keys, hub: &Keys) -> Own {
         participant_session: terms.participant.session,
         counterparty_session: terms.counterparty.session,
         dispute_hash: terms.dispute_hash,
-        salt,
-        rate: U256::from(1_u128 << 64),
+        salt: terms.salt,
+        rate: U256::from(terms.rate.get()),
         deposit: amount(SIDE),
         accept_by: u64::MAX,
-    };
+    }
+}
+
+/// The ledger of a channel into which both sides have put theirs.
+pub(super) fn ledger() -> Ledger {
+    let mut ledger = Ledger::new();
+    ledger.deposit(amount(SIDE)).unwrap();
+    ledger.allocate(amount(SIDE)).unwrap();
+    ledger
+}
+
+/// The channel `number` between a participant and the hub, live, as the chain would show it.
+pub(super) fn own(number: u64, participant: &Keys, hub: &Keys) -> Own {
+    let site = site(Role::Counterparty);
+    let terms = terms(&site, (number, rate()), participant, hub);
     Own {
-        opened,
-        channel,
+        opened: opened(&terms, site.vip.unwrap()),
+        channel: Channel::try_from(terms).unwrap(),
         standing: Standing::Live,
-        ledger,
+        ledger: ledger(),
         checkpoint: Nonce::ZERO,
         withdrawn: None,
         seq: 0,
@@ -122,23 +130,18 @@ pub(super) fn own(number: u64, participant: &Keys, hub: &Keys) -> Own {
     }
 }
 
-/// One node: its disk outlives it.
-pub(super) struct Machine {
-    folder: PathBuf,
-    role: Role,
-    keys: Keys,
-    listen: Option<String>,
-    /// Where links need no sockets; none for real ones.
-    hall: Option<Hall>,
-    running: Option<Running>,
-}
-
-struct Running {
-    requests: mpsc::Sender<Request>,
-    batches: mpsc::Sender<Delivery>,
-    stop: CancellationToken,
-    driver: JoinHandle<Result<(), NodeError>>,
-    link: JoinHandle<()>,
+/// A state of a channel that both have signed.
+pub(super) fn signed(
+    channel: &Channel,
+    (alice, hub): (&Keys, &Keys),
+    (at, version): (u64, u64),
+    balance: u128,
+) -> FinalState {
+    let version = EscrowVersion::try_from(version).unwrap();
+    let base = State::genesis(channel.domain(), channel.id());
+    let state = State { nonce: nonce(at), version, balance: amount(balance), ..base };
+    let partial = PartialState::sign(state, channel, &hub.signer, &HEDGE).unwrap();
+    partial.sign_final(channel, &alice.signer, &HEDGE).unwrap()
 }
 
 /// How many blocks the test's chain has.
@@ -172,216 +175,6 @@ pub(super) fn delivery(added: Vec<ChainEvent>) -> Delivery {
     let (durable, _told) = oneshot::channel();
     let finalized = Some((Finalized { number, hash: block.hash }, number));
     Delivery { batch: Box::new(batch), finalized, idle: None, durable }
-}
-
-impl Machine {
-    /// A node whose disk has these channels, and nothing signed.
-    pub(super) async fn new(
-        folder: &Path,
-        keys: Keys,
-        channels: &[Own],
-        hall: Option<Hall>,
-    ) -> Self {
-        std::fs::create_dir_all(folder).unwrap();
-        let role = keys.signer.role();
-        let me = keys.identity.peer();
-        let listen = hall.as_ref().map(|_| format!("/ip4/127.0.0.1/tcp/1/p2p/{me}"));
-        let folder = folder.to_owned();
-        let machine = Self { folder, role, keys, listen, hall, running: None };
-        let store = machine.store();
-        let mut turn = Vec::new();
-        for own in channels {
-            let key = rows::key(own.channel.id());
-            turn.push(rows::put(NodeTable::Chain, key, own).unwrap());
-            turn.push(match role {
-                Role::Counterparty => rows::new_lane(&own.channel).unwrap(),
-                Role::Participant => rows::new_wallet(&own.channel).unwrap(),
-            });
-        }
-        store.commit_node(turn).await.unwrap();
-        machine
-    }
-
-    /// Lets it know whom it may pay.
-    pub(super) async fn know(&self, known: &[Own]) {
-        let row = |own: &Own| {
-            rows::put(NodeTable::Notes, rows::known_key(own.channel.id()), &own.channel).unwrap()
-        };
-        self.store().commit_node(known.iter().map(row).collect()).await.unwrap();
-    }
-
-    fn store(&self) -> Store {
-        let facts = Facts { chain_id: 1, vipe: address(2), account: self.keys.account.address() };
-        Store::open(self.folder.join("node.redb"), facts).unwrap()
-    }
-
-    /// Lets a participant know its hub.
-    pub(super) async fn introduce(&self, hub: &Self) {
-        let invitation = Invitation {
-            chain_id: 1,
-            vipe: address(2),
-            asset: address(3),
-            account: hub.keys.account.address(),
-            vip: address(4),
-            key: *hub.keys.signer.channel_key().public_key(),
-            session: hub.keys.signer.session_address(),
-            rate: Rate::try_from(1 << 64).unwrap(),
-            place: hub.listen.as_ref().unwrap().parse().unwrap(),
-        };
-        let key = [b"hub/".as_slice(), invitation.account.as_slice()].concat();
-        let row = rows::put(NodeTable::Notes, key, &invitation.to_string()).unwrap();
-        self.store().commit_node(vec![row]).await.unwrap();
-    }
-
-    fn listens(&self) -> LinkConfig {
-        let place = match (&self.listen, self.role) {
-            (Some(place), _) => Some(place.split("/p2p/").next().unwrap().to_owned()),
-            (None, Role::Counterparty) => Some("/ip4/127.0.0.1/tcp/0".to_owned()),
-            (None, Role::Participant) => None,
-        };
-        let listen = place.iter().map(|place| place.parse().unwrap()).collect();
-        LinkConfig { listen, ..LinkConfig::default() }
-    }
-
-    /// Its link, and the task that carries it.
-    fn link(
-        &self,
-        stop: &CancellationToken,
-    ) -> (LinkHandle, mpsc::Receiver<LinkEvent>, JoinHandle<()>) {
-        let (stop, me) = (stop.clone(), self.keys.identity.peer());
-        #[expect(clippy::disallowed_methods, reason = "a test has no Tasks")]
-        match &self.hall {
-            Some(hall) => {
-                let (handle, events, wire) = hall.join(me);
-                (handle, events, tokio::spawn(hall.clone().serve(me, wire)))
-            }
-            None => {
-                let (handle, events, running) =
-                    gossip::link::open(&self.listens(), &self.keys.identity).unwrap();
-                (handle, events, tokio::spawn(running.run(stop)))
-            }
-        }
-    }
-
-    /// Starts it from its disk.
-    pub(super) async fn start(&mut self, kill: Option<KillSwitch>) {
-        let stop = CancellationToken::new();
-        let (handle, link_events, linked) = self.link(&stop);
-        let towers::Started { towers, answers, .. } = towers::listed(&[]);
-        let (send_batches, batches) = mpsc::channel(4);
-        let (requests, asked) = mpsc::channel(16_384);
-        let ((_sent, sent), (_proven, proven)) = (mpsc::channel(1), mpsc::channel(1));
-        let ((prove, _jobs), (_told, told)) = (mpsc::channel(1), mpsc::channel(1));
-        let mut places = handle.places();
-        let driver = Driver::load(Parts {
-            role: self.role,
-            site: site(self.role),
-            keys: self.keys.clone(),
-            policy: policy(),
-            store: self.store(),
-            link: handle,
-            towers,
-            outbox: watch::channel(0).0,
-            prove,
-            sign: mpsc::channel(1).0,
-            check: mpsc::channel(1).0,
-            gas_price_max: 1,
-            metrics: Arc::new(metrics::NodeMetrics::new().unwrap()),
-            kill,
-        })
-        .unwrap();
-        let (link, asked, towers) = (link_events, asked, answers);
-        let inputs = Inputs { link, batches, requests: asked, towers, sent, proven, told };
-        #[expect(clippy::disallowed_methods, reason = "a test has no Tasks")]
-        let driver = tokio::spawn(Box::pin(driver.run(stop.clone(), inputs)));
-        let (batches, link) = (send_batches, linked);
-        self.running = Some(Running { requests, batches, stop, driver, link });
-        if self.role == Role::Counterparty && self.listen.is_none() {
-            places.wait_for(|places| !places.is_empty()).await.unwrap();
-            self.listen = Some(places.borrow()[0].to_string());
-        }
-        self.see(Vec::new()).await;
-    }
-
-    /// The chain moves, with these events: nothing is signed before the first block.
-    pub(super) async fn see(&self, events: Vec<ChainEvent>) {
-        if let Some(running) = &self.running {
-            // A driver that was killed sees nothing.
-            let _ = running.batches.send(delivery(events)).await;
-        }
-    }
-
-    /// Whether its driver has ended.
-    pub(super) fn is_dead(&self) -> bool {
-        self.running.as_ref().is_none_or(|running| running.driver.is_finished())
-    }
-
-    /// Ends what still runs, at once; the disk stays. The error with which it had ended by itself.
-    pub(super) async fn kill(&mut self) -> Option<NodeError> {
-        let running = self.running.take()?;
-        if !running.driver.is_finished() {
-            running.driver.abort();
-        }
-        let outcome = running.driver.await;
-        running.stop.cancel();
-        if let Some(hall) = &self.hall {
-            hall.leave(self.keys.identity.peer());
-        }
-        // In a hall it ends with the driver's handle, or with what it read there.
-        let link = running.link.await;
-        assert!(link.is_ok(), "{link:?}");
-        match outcome {
-            Ok(Err(error)) => Some(error),
-            Ok(Ok(())) => None,
-            Err(error) => {
-                assert!(error.is_cancelled(), "{error}");
-                None
-            }
-        }
-    }
-
-    /// Asks; none when the node is dead.
-    pub(super) async fn ask(&self, command: Command) -> Option<Result<Value, ApiError>> {
-        let running = self.running.as_ref()?;
-        let (answer, told) = oneshot::channel();
-        running.requests.send(Request { command, answer }).await.ok()?;
-        told.await.ok()
-    }
-
-    pub(super) async fn payments(&self) -> Vec<Value> {
-        let history = Command::History { channel: None };
-        let Some(Ok(answer)) = self.ask(history).await else { return Vec::new() };
-        answer["payments"].as_array().unwrap().clone()
-    }
-
-    /// Each channel's nonce and what the newest state pays this party.
-    pub(super) async fn standings(&self) -> BTreeMap<u64, (u64, u128)> {
-        let Some(Ok(answer)) = self.ask(Command::Channels).await else { return BTreeMap::new() };
-        let all = answer["channels"].as_array().unwrap().clone();
-        all.iter()
-            .map(|one| {
-                let balance = one["balance"].as_str().unwrap().parse().unwrap();
-                (one["channel"].as_u64().unwrap(), (one["nonce"].as_u64().unwrap(), balance))
-            })
-            .collect()
-    }
-}
-
-/// A switch that kills at the `at`-th write, counted from 1; 0 only counts. Before it is handed over, or after it is durable.
-pub(super) fn kill_at(at: u64, after: bool) -> KillSwitch {
-    KillSwitch { at, after, ..KillSwitch::default() }
-}
-
-impl KillSwitch {
-    /// How many writes there were.
-    pub(super) fn seen(&self) -> u64 {
-        self.seen.load(Ordering::SeqCst)
-    }
-
-    /// How many states became final.
-    pub(super) fn finals(&self) -> u64 {
-        self.finals.load(Ordering::SeqCst)
-    }
 }
 
 /// Waits for something, for at most half a minute.
