@@ -23,7 +23,7 @@ mod terms;
 use alloy_primitives::{B256, keccak256};
 
 pub use terms::{Ask, CONSENT_MAX, Consent, Offer, Welcome};
-use terms::{closing_bytes, read_closing, read_withdrawal, withdrawal_bytes};
+use terms::{WITHDRAWAL_LEN, closing_bytes, read_closing, read_withdrawal, withdrawal_bytes};
 
 use crate::{
     encoding::{DecodeError, Reader},
@@ -197,7 +197,11 @@ pub enum Frame {
 
 impl Frame {
     /// Bytes of the longest frame.
-    pub const MAX_LEN: usize = 2 + 8 + handshake::Message::MAX_LEN + FinalState::LEN;
+    pub const MAX_LEN: usize = {
+        let nested = 2 + 8 + handshake::Message::MAX_LEN + FinalState::LEN;
+        let consent = 2 + 8 + 8 + WITHDRAWAL_LEN + CONSENT_MAX;
+        if nested > consent { nested } else { consent }
+    };
 
     /// The encoding.
     #[must_use]

@@ -168,6 +168,9 @@ fn read_payout(reader: &mut Reader<'_>) -> Result<Payout, DecodeError> {
     Ok(Payout { participant: reader.amount()?, vip: reader.amount()? })
 }
 
+/// Bytes of [`withdrawal_bytes`]; a close has fewer.
+pub(super) const WITHDRAWAL_LEN: usize = 8 + 8 + 16 + 32 + 8;
+
 pub(super) fn withdrawal_bytes(terms: &Withdrawal) -> Vec<u8> {
     let mut out = terms.nonce.get().to_be_bytes().to_vec();
     out.extend(terms.version.get().to_be_bytes());

@@ -67,8 +67,8 @@ impl Checks {
     }
 
     /// The chain's answer; none where it gave none.
-    pub(super) fn heard(&mut self, (channel, question): Job, stands: Option<bool>, now: u64) {
-        if let Some(asked) = self.asked.get_mut(&channel).filter(|one| one.question == question) {
+    pub(super) fn heard(&mut self, (channel, question): &Job, stands: Option<bool>, now: u64) {
+        if let Some(asked) = self.asked.get_mut(channel).filter(|one| one.question == *question) {
             asked.answer = stands.map(|stands| (stands, now));
         }
     }
@@ -99,11 +99,11 @@ mod tests {
         let (mut checks, one) = (Checks::new(jobs), question(1));
         assert_eq!(checks.stands(CHANNEL, &one, 0), None);
         assert_eq!(asked.try_recv().unwrap(), (CHANNEL, one.clone()));
-        checks.heard((CHANNEL, one.clone()), Some(true), 100);
+        checks.heard(&(CHANNEL, one.clone()), Some(true), 100);
         assert_eq!(checks.stands(CHANNEL, &one, 200), Some(true));
         assert_eq!(checks.stands(CHANNEL, &one, 100 + FRESH), None, "it may be revoked since");
         assert_eq!(asked.try_recv().unwrap().1, one);
-        checks.heard((CHANNEL, one.clone()), Some(false), 100 + FRESH);
+        checks.heard(&(CHANNEL, one.clone()), Some(false), 100 + FRESH);
         assert_eq!(checks.stands(CHANNEL, &one, 200 + FRESH), Some(false));
     }
 
@@ -113,14 +113,14 @@ mod tests {
         let mut checks = Checks::new(jobs);
         let (one, other) = (question(1), question(2));
         assert_eq!(checks.stands(CHANNEL, &one, 0), None);
-        checks.heard((CHANNEL, one.clone()), None, 10);
+        checks.heard(&(CHANNEL, one.clone()), None, 10);
         assert_eq!(checks.stands(CHANNEL, &one, 20), None);
         assert_eq!(checks.stands(CHANNEL, &other, 30), None);
         assert!(asked.try_recv().is_ok() && asked.try_recv().is_err(), "asked once in a while");
         assert_eq!(checks.stands(CHANNEL, &one, PAUSE), None);
         assert_eq!(asked.try_recv().unwrap().1, one);
         assert_eq!(checks.stands(CHANNEL, &other, 2 * PAUSE), None);
-        checks.heard((CHANNEL, one.clone()), Some(true), 2 * PAUSE);
+        checks.heard(&(CHANNEL, one.clone()), Some(true), 2 * PAUSE);
         assert_eq!(checks.stands(CHANNEL, &other, 2 * PAUSE), None, "an answer to another one");
     }
 

@@ -132,7 +132,7 @@ impl Driver {
         let now = self.now();
         match told {
             Told::Signed { digest, outcome } => self.signing.heard(digest, outcome, now),
-            Told::Checked { job, stands } => self.checks.heard(job, stands, now),
+            Told::Checked { job, stands } => self.checks.heard(&job, stands, now),
         }
         self.accepting_ms = 0;
         self.tick_signing().await
