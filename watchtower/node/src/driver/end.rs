@@ -3,7 +3,7 @@
 use chain::calls::{Vip, Vipe};
 use protocol::vnode::coverage;
 use protocol::vnode::exit::{Event, Step};
-use protocol::{ChannelId, Role};
+use protocol::{Amount, ChannelId, Role};
 
 use super::open::step;
 use super::{Driver, seconds};
@@ -53,10 +53,10 @@ impl Driver {
         if cancelled {
             return self.collect_after(&format!("cancel channel {channel}")).await;
         }
-        if dispute.is_none() {
+        let Some(dispute) = dispute else {
             let close = format!("close channel {channel} consent {}", own.seq);
             return self.collect_after(&close).await;
-        }
+        };
         let (vipe, account) = (Vipe::new(self.parts.site.vipe), self.parts.keys.account.address());
         if self.parts.role == Role::Participant {
             let claim = vipe.claim_asset(self.parts.site.asset, account);
@@ -65,6 +65,11 @@ impl Driver {
             self.begin_errand(errand, Vec::new()).await?;
         }
         // Bond and fee of whoever disputed; a share of what was struck down for the other party, and for whoever struck it down.
+        // Of a dispute that an older program wrote down it is not known.
+        let was_struck = dispute.claim < dispute.peak || dispute.peak == Amount::ZERO;
+        if dispute.disputer != account && !was_struck {
+            return Ok(());
+        }
         let claim = vipe.claim_ether(account);
         let errand =
             Errand::new(format!("collect ether of channel {channel}"), vec![step(claim, true)]);

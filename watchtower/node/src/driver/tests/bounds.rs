@@ -3,7 +3,7 @@
 use alloy_primitives::Bytes;
 use protocol::payment::hub::{Batch, HubPayment, HubStage};
 use protocol::payment::terms::TermsFields;
-use protocol::payment::wallet::{self, Direction, Payment, Stage};
+use protocol::payment::wallet::{self, Payment, Stage};
 use protocol::payment::{Message, Terms};
 use protocol::testing::{amount, nonce};
 use protocol::vnode::link::{Consent, Frame};
@@ -12,7 +12,7 @@ use protocol::{ChannelId, Role, Sequence};
 use store::{NodeChange, NodeTable};
 
 use super::super::seconds;
-use super::single::{CHANNEL, Single, Two, open_store};
+use super::single::{CHANNEL, Single, Two, open_store, outgoing};
 use super::world::{SIDE, delivery, id, keys, own, policy};
 use crate::book::{Dispute, Own, Standing};
 use crate::driver::consent::Terms as Agreed;
@@ -34,20 +34,7 @@ fn rent(two: &Two, stage: Stage) -> Payment {
         part: 0,
         parts: 1,
     });
-    Payment {
-        terms: terms.unwrap(),
-        payee: None,
-        direction: Direction::Outgoing,
-        stage,
-        reason: None,
-        accepted: true,
-        pay_back: false,
-        debit: None,
-        credit: None,
-        receipt: None,
-        receipt_kept: false,
-        closed: (stage == Stage::Refused).then_some(1),
-    }
+    outgoing(terms.unwrap(), stage, (stage == Stage::Refused).then_some(1))
 }
 
 /// Alice with a channel of that payment, and another one, and whom she pays.
@@ -233,7 +220,7 @@ async fn what_a_struck_down_dispute_pays_comes_home_and_the_pool_is_told_to_coll
     let two = Two::new();
     // Alice's dispute, struck down: a share of the bond is the hub's account's.
     let (disputer, claim) = (two.alice.account.address(), amount(SIDE));
-    let (peak, agreed) = (claim, None);
+    let (peak, agreed) = (amount(2 * SIDE), None);
     let dispute = Dispute { disputer, epoch: 1, nonce: nonce(5), claim, peak, deadline: 1, agreed };
     let over = Own { standing: Standing::Over, dispute: Some(dispute), ..two.own.clone() };
     let lane = rows::new_lane(&two.own.channel).unwrap();
@@ -307,19 +294,23 @@ async fn a_debit_that_was_settled_is_offered_after_a_start() {
         shown: None,
         receipt: None,
     };
+    drop(two.hub_with(policy(), &two.signed(5, SIDE)).await);
     let rows = vec![
         Two::channel_row(&over),
         Two::channel_row(&bob),
-        rows::new_lane(&over.channel).unwrap(),
         rows::new_lane(&bob.channel).unwrap(),
         rows::put(NodeTable::Payments, terms.id().0.to_vec(), &payment).unwrap(),
     ];
-    let mut hub = hub(&two, rows).await;
+    let folder = two.folder.path().join("hub");
+    open_store(&folder, &two.hub).commit_node(rows).await.unwrap();
+    let mut hub = Single::start(&folder, &two.hub, policy(), 0).await;
+    hub.driver.on_batch(delivery(Vec::new())).await.unwrap();
     let peer = keys(2, Role::Participant).identity.peer();
     hub.driver.peers.insert(id(2), peer);
     // What a start does with every channel that has ended; the payee's node is there by now.
     hub.driver.heed_end(CHANNEL).await.unwrap();
     hub.settle().await;
     let offered = Frame::Payment(id(2), Message::Offer(terms));
-    assert!(hub.said().await.contains(&(peer, offered)));
+    let said = hub.said().await;
+    assert!(said.contains(&(peer, offered)), "{said:?}");
 }

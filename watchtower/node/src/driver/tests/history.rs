@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::payment::terms::{Terms, TermsFields};
-use protocol::payment::wallet::{self, Direction, Payment, Stage};
+use protocol::payment::wallet::{self, Payment, Stage};
 use protocol::testing::{amount, derived};
 use protocol::{ChannelId, Role, Sequence};
 use serde_json::Value;
 use store::{NodeChange, NodeTable};
 
-use super::single::{CHANNEL, Single, Two, open_store};
+use super::single::{CHANNEL, Single, Two, open_store, outgoing};
 use super::world::{delivery, id, keys, own, policy};
 use crate::book::Own;
 use crate::driver::{After, Command};
@@ -33,20 +33,7 @@ fn ended(own: &Own, place: u64) -> Payment {
         part: 0,
         parts: 1,
     });
-    Payment {
-        terms: terms.unwrap(),
-        payee: None,
-        direction: Direction::Outgoing,
-        stage: Stage::Received,
-        reason: None,
-        accepted: true,
-        pay_back: false,
-        debit: None,
-        credit: None,
-        receipt: None,
-        receipt_kept: false,
-        closed: Some(place),
-    }
+    outgoing(terms.unwrap(), Stage::Received, Some(place))
 }
 
 /// Puts thousands of payments onto alice's disk, as her wallets wrote them: each when it ended, then archived.

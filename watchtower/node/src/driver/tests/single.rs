@@ -7,7 +7,8 @@ use alloy_primitives::{B256, U256};
 use chain::events::{ChainEvent, DisputeOpened, Event};
 use gossip::Peer;
 use gossip::link::testing::{Asked, Wire, handle};
-use protocol::payment::{hub, wallet};
+use protocol::payment::wallet::{Direction, Payment, Stage};
+use protocol::payment::{Terms, hub, wallet};
 use protocol::testing::{amount, nonce};
 use protocol::vnode::link::Frame;
 use protocol::zksc::FinalState;
@@ -121,6 +122,24 @@ impl Single {
 
     pub(super) fn held(&self) -> Option<u64> {
         self.driver.record(CHANNEL).map(|record| record.base().nonce.get())
+    }
+}
+
+/// A payment in a wallet that its owner ordered, and that the hub took.
+pub(super) const fn outgoing(terms: Terms, stage: Stage, closed: Option<u64>) -> Payment {
+    Payment {
+        terms,
+        payee: None,
+        direction: Direction::Outgoing,
+        stage,
+        reason: None,
+        accepted: true,
+        pay_back: false,
+        debit: None,
+        credit: None,
+        receipt: None,
+        receipt_kept: false,
+        closed,
     }
 }
 
