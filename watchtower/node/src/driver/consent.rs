@@ -33,6 +33,8 @@ use crate::rows;
 pub(crate) const GOOD_FOR_MAX_S: u64 = 2 * GOOD_FOR_S;
 /// And the shortest: what runs out at once would be signed, stored and let go again and again.
 const GOOD_FOR_MIN_S: u64 = 300;
+/// The shortest in a dispute, which may have little more than a minute left.
+const GOOD_FOR_MIN_IN_DISPUTE_S: u64 = 30;
 /// Between two sendings of an unanswered consent, in milliseconds.
 const ASK_EVERY: u64 = 2_000;
 
@@ -199,7 +201,9 @@ impl Driver {
         ours: Result<Terms, Refusal>,
     ) -> Result<(), NodeError> {
         let after = |seconds| self.chain_s.saturating_add(seconds);
-        let bounds = after(GOOD_FOR_MIN_S)..=after(GOOD_FOR_MAX_S);
+        let in_dispute = matches!(theirs, Terms::Close(terms) if terms.epoch != 0);
+        let least = if in_dispute { GOOD_FOR_MIN_IN_DISPUTE_S } else { GOOD_FOR_MIN_S };
+        let bounds = after(least)..=after(GOOD_FOR_MAX_S);
         let next = self.book.get(channel).map(|own| own.seq);
         let refusal = match ours {
             _ if self.consents.contains_key(&channel) => Some(Refusal::Busy),

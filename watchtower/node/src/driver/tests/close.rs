@@ -188,6 +188,17 @@ async fn a_dispute_is_ended_by_consent_with_what_the_newest_state_pays() {
 }
 
 #[tokio::test]
+async fn a_dispute_that_has_little_time_left_is_still_ended_by_consent() {
+    let mut both = Box::pin(Both::new(policy())).await;
+    both.see(vec![both.dispute(1, Role::Participant, HERS)]).await;
+    for node in [&mut both.alice, &mut both.hub] {
+        node.driver.chain_s = DEADLINE - 90;
+    }
+    assert_eq!(both.close().await.unwrap(), None);
+    assert_eq!(agreed(&both.hub), Some((1, HERS, 2 * SIDE - HERS, true)));
+}
+
+#[tokio::test]
 async fn a_hub_ends_no_dispute_that_it_does_not_see_so_or_with_other_terms_or_too_late() {
     // The hub sees another dispute, none, one that is not final, a newer state, or a later time than alice.
     for (case, refusal) in [
