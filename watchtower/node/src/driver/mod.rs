@@ -8,7 +8,7 @@
 //! Turns of different channels are on their way to the disk at the same time and share its syncs; the machines let nothing
 //! out before theirs is durable. At [`TURNS_MAX`] turns on their way nothing new is taken in until one is durable.
 //!
-//! **Invariant:** no message leaves before the turn that explains it is durable.
+//! **Invariant:** no message leaves before the turn that it rests on is durable (docs/spec/node.md, S3).
 //! **Invariant:** a turn that could not be stored stops the node.
 
 mod agree;
