@@ -91,7 +91,7 @@ async fn a_collection_is_tried_until_the_money_has_come_home() {
     let name = "collect asset of channel 1";
     assert_eq!(states(&alice, name), [State::Running]);
     let mut seen = wanted(&alice);
-    assert_eq!(seen.len(), 2, "the asset, and ether");
+    assert_eq!(seen.len(), 1, "the asset; of an honest dispute of the other party no ether");
     for _ in 0..3 {
         fail(&mut alice, name, "out of gas");
         alice.driver.on_tick().await.unwrap();
