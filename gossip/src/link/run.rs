@@ -131,8 +131,9 @@ impl LinkLoop {
                     self.drain();
                 }
                 Some(command) = self.commands.recv() => self.on_command(command),
-                event = self.swarm.select_next_some() => self.on_event(event),
+                // Before what others send, which may never end.
                 peer = self.outbound.gathered() => self.send(&peer),
+                event = self.swarm.select_next_some() => self.on_event(event),
                 _ = redial.tick() => self.redial(),
             }
         }
