@@ -69,6 +69,31 @@ fn a_debit_that_the_chain_settled_is_credited_although_no_backup_of_it_was_count
 }
 
 #[test]
+fn a_payment_that_is_refused_after_a_crash_may_have_been_proposed_before_it() {
+    for crashes in [false, true] {
+        let mut world = world();
+        assert!(world.pay(1, 2, 10_000));
+        until(&mut world, |world| at_hub(world) == Some(HubStage::DebitSigned));
+        // The hub says nothing of what it signed, and refuses.
+        world.lose_messages();
+        if crashes {
+            world.restart(Some(id(1)));
+            assert!(!paid(&world, 1)[0].accepted, "that was merely noted");
+        }
+        let payment = paid(&world, 1)[0].terms.id();
+        let refused = Message::Refused { payment, reason: Reason::Limit, next: Sequence::MIN };
+        assert!(world.give_wallet(id(1), wallet::Event::Payment(refused)));
+        let one = &paid(&world, 1)[0];
+        assert_eq!((one.stage, one.accepted), (Stage::Refused, true), "crashes: {crashes}");
+    }
+    // What was refused before anything could be proposed is told from it.
+    let mut world = world();
+    assert!(world.pay(1, 2, 5));
+    until(&mut world, |world| paid(world, 1)[0].stage == Stage::Refused);
+    assert!(!paid(&world, 1)[0].accepted);
+}
+
+#[test]
 fn a_credit_that_is_asked_for_before_its_debit_is_backed_waits_and_is_not_paid_back() {
     let mut world = world();
     world.silent.insert(None);

@@ -224,6 +224,8 @@ impl Wallet {
     pub(super) fn refuse(&mut self, id: PaymentId, reason: Reason, turn: &mut Turn<'_>) {
         if let Some(payment) = self.book.payments.get_mut(&id) {
             payment.reason = Some(reason);
+            // A debit of it may have been proposed before the start.
+            payment.accepted |= self.resumed.contains(&id);
             self.go(id, Stage::Refused, turn);
             self.close(id, turn);
         }
@@ -363,6 +365,7 @@ impl Wallet {
         self.open.remove(&id);
         self.unbacked.remove(&id);
         self.credited.remove(&id);
+        self.resumed.remove(&id);
         if let Some(payment) = self.book.payments.get_mut(&id) {
             self.book.head.closed = self.book.head.closed.saturating_add(1);
             payment.closed = Some(self.book.head.closed);

@@ -201,6 +201,8 @@ pub struct Wallet {
     ahead: Ahead<u64, Effect>,
     /// The payments of which something is not written yet that may be forgotten.
     noted: BTreeSet<PaymentId>,
+    /// Those that had not ended at the start: what was merely noted of them is forgotten.
+    resumed: BTreeSet<PaymentId>,
 }
 
 impl Wallet {
@@ -225,7 +227,7 @@ impl Wallet {
             now,
         )?;
         let open = |(id, one): (&PaymentId, &Payment)| one.closed.is_none().then_some(*id);
-        let open = record.book.payments.iter().filter_map(open).collect();
+        let open: BTreeSet<PaymentId> = record.book.payments.iter().filter_map(open).collect();
         let wallet = Self {
             channel,
             signer,
@@ -234,6 +236,7 @@ impl Wallet {
             ledger,
             handshake,
             book: record.book,
+            resumed: open.clone(),
             open,
             unbacked: BTreeMap::new(),
             credited: BTreeSet::new(),

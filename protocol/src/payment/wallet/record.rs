@@ -70,7 +70,8 @@ pub struct Payment {
     pub stage: Stage,
     /// Why it was refused, or is not admitted yet.
     pub reason: Option<Reason>,
-    /// Payer: the hub said that it takes the debit.
+    /// Payer: the hub said that it takes the debit, so that one may have been proposed; of one that was refused after a start, that
+    /// it may have said so before.
     pub accepted: bool,
     /// Payer: the hub offers to pay back.
     pub pay_back: bool,
